@@ -1,0 +1,1 @@
+//! Servers: balance, health, queue, idle connections.

@@ -1,0 +1,517 @@
+//! The typed configuration: what the text means, checked once and never re-checked.
+//!
+//! Times are milliseconds (`_ms`), sizes bytes (`_bytes`). References between proxies are indexes into
+//! [`Config`]'s lists, resolved and range-checked by the parser, so a reader may index with them.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// A whole configuration, ready to run.
+#[derive(Debug, Clone, Default)]
+pub struct Config {
+    /// The `global` sections, merged.
+    pub global: Global,
+    /// Every `frontend`, and the client side of every `listen`, in file order.
+    pub frontends: Vec<Frontend>,
+    /// Every `backend`, and the server side of every `listen`, in file order.
+    pub backends: Vec<Backend>,
+}
+
+/// Index of a backend in [`Config::backends`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BackendId(pub usize);
+
+/// Index of an ACL in its proxy's list ([`Frontend::acls`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AclId(pub usize);
+
+/// Where something was written: for messages at start-up (an address that cannot be bound, …).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Place {
+    /// The file as it was named on the command line (`<preset>` for the built-in text).
+    pub file: std::rc::Rc<str>,
+    /// Line number, from 1.
+    pub line: u32,
+}
+
+/// The `global` section.
+#[derive(Debug, Clone)]
+pub struct Global {
+    /// `maxconn`: concurrent client connections of the process; `None` = work it out from the limits.
+    pub maxconn: Option<u32>,
+    /// `daemon`: go to the background.
+    pub daemon: bool,
+    /// `pidfile PATH`.
+    pub pidfile: Option<PathBuf>,
+    /// `ulimit-n N`: the file-descriptor limit to ask for, instead of the one worked out from maxconn.
+    pub ulimit_n: Option<u32>,
+    /// `log` lines of the global section; proxies with `log global` hold a copy of them.
+    pub logs: Vec<LogTarget>,
+    /// `log-tag`: the program name in log lines; default `oneport`.
+    pub log_tag: Option<String>,
+    /// `tune.bufsize`: bytes of one buffer, at most 65,535; default 16,384.
+    pub bufsize_bytes: usize,
+    /// `tune.maxrewrite`: bytes kept free in a buffer for added headers; default 1,024. A head longer than
+    /// `bufsize_bytes - maxrewrite_bytes` is refused.
+    pub maxrewrite_bytes: usize,
+}
+
+impl Default for Global {
+    fn default() -> Self {
+        Self {
+            maxconn: None,
+            daemon: false,
+            pidfile: None,
+            ulimit_n: None,
+            logs: Vec::new(),
+            log_tag: None,
+            bufsize_bytes: 16_384,
+            maxrewrite_bytes: 1_024,
+        }
+    }
+}
+
+/// `mode tcp` or `mode http`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// Bytes are carried unchanged.
+    #[default]
+    Tcp,
+    /// HTTP/1.0 and 1.1 messages are understood.
+    Http,
+}
+
+/// The client side of a proxy.
+#[derive(Debug, Clone)]
+pub struct Frontend {
+    /// Its name.
+    pub name: String,
+    /// Where the section starts.
+    pub place: Place,
+    /// `mode`.
+    pub mode: Mode,
+    /// `bind` lines; one entry an address (ranges and lists are expanded).
+    pub binds: Vec<Bind>,
+    /// `maxconn` of the frontend; `None` = only the global limit.
+    pub maxconn: Option<u32>,
+    /// `backlog`: length of the kernel's accept queue; `None` = the frontend's or process's maxconn.
+    pub backlog: Option<u32>,
+    /// Its ACLs, the predefined and anonymous ones it uses included.
+    pub acls: Vec<Acl>,
+    /// `tcp-request inspect-delay`, milliseconds; `None` = content rules do not wait.
+    pub inspect_delay_ms: Option<u64>,
+    /// `tcp-request content` rules in file order.
+    pub content_rules: Vec<ContentRule>,
+    /// `use_backend` rules in file order.
+    pub use_backends: Vec<UseBackend>,
+    /// `default_backend`; for a `listen` its own server side.
+    pub default_backend: Option<BackendId>,
+    /// Timeouts on the client's side, and those of the tunnel.
+    pub timeouts: ClientTimeouts,
+    /// HTTP options written in the frontend (or inherited from its defaults).
+    pub http: HttpOptions,
+    /// Where its session lines go; empty = nowhere.
+    pub logs: Vec<LogTarget>,
+    /// Which session line is written.
+    pub log_format: LogFormat,
+    /// `option dontlognull`: no line for a connection that sent nothing.
+    pub dont_log_null: bool,
+    /// `option clitcpka` / `option tcpka`: `SO_KEEPALIVE` towards the client. On by default (a difference from HAProxy).
+    pub tcp_keepalive: bool,
+}
+
+/// The server side of a proxy.
+#[derive(Debug, Clone)]
+pub struct Backend {
+    /// Its name.
+    pub name: String,
+    /// Where the section starts.
+    pub place: Place,
+    /// `mode`.
+    pub mode: Mode,
+    /// `balance`.
+    pub balance: Balance,
+    /// `server` lines in file order.
+    pub servers: Vec<Server>,
+    /// Timeouts on the server's side.
+    pub timeouts: ServerTimeouts,
+    /// `retries`: further connection attempts after the first has failed; default 3.
+    pub retries: u32,
+    /// HTTP options written in the backend (or inherited from its defaults).
+    pub http: HttpOptions,
+    /// `option srvtcpka` / `option tcpka`: `SO_KEEPALIVE` towards servers. On by default.
+    pub tcp_keepalive: bool,
+    /// Where messages about its servers go (state changes); empty = the program's own log only.
+    pub logs: Vec<LogTarget>,
+}
+
+/// `balance ALGORITHM`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Balance {
+    /// Each server in turn, by weight.
+    #[default]
+    RoundRobin,
+}
+
+/// One listening address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bind {
+    /// What to listen on.
+    pub address: BindAddress,
+    /// The address as written, for messages.
+    pub text: String,
+    /// Where it was written.
+    pub place: Place,
+    /// `backlog N` on the bind line.
+    pub backlog: Option<u32>,
+    /// `maxconn N` on the bind line.
+    pub maxconn: Option<u32>,
+    /// `name NAME`.
+    pub name: Option<String>,
+    /// `mode OCTAL`: permissions of a unix socket.
+    pub unix_mode: Option<u32>,
+    /// `v6only`: an IPv6 socket that takes no IPv4 connections. `v4v6` is the opposite; `None` = the system's default.
+    pub v6only: Option<bool>,
+    /// `interface NAME`: only connections arriving there.
+    pub interface: Option<String>,
+}
+
+/// What a `bind` line names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BindAddress {
+    /// IPv4 or IPv6 address and port. A host name has been turned into [`BindAddress::Host`].
+    Inet(SocketAddr),
+    /// A host name, resolved when the socket is made.
+    Host(String, u16),
+    /// A unix socket's path (`unix@/path` or `/path`).
+    Unix(PathBuf),
+    /// A name in the abstract namespace (`abns@name`), without the leading zero byte.
+    Abstract(Vec<u8>),
+    /// An inherited listening socket (`fd@N`).
+    Fd(i32),
+}
+
+/// `server NAME ADDRESS …`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    /// Its name.
+    pub name: String,
+    /// Where it was written.
+    pub place: Place,
+    /// Where it is.
+    pub address: ServerAddress,
+    /// `weight`, 0 to 256; default 1. A server of weight 0 gets no new traffic.
+    pub weight: u32,
+    /// `maxconn`: concurrent connections to it; `None` = no limit.
+    pub maxconn: Option<u32>,
+    /// `check …`; `None` = never checked, always up.
+    pub check: Option<Check>,
+    /// `backup`: used when no other server is up.
+    pub backup: bool,
+    /// `disabled`: starts in maintenance.
+    pub disabled: bool,
+}
+
+/// What a `server` line names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ServerAddress {
+    /// A host (name or address literal as written, brackets removed) and its port.
+    Inet(String, ServerPort),
+    /// A unix socket's path.
+    Unix(PathBuf),
+    /// A name in the abstract namespace, without the leading zero byte.
+    Abstract(Vec<u8>),
+}
+
+/// The port of a `server` line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServerPort {
+    /// `:80`.
+    Fixed(u16),
+    /// None written, or `:+N`/`:-N`: the port the client came to, plus the offset.
+    FromClient(i32),
+}
+
+/// Health checks of a server: a TCP connect every `inter_ms`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Check {
+    /// `inter`: between two checks; default 2,000.
+    pub inter_ms: u64,
+    /// `fastinter`: between two checks while the state is changing; default `inter_ms`.
+    pub fastinter_ms: Option<u64>,
+    /// `downinter`: between two checks of a server that is down; default `inter_ms`.
+    pub downinter_ms: Option<u64>,
+    /// `rise`: successes until a server is up again; default 2.
+    pub rise: u32,
+    /// `fall`: failures until a server is down; default 3.
+    pub fall: u32,
+    /// `port`: another port for the check.
+    pub port: Option<u16>,
+}
+
+/// `option forwardfor`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForwardFor {
+    /// The header's name; default `X-Forwarded-For`.
+    pub header: String,
+    /// `if-none`: leave a header that the client sent as it is, and add nothing.
+    pub if_none: bool,
+}
+
+/// What becomes of connections after an HTTP answer; a greater value wins between frontend and backend
+/// (configuration §4, "option httpclose").
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum ConnectionMode {
+    /// Both sides are kept alive.
+    #[default]
+    KeepAlive,
+    /// `option http-server-close`: the client's side is kept alive.
+    ServerClose,
+    /// `option httpclose`: both sides close.
+    Close,
+}
+
+/// Options of a proxy for HTTP.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HttpOptions {
+    /// `option http-server-close`, `option httpclose`, `option http-keep-alive`.
+    pub connection: ConnectionMode,
+    /// `option forwardfor`. A backend's wins over the frontend's.
+    pub forward_for: Option<ForwardFor>,
+}
+
+/// Timeouts of a frontend. Where the file sets none, the defaults given here apply (and a warning names them).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientTimeouts {
+    /// `timeout client`: inactivity of the client; default 50,000. 0 = for ever, as everywhere here.
+    pub client_ms: u64,
+    /// `timeout client-fin`: inactivity once one side has closed; `None` = `client_ms`.
+    pub client_fin_ms: Option<u64>,
+    /// `timeout http-request`: from the first byte (or the accept) to a whole head; default 10,000.
+    pub http_request_ms: u64,
+    /// `timeout http-keep-alive`: waiting for the next request; default `http-request`'s, else 10,000.
+    pub http_keep_alive_ms: u64,
+    /// `timeout tunnel` as the frontend has it (a backend's wins). `None`: client and server timeouts apply.
+    /// Default 3,600,000 where the file sets neither it nor client nor server.
+    pub tunnel_ms: Option<u64>,
+}
+
+impl Default for ClientTimeouts {
+    fn default() -> Self {
+        Self {
+            client_ms: 50_000,
+            client_fin_ms: None,
+            http_request_ms: 10_000,
+            http_keep_alive_ms: 10_000,
+            tunnel_ms: Some(3_600_000),
+        }
+    }
+}
+
+/// Timeouts of a backend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ServerTimeouts {
+    /// `timeout connect`; default 5,000.
+    pub connect_ms: u64,
+    /// `timeout server`: inactivity of the server; default 50,000.
+    pub server_ms: u64,
+    /// `timeout server-fin`; `None` = `server_ms`.
+    pub server_fin_ms: Option<u64>,
+    /// `timeout tunnel`; see [`ClientTimeouts::tunnel_ms`].
+    pub tunnel_ms: Option<u64>,
+    /// `timeout queue`: waiting for a free slot of a server; default `connect_ms`.
+    pub queue_ms: u64,
+    /// `timeout check`: for one health check; default 2,000.
+    pub check_ms: u64,
+}
+
+impl Default for ServerTimeouts {
+    fn default() -> Self {
+        Self {
+            connect_ms: 5_000,
+            server_ms: 50_000,
+            server_fin_ms: None,
+            tunnel_ms: Some(3_600_000),
+            queue_ms: 5_000,
+            check_ms: 2_000,
+        }
+    }
+}
+
+/// `log ADDRESS [len N] [format F] FACILITY [LEVEL [MINLEVEL]]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogTarget {
+    /// Where lines go.
+    pub address: LogAddress,
+    /// `len N`: the longest line in bytes, its end included; default 1,024.
+    pub len_bytes: usize,
+    /// `format F`.
+    pub format: LogWire,
+    /// The facility's number, 0 (kern) to 23 (local7).
+    pub facility: u8,
+    /// Lines less urgent than this severity (0 = emerg … 7 = debug) are left out; default 7.
+    pub level: u8,
+    /// Lines more urgent than this are sent as this severity; default 0.
+    pub min_level: u8,
+}
+
+/// Where log lines go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LogAddress {
+    /// UDP to a host (name or literal) and port (default 514).
+    Udp(String, u16),
+    /// A unix datagram socket, `/dev/log`. Where it does not exist, stderr is used instead.
+    Unix(PathBuf),
+    /// `stdout`, `stderr`, `fd@N`.
+    Fd(i32),
+}
+
+/// `format F` of a `log` line: what stands before the message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LogWire {
+    /// `<PRI>Mon dd hh:mm:ss tag[pid]: ` — `local` and `rfc3164` without a host name.
+    #[default]
+    Rfc3164,
+    /// `<N>` only: `short`.
+    Short,
+    /// Nothing: `raw`.
+    Raw,
+}
+
+/// The session line of a frontend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LogFormat {
+    /// No option given: HAProxy's short default line (configuration §8.2.1).
+    #[default]
+    Default,
+    /// `option tcplog`.
+    Tcp,
+    /// `option httplog`. On a sniffed port, sessions that are not HTTP get the tcplog line.
+    Http,
+}
+
+/// `acl NAME …`: all lines of one name, which are alternatives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Acl {
+    /// Its name; predefined ACLs have theirs (`HTTP`), anonymous ones their text in braces.
+    pub name: String,
+    /// Where it was first written (or used).
+    pub place: Place,
+    /// Any of these makes it true.
+    pub tests: Vec<AclTest>,
+}
+
+/// One sample fetch with what it is matched against.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AclTest {
+    /// What is looked at.
+    pub fetch: Fetch,
+    /// What it is compared with.
+    pub matcher: Matcher,
+}
+
+/// A sample fetch: what a condition looks at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fetch {
+    /// `TRUE`, `always_true`, `FALSE`, `always_false`.
+    Always(bool),
+    /// `HTTP`, `req.proto_http`: the bytes are an HTTP/1 request with a whole head.
+    ProtoHttp,
+    /// `payload(offset,len)`, `req.payload`: bytes of the request; `len` 0 = all there are.
+    Payload {
+        /// First byte, from 0.
+        offset: usize,
+        /// How many; 0 = to the end of what has come.
+        len: usize,
+    },
+    /// `hdr(name[,occurrence])`, `req.hdr`: each comma-separated value of a request header.
+    Header {
+        /// The header's name, in lower case.
+        name: String,
+        /// 0 = any, 1 = first, -1 = last.
+        occurrence: i32,
+    },
+}
+
+/// How a sample is compared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Matcher {
+    /// The method (`-m`).
+    pub kind: MatchKind,
+    /// `-i`.
+    pub ignore_case: bool,
+    /// Any of these; for `Bin` already decoded, with `-i` already in lower case. Not used by `Found` and `Bool`.
+    pub patterns: Vec<Vec<u8>>,
+}
+
+/// `-m METHOD`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MatchKind {
+    /// The sample exists.
+    Found,
+    /// The sample is a true boolean.
+    Bool,
+    /// Exactly equal.
+    Str,
+    /// Starts with.
+    Beg,
+    /// Ends with.
+    End,
+    /// Contains.
+    Sub,
+    /// Contains as a whole path component.
+    Dir,
+    /// Contains as a whole domain component.
+    Dom,
+    /// Equal bytes, written in hexadecimal.
+    Bin,
+}
+
+/// `if CONDITION` or `unless CONDITION`: an or of ands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Condition {
+    /// True for `unless`: the whole is negated.
+    pub unless: bool,
+    /// Any of these groups, in which every term must hold.
+    pub any_of: Vec<Vec<Term>>,
+}
+
+/// One word of a condition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Term {
+    /// Written with `!`.
+    pub negated: bool,
+    /// Which ACL.
+    pub acl: AclId,
+}
+
+/// `tcp-request content accept|reject [if|unless …]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContentRule {
+    /// What to do when it matches.
+    pub action: ContentAction,
+    /// `None` = always.
+    pub condition: Option<Condition>,
+    /// Where it was written.
+    pub place: Place,
+}
+
+/// What a `tcp-request content` rule does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ContentAction {
+    /// Go on to choosing a backend.
+    Accept,
+    /// Close the connection.
+    Reject,
+}
+
+/// `use_backend NAME [if|unless …]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UseBackend {
+    /// Which backend.
+    pub backend: BackendId,
+    /// `None` = always.
+    pub condition: Option<Condition>,
+    /// Where it was written.
+    pub place: Place,
+}

@@ -1,0 +1,1 @@
+//! The running whole: listeners, the configuration in force, reload and stop.

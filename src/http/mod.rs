@@ -1,0 +1,1 @@
+//! HTTP/1.1 messages: bytes in, bytes out.

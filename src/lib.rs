@@ -1,0 +1,30 @@
+//! oneport, the single-port gateway for appliances.
+//!
+//! Each module is one room of the house; `docs/architecture.md` says what lives where and who may call
+//! whom. Arrows run downwards only:
+//!
+//! ```text
+//! main → gateway → session → backend → net → reactor
+//!           │         ├→ rules → config, http
+//!           │         └→ observe
+//!           ├→ process, admin, cli → config
+//! ```
+//! `config`, `rules` and `http` open no socket and read no clock: text or bytes in, typed values out.
+
+#![deny(unsafe_code)]
+#![warn(missing_docs)]
+
+pub mod admin;
+pub mod backend;
+pub mod cli;
+pub mod config;
+#[cfg(feature = "demo")]
+pub mod demo;
+pub mod gateway;
+pub mod http;
+pub mod net;
+pub mod observe;
+pub mod process;
+pub mod reactor;
+pub mod rules;
+pub mod session;

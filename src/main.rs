@@ -1,0 +1,3 @@
+//! The start-up as a story, top to bottom.
+
+fn main() {}

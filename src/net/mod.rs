@@ -1,0 +1,1 @@
+//! Listeners, streams, pooled buffers, splice.

@@ -1,0 +1,1 @@
+//! ACLs and actions over a view of the bytes.
