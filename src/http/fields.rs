@@ -2,6 +2,9 @@
 
 use super::head::{Framing, HeadError, Mend, Version};
 
+/// Most options in all `Connection` fields of a head: each is looked for among all fields.
+const CONNECTION_OPTIONS_MAX: usize = 64;
+
 /// The fields this room treats in its own way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Known {
@@ -49,13 +52,14 @@ pub(super) struct Facts {
     pub upgrade_h2c: bool,
     pub expect_continue: bool,
     pub mend: Mend,
+    options: usize,
 }
 
 impl Facts {
     /// Takes one field in.
     pub fn note(&mut self, known: Known, value: &[u8]) -> Result<(), HeadError> {
         match known {
-            Known::Connection => self.connection(value),
+            Known::Connection => self.connection(value)?,
             Known::ProxyConnection => {
                 for option in elements(value) {
                     self.close |= option.eq_ignore_ascii_case(b"close");
@@ -75,9 +79,15 @@ impl Facts {
     }
 
     /// `Connection` (RFC 9110 §7.6.1).
-    fn connection(&mut self, value: &[u8]) {
-        for option in elements(value) {
-            if option.eq_ignore_ascii_case(b"close") {
+    fn connection(&mut self, value: &[u8]) -> Result<(), HeadError> {
+        for option in value.split(|&b| b == b',').map(trim) {
+            self.options += 1;
+            if self.options > CONNECTION_OPTIONS_MAX {
+                return Err(HeadError::ConnectionOptions);
+            }
+            if option.is_empty() {
+                continue;
+            } else if option.eq_ignore_ascii_case(b"close") {
                 self.close = true;
             } else if option.eq_ignore_ascii_case(b"keep-alive") {
                 self.keep_alive = true;
@@ -87,6 +97,7 @@ impl Facts {
                 self.mend.connection_lists = true;
             }
         }
+        Ok(())
     }
 
     /// `Content-Length` (RFC 9112 §6.3): digits, or a list of one and the same number.
@@ -166,7 +177,7 @@ pub(super) fn trim(mut bytes: &[u8]) -> &[u8] {
     bytes
 }
 
-/// A number of digits only; `None` for anything else and for overflow.
+/// A number of digits only, below 2^63 so that a reader with signed numbers sees the same; `None` for all else.
 pub(super) fn decimal(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() {
         return None;
@@ -175,7 +186,8 @@ pub(super) fn decimal(digits: &[u8]) -> Option<u64> {
         if !digit.is_ascii_digit() {
             return None;
         }
-        number.checked_mul(10)?.checked_add(u64::from(digit - b'0'))
+        let number = number.checked_mul(10)?.checked_add(u64::from(digit - b'0'))?;
+        (number <= i64::MAX as u64).then_some(number)
     })
 }
 

@@ -259,6 +259,8 @@ pub enum HeadError {
     TransferEncoding,
     /// `Transfer-Encoding` with a compression before chunked: well-formed, but nobody uses it and readers differ.
     TransferCoding,
+    /// More options in `Connection` than anyone needs.
+    ConnectionOptions,
     /// `Host` is malformed, repeated with another value, or differs from the target's (RFC 9112 §3.2).
     Host,
 }
@@ -291,6 +293,7 @@ impl HeadError {
             Self::ContentLength => "bad or differing Content-Length",
             Self::TransferEncoding => "bad Transfer-Encoding",
             Self::TransferCoding => "unsupported transfer coding",
+            Self::ConnectionOptions => "too many Connection options",
             Self::Host => "bad or differing Host",
         }
     }

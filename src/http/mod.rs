@@ -5,17 +5,17 @@
 //! body is. [`Chunked`] follows a chunked body. [`write_request`] and [`write_response`] write the head that
 //! goes on to the other side. [`answer`] holds the answers the gateway gives itself.
 
-//pub mod answer;
-//pub mod chunked;
+pub mod answer;
+pub mod chunked;
 mod fields;
 pub mod head;
 mod parse;
-//pub mod rewrite;
+pub mod rewrite;
 
-//pub use answer::answer;
-//pub use chunked::{ChunkError, Chunked, Step, dechunk};
+pub use answer::{answer, without_body};
+pub use chunked::{ChunkError, Chunked, Step};
 pub use head::{
     Field, Framing, HeadError, MAX_FIELDS, Method, RequestFacts, RequestHead, ResponseHead, Span, Version,
 };
 pub use parse::{parse_request, parse_response};
-//pub use rewrite::{After, RequestEdits, ResponseEdits, TooLong, write_request, write_response};
+pub use rewrite::{After, RequestEdits, ResponseEdits, TooLong, write_request, write_response};
