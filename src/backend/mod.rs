@@ -77,6 +77,11 @@ impl Backend {
         tasks.push(self.reactor.spawn(idle::purge(Rc::downgrade(self), self.reactor)));
     }
 
+    /// Whether some server takes its port from the address the client came to.
+    pub fn needs_local_port(&self) -> bool {
+        self.servers.iter().any(Server::needs_local_port)
+    }
+
     /// How many servers can take traffic: `nbsrv` in HAProxy.
     pub fn usable_servers(&self) -> usize {
         self.servers.iter().filter(|server| server.is_usable()).count()
@@ -139,6 +144,11 @@ impl Slot {
     pub fn server(&self) -> &Server {
         // `index` came from enumerating this very list, which never changes.
         &self.backend.servers[self.index]
+    }
+
+    /// The server's index in its backend.
+    pub fn index(&self) -> usize {
+        self.index
     }
 
     /// Its backend.

@@ -102,6 +102,11 @@ impl Server {
         }
     }
 
+    /// Whether [`Server::target`] needs the address the client came to.
+    pub fn needs_local_port(&self) -> bool {
+        matches!(self.config.address, ServerAddress::Inet(_, ServerPort::FromClient(_)))
+    }
+
     /// Where to send a health check to; `None` when the server has no port of its own and none for checks.
     pub(super) fn check_target(&self) -> Option<Target> {
         let port = self.config.check.and_then(|check| check.port);

@@ -94,6 +94,11 @@ impl Buffer {
         self.end = self.end.min((self.start as usize + len) as u32);
     }
 
+    /// Gives the memory back to the pool now; the buffer is empty from here on, and holds nothing.
+    pub fn release(&mut self) {
+        drop(std::mem::replace(self, Self { data: Box::default(), start: 0, end: 0 }));
+    }
+
     /// Drops everything.
     pub fn clear(&mut self) {
         self.start = 0;
@@ -124,6 +129,9 @@ impl Buffer {
 impl Drop for Buffer {
     fn drop(&mut self) {
         let data = std::mem::take(&mut self.data);
+        if data.is_empty() {
+            return;
+        }
         // The thread's pool may be gone when the process ends.
         let _ = POOL.try_with(|pool| {
             let mut pool = pool.borrow_mut();

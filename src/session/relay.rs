@@ -218,16 +218,16 @@ impl Flow {
             }
             Bound::Chunked(chunked) => {
                 let step = chunked.feed(bytes).map_err(FlowError::Framing)?;
-                self.admitted = step.len;
-                self.complete = step.complete;
+                self.admitted = step.taken;
+                self.complete = step.done;
             }
             Bound::Dechunked(chunked) => {
                 let step = chunked.dechunk(bytes).map_err(FlowError::Framing)?;
-                self.admitted = step.data_len;
-                self.complete = step.complete;
+                self.admitted = step.data;
+                self.complete = step.done;
                 // Responses end here: nothing that follows the message is kept.
                 if let Some(buffer) = &mut self.buffer {
-                    buffer.truncate(step.data_len);
+                    buffer.truncate(step.data);
                 }
             }
         }
@@ -296,7 +296,7 @@ impl Flow {
                 *left = left.saturating_sub(len);
                 self.complete = *left == 0;
             }
-            Bound::Chunked(chunked) => chunked.skip_data(len),
+            Bound::Chunked(chunked) => chunked.passed(len),
         }
         if len < SPLICE_MIN_BYTES / 2 {
             self.full_reads = 0;
