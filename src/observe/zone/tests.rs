@@ -78,7 +78,7 @@ fn agrees_with_the_systems_date() {
     for tz in [
         "Europe/Berlin", "Europe/Dublin", "America/New_York", "America/Sao_Paulo", "Australia/Lord_Howe",
         "Asia/Kathmandu", "Africa/Casablanca", "Pacific/Apia", "Asia/Gaza", "America/Nuuk", "Etc/UTC",
-        "America/Argentina/San_Luis", "Antarctica/Troll", "CET-1CEST,M3.5.0,M10.5.0/3", "AAA5BBB",
+        "America/Argentina/San_Luis", "Antarctica/Troll", "CET-1CEST,M3.5.0,M10.5.0/3", "AAA5BBB,M3.2.0,M11.1.0",
         "AEST-10AEDT,M10.1.0,M4.1.0/3", "IST-1GMT0,M10.5.0,M3.5.0/1", "<+1030>-10:30<+11>-11,M10.1.0,M4.1.0",
         "AAA3BBB,J60/0,J300/24", "AAA-5BBB,59/12,299/-3", "IST-2IDT,M3.4.4/26,M10.5.0", "<-02>2<-01>,M3.5.0/-1,M10.5.0/0",
     ] {
