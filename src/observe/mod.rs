@@ -15,7 +15,7 @@ pub mod target;
 pub mod timestamp;
 pub mod zone;
 
-//pub use counters::{ProcessCounters, ProxyCounters};
-//pub use logger::Logger;
+pub use counters::{ProcessCounters, ProxyCounters};
+pub use logger::Logger;
 pub use record::{Peer, Record, Timers};
-//pub use target::Sinks;
+pub use target::Sinks;

@@ -241,10 +241,7 @@ impl PosixRule {
         } else {
             (take_year_day(&mut reader)?, take_year_day(&mut reader)?)
         };
-        reader.0.is_empty().then_some(Self {
-            standard_s,
-            daylight: Some(Daylight { offset_s, start, end }),
-        })
+        reader.0.is_empty().then_some(Self { standard_s, daylight: Some(Daylight { offset_s, start, end }) })
     }
 
     fn offset_at(&self, unix_s: i64) -> i32 {
