@@ -263,8 +263,7 @@ impl Flow {
                 }
             },
         };
-        let Poll::Ready(result) =
-            from.source().poll_io(context, Direction::Read, |fd| pipe.fill(fd, max))
+        let Poll::Ready(result) = from.source().poll_io(context, Direction::Read, |fd| pipe.fill(fd, max))
         else {
             // Bulk has paused: give the pipe back, and copy until it is bulk again.
             self.pipe = None;

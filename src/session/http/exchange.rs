@@ -345,14 +345,18 @@ impl<'a> Exchange<'a> {
     }
 
     /// Reads the head of an answer, if it is whole and final.
-    async fn read_head(&mut self, response: &mut Option<Buffer>) -> Result<Option<Box<ResponseHead>>, Failure> {
+    async fn read_head(
+        &mut self,
+        response: &mut Option<Buffer>,
+    ) -> Result<Option<Box<ResponseHead>>, Failure> {
         const BAD: Failure = Failure::Status(502, b'P', b'H');
         while let Some(buffer) = response {
             let head = match parse_response(buffer.bytes(), self.request.facts) {
                 Ok(Some(head)) => head,
                 Ok(None) => {
                     buffer.compact();
-                    let too_long = buffer.room().is_empty() || buffer.len() > self.session.frontend.head_bytes_max;
+                    let too_long =
+                        buffer.room().is_empty() || buffer.len() > self.session.frontend.head_bytes_max;
                     return if too_long { Err(BAD) } else { Ok(None) };
                 }
                 Err(_) => return Err(BAD),
@@ -549,4 +553,3 @@ impl<'a> Exchange<'a> {
         Ok(if keep_alive { Next::Another } else { Next::Close })
     }
 }
-

@@ -169,7 +169,9 @@ mod tests {
 
     #[test]
     fn the_end_of_a_head_is_found_in_any_segmentation() {
-        for head in ["GET / HTTP/1.1\r\nHost: a\r\n\r\n", "GET / HTTP/1.0\n\n", "GET / HTTP/1.1\r\nHost: a\n\r\n"] {
+        for head in
+            ["GET / HTTP/1.1\r\nHost: a\r\n\r\n", "GET / HTTP/1.0\n\n", "GET / HTTP/1.1\r\nHost: a\n\r\n"]
+        {
             let mut scanned = 0;
             for len in 0..head.len() {
                 assert!(!has_head_end(&head.as_bytes()[..len], &mut scanned), "{head:?} at {len}");

@@ -1,7 +1,7 @@
 //! From a whole head to what is sent to the server. No waiting in here: the head's index is large, and lives
 //! only as long as this call.
 
-use std::io::Write;
+use std::fmt::Write;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
@@ -93,13 +93,13 @@ fn write_head(
     after: After,
     out: &mut Buffer,
 ) -> Option<()> {
-    let mut text = heapless::Vec::<u8, 46>::new();
+    let mut text = heapless::String::<46>::new();
     let mut fields = heapless::Vec::<(&str, &[u8]), 1>::new();
     let wanted = forward_for.filter(|option| !(option.if_none && head.has(bytes, &option.header)));
     if let (Some(option), Some(peer)) = (wanted, session.peer) {
         // 46 bytes hold the longest address, IPv6 with an embedded IPv4 one.
         write!(text, "{}", client_ip(peer)).ok()?;
-        fields.push((&option.header, &text)).ok()?;
+        fields.push((&option.header, text.as_bytes())).ok()?;
     }
     let edits = RequestEdits {
         after,
