@@ -11,6 +11,8 @@ mod fields;
 pub mod head;
 mod parse;
 pub mod rewrite;
+#[cfg(test)]
+mod tests;
 
 pub use answer::{answer, without_body};
 pub use chunked::{ChunkError, Chunked, Step};
