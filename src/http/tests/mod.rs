@@ -11,7 +11,7 @@ const GET: RequestFacts = RequestFacts { method: Method::Get, version: Version::
 /// Reads a request as it would arrive byte by byte: before the whole head there is no head, and the first
 /// error stays.
 fn request(input: &[u8]) -> Result<Option<RequestHead>, HeadError> {
-    prefixes(input, |bytes| parse_request(bytes), |head| head.len)
+    prefixes(input, parse_request, |head| head.len)
 }
 
 /// The same for an answer.
