@@ -79,7 +79,7 @@ pub fn http_date(unix_s: u64) -> String {
 fn civil_date(days: u64) -> (u64, u64, u64) {
     // 400 years repeat exactly, which keeps the walk short for any clock.
     let (mut year, mut left) = (1970 + days / 146_097 * 400, days % 146_097);
-    let leap = |year: u64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let leap = |y: u64| y.is_multiple_of(4) && (!y.is_multiple_of(100) || y.is_multiple_of(400));
     while left >= 365 + u64::from(leap(year)) {
         left -= 365 + u64::from(leap(year));
         year += 1;
