@@ -23,7 +23,7 @@ fn page_shows_all_three_protocols_working() {
     let mut browser = Browser::start(Path::new(DIR));
     browser.view(1280, 900, "light");
     browser.open(&demo.url());
-    browser.wait_for("document.documentElement.dataset.allok", "yes", PATIENCE);
+    browser.wait_for("document.documentElement?.dataset.allok", "yes", PATIENCE);
 
     let mut addresses = Vec::new();
     for card in ["http", "ws", "raw"] {
@@ -57,7 +57,7 @@ fn sends_what_is_typed(browser: &mut Browser) {
         );
         browser.wait_for(&seen, "true", PATIENCE);
     }
-    browser.wait_for("document.documentElement.dataset.allok", "yes", PATIENCE);
+    browser.wait_for("document.documentElement?.dataset.allok", "yes", PATIENCE);
 }
 
 fn pauses(browser: &mut Browser) {

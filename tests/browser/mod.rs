@@ -87,7 +87,11 @@ impl Browser {
 
     /// Writes the whole page as a PNG.
     pub fn screenshot(&mut self, file: &Path) {
-        let answer = self.command("Page.captureScreenshot", r#"{"captureBeyondViewport":true}"#);
+        let [width, height] =
+            ["innerWidth", "document.documentElement.scrollHeight"].map(|of| self.evaluate(of));
+        let clip = format!(r#"{{"x":0,"y":0,"width":{width},"height":{height},"scale":1}}"#);
+        let answer = self
+            .command("Page.captureScreenshot", &format!(r#"{{"captureBeyondViewport":true,"clip":{clip}}}"#));
         let data = answer.split_once(r#""data":""#).and_then(|(_, rest)| rest.split_once('"'));
         fs::write(file, base64(data.expect("a screenshot").0)).unwrap();
     }
@@ -187,8 +191,14 @@ fn open_page(port: u16) -> WebSocket<TcpStream> {
     let request =
         format!("PUT /json/new?about:blank HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).unwrap();
-    let mut answer = String::new();
-    let _ = stream.read_to_string(&mut answer);
+    // Chromium keeps the connection open, so the answer is over when its last line is there.
+    let (mut answer, mut chunk) = (String::new(), [0; 4096]);
+    while !answer.contains("webSocketDebuggerUrl") {
+        match stream.read(&mut chunk) {
+            Ok(count @ 1..) => answer.push_str(&String::from_utf8_lossy(&chunk[..count])),
+            end => panic!("no page from chromium: {end:?} after {answer}"),
+        }
+    }
     let id = answer.split_once(r#""id": ""#).and_then(|(_, rest)| rest.split_once('"'));
     let id = id.unwrap_or_else(|| panic!("no page from chromium: {answer}")).0;
     tungstenite::client(format!("ws://127.0.0.1:{port}/devtools/page/{id}"), connect()).unwrap().0
