@@ -44,6 +44,13 @@ fn page_shows_all_three_protocols_working() {
     pauses(&mut browser);
     looks_right(&mut browser);
     assert!(browser.complaints.is_empty(), "{:?}", browser.complaints);
+
+    // Nothing on the page is there for show: without the gateway every card says so.
+    drop(demo);
+    for card in ["http", "ws", "raw"] {
+        browser.wait_for(&format!("document.getElementById('{card}').dataset.state"), "fail", PATIENCE);
+    }
+    assert_eq!(browser.evaluate("document.documentElement.dataset.allok"), "no");
 }
 
 fn sends_what_is_typed(browser: &mut Browser) {
