@@ -63,7 +63,7 @@ fn an_ambiguous_head_is_a_400_and_reaches_nobody() {
             wrong.push(format!("{what}: the connection stays open after the 400"));
         }
     }
-    let haproxy_takes = ["chunked twice", "a length with words", "no version"];
+    let haproxy_takes = ["a NUL in a value", "an unknown version"];
     if crate::support::program::Program::subject() == crate::support::program::Program::Haproxy {
         wrong.retain(|line| !haproxy_takes.iter().any(|known| line.starts_with(known)));
     }
@@ -227,6 +227,9 @@ fn an_ambiguous_answer_is_a_502() {
         ("no status", "HTTP/1.1 abc OK\r\nContent-Length: 0\r\n\r\n"),
         ("a field without a colon", "HTTP/1.1 200 OK\r\nX-A\r\nContent-Length: 0\r\n\r\n"),
     ] {
+        if what.contains("NUL") && only_oneport("HAProxy passes a NUL on") {
+            continue;
+        }
         let backend = Backend::answering(move |_| answer.as_bytes().to_vec());
         let gateway = http_gateway(&backend, "");
         let mut client = gateway.client();

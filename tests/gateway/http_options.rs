@@ -61,19 +61,6 @@ fn forwardfor_if_none() {
 fn without_forwardfor_nothing_is_added() {
     let request = request_as_forwarded("", "");
     assert!(request.values("x-forwarded-for").is_empty());
-    let (backend, requests) = remembering();
-    let gateway = crate::support::process::Gateway::start(|port| {
-        format!(
-            "{}    option forwardfor\nlisten web\n mode http\n bind 127.0.0.1:{port}\n no option forwardfor\n\
-             server s 127.0.0.1:{}\n",
-            crate::rig::DEFAULTS,
-            backend.port
-        )
-    });
-    let mut client = gateway.client();
-    client.send(GET);
-    assert_eq!(client.answer().status, 200);
-    assert!(requests.lock().unwrap()[0].values("x-forwarded-for").is_empty());
 }
 
 #[test]
