@@ -1,1 +1,172 @@
-//! Servers: balance, health, queue, idle connections.
+//! Servers: which one takes a connection, whether it is alive, how to get a connection to it.
+//!
+//! A [`Backend`] lives as long as a session uses it, so a reload leaves running connections on the old one.
+//! A [`Slot`] is the right to use one server; it is counted while it lives (`maxconn`), and whoever waits in
+//! the queue is woken when it is dropped.
+
+mod balance;
+mod connect;
+mod health;
+mod idle;
+mod queue;
+mod server;
+
+pub use connect::{ConnectError, ConnectFailure, Connected, connect};
+pub use queue::NoServer;
+pub use server::{Server, TargetError};
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use crate::config;
+use crate::reactor::{Deadline, Handle};
+use queue::Queue;
+
+/// A backend at work.
+pub struct Backend {
+    /// What the configuration says of it.
+    pub config: config::Backend,
+    /// Its servers, in the order of the configuration.
+    pub servers: Vec<Server>,
+    /// Sessions (in `mode http`: requests) that use it now.
+    pub connections: Cell<u32>,
+    reactor: Handle,
+    queue: Queue,
+    idle: idle::IdleWatch,
+    /// Health checks and the purge of idle connections; they end when the backend is dropped.
+    tasks: RefCell<Vec<smol::Task<()>>>,
+}
+
+impl Backend {
+    /// Makes the servers; starts nothing. The addresses were resolved by [`Server::new`]'s caller.
+    pub fn new(reactor: Handle, config: config::Backend, servers: Vec<Server>) -> Rc<Self> {
+        Rc::new(Self {
+            config,
+            servers,
+            connections: Cell::new(0),
+            reactor,
+            queue: Queue::default(),
+            idle: idle::IdleWatch::default(),
+            tasks: RefCell::default(),
+        })
+    }
+
+    /// Takes over what is known of servers that were there before a reload (same name and address), so that
+    /// one that is down does not get traffic until its next check.
+    pub fn inherit(&self, old: &Self) {
+        for server in &self.servers {
+            if let Some(known) = old.servers.iter().find(|known| known.is_same(server)) {
+                server.inherit(known);
+            }
+        }
+    }
+
+    /// Starts the health checks and the purge of idle connections.
+    pub fn start(self: &Rc<Self>) {
+        let mut tasks = self.tasks.borrow_mut();
+        let checked = self.servers.iter().filter(|server| server.config.check.is_some()).count();
+        let mut nth = 0;
+        for (index, server) in self.servers.iter().enumerate() {
+            if let Some(check) = server.config.check {
+                // The first checks are spread over one interval, so that they never come all at once.
+                let delay_ms = check.inter_ms * nth / (checked.max(1) as u64);
+                nth += 1;
+                tasks.push(self.reactor.spawn(health::watch(Rc::downgrade(self), index, check, delay_ms)));
+            }
+        }
+        tasks.push(self.reactor.spawn(idle::purge(Rc::downgrade(self), self.reactor)));
+    }
+
+    /// Whether some server takes its port from the address the client came to.
+    pub fn needs_local_port(&self) -> bool {
+        self.servers.iter().any(Server::needs_local_port)
+    }
+
+    /// How many servers can take traffic: `nbsrv` in HAProxy.
+    pub fn usable_servers(&self) -> usize {
+        self.servers.iter().filter(|server| server.is_usable()).count()
+    }
+
+    /// Waits for the right to use a server: at once when one has room, else in the queue. `deadline` is set
+    /// to `timeout queue` by this call.
+    ///
+    /// # Errors
+    /// [`NoServer`] when none is up, or the time in the queue was up.
+    pub async fn slot(self: &Rc<Self>, deadline: &Deadline) -> Result<Slot, NoServer> {
+        deadline.set_after(self.config.timeouts.queue_ms);
+        let index = self.queue.wait(deadline, || self.pick()).await?;
+        Ok(Slot::new(self.clone(), index))
+    }
+
+    /// Chooses a server for now.
+    fn pick(&self) -> Pick {
+        balance::pick(self.config.balance, &self.servers)
+    }
+
+    /// A server's state has changed or it has room: those in the queue look again.
+    fn wake_queue(&self) {
+        self.queue.wake_one();
+    }
+
+    /// Sessions that wait for a server.
+    pub fn queued(&self) -> usize {
+        self.queue.len()
+    }
+}
+
+/// What choosing a server came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pick {
+    /// This one.
+    Server(usize),
+    /// Some are up, but all of them are at their `maxconn`.
+    Full,
+    /// None is up.
+    Down,
+}
+
+/// The right to use one server.
+pub struct Slot {
+    backend: Rc<Backend>,
+    index: usize,
+}
+
+impl Slot {
+    fn new(backend: Rc<Backend>, index: usize) -> Self {
+        if let Some(server) = backend.servers.get(index) {
+            server.connections.set(server.connections.get().saturating_add(1));
+            server.total.set(server.total.get().wrapping_add(1));
+        }
+        Self { backend, index }
+    }
+
+    /// The server.
+    pub fn server(&self) -> &Server {
+        // `index` came from enumerating this very list, which never changes.
+        &self.backend.servers[self.index]
+    }
+
+    /// The server's index in its backend.
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
+    /// Its backend.
+    pub fn backend(&self) -> &Rc<Backend> {
+        &self.backend
+    }
+
+    /// Lays a connection aside for the next request to the same server, if it is fit for that.
+    pub fn keep(&self, stream: crate::net::Stream) {
+        self.server().idle.put(stream);
+        self.backend.idle.notify();
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let server = self.server();
+        server.connections.set(server.connections.get().saturating_sub(1));
+        self.backend.wake_queue();
+    }
+}

@@ -1,1 +1,135 @@
-//! The running whole: listeners, the configuration in force, reload and stop.
+//! The running whole: the listeners, the configuration in force, reload and stop.
+
+mod accept;
+mod build;
+mod listen;
+
+pub use build::{Names, StartError};
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use crate::config::Config;
+use crate::reactor::Handle;
+use crate::session::{Frontend, Process};
+use accept::{Port, Room};
+use build::Runtime;
+
+/// What the start decides once, and a reload keeps.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Connections of the whole process, as the limits allow.
+    pub maxconn: u32,
+    /// Another process of ours is about to let go of the addresses (`-sf`, `-st`).
+    pub take_over: bool,
+    /// The program name in log lines when the configuration sets none.
+    pub log_tag: String,
+}
+
+/// A gateway at work.
+pub struct Gateway {
+    reactor: Handle,
+    options: Options,
+    process: Rc<Process>,
+    room: Rc<Room>,
+    ports: RefCell<Vec<Rc<Port>>>,
+    runtime: RefCell<Runtime>,
+    stopping: Cell<bool>,
+}
+
+impl Gateway {
+    /// Builds what the configuration says and opens the listeners; no connection is accepted yet.
+    ///
+    /// # Errors
+    /// Every address that cannot be listened on and every name that is not found, in one go.
+    pub fn open(
+        reactor: Handle,
+        config: Config,
+        names: &Names,
+        options: Options,
+    ) -> Result<Self, Vec<StartError>> {
+        let process = Rc::new(Process::default());
+        let runtime = Runtime::build(reactor, config, names, &process, &options)?;
+        let room = Rc::new(Room::new(reactor, options.maxconn));
+        let ports = listen::open_all(reactor, &runtime.frontends, &options, &[])?;
+        Ok(Self {
+            reactor,
+            options,
+            process,
+            room,
+            ports: RefCell::new(ports.into_iter().map(|planned| planned.port).collect()),
+            runtime: RefCell::new(runtime),
+            stopping: Cell::new(false),
+        })
+    }
+
+    /// Starts health checks and accepting. From here on the control plane may have a thread of its own.
+    pub fn start(&self) {
+        self.runtime.borrow().start();
+        for port in self.ports.borrow().iter() {
+            port.start(self.reactor, &self.room);
+        }
+    }
+
+    /// Puts another configuration into force. Addresses that stay keep their listening socket, so no
+    /// connection is refused; running sessions end under the configuration they began with.
+    ///
+    /// # Errors
+    /// What [`Gateway::open`] reports; the old configuration then stays in force, untouched.
+    pub fn reload(&self, config: Config, names: &Names) -> Result<(), Vec<StartError>> {
+        let runtime = Runtime::build(self.reactor, config, names, &self.process, &self.options)?;
+        let planned =
+            listen::open_all(self.reactor, &runtime.frontends, &self.options, &self.ports.borrow())?;
+        runtime.inherit(&self.runtime.borrow());
+        runtime.start();
+        let old = self.runtime.replace(runtime);
+        let new_ports: Vec<Rc<Port>> = planned.iter().map(|planned| planned.port.clone()).collect();
+        let old_ports = self.ports.replace(new_ports);
+        for planned in planned {
+            planned.port.serve_for(planned.frontend);
+            if planned.is_new {
+                planned.port.start(self.reactor, &self.room);
+            }
+        }
+        for port in old_ports {
+            if !self.ports.borrow().iter().any(|kept| Rc::ptr_eq(kept, &port)) {
+                port.close();
+            }
+        }
+        leave(&old.frontends);
+        // A limit may have been raised: those who pause look again.
+        self.room.look_again();
+        Ok(())
+    }
+
+    /// Stops accepting; connections that are there may finish.
+    pub fn finish(&self) {
+        self.stopping.set(true);
+        for port in self.ports.take() {
+            port.close();
+        }
+        leave(&self.runtime.borrow().frontends);
+    }
+
+    /// Whether [`Gateway::finish`] was called.
+    pub fn is_finishing(&self) -> bool {
+        self.stopping.get()
+    }
+
+    /// Returns once the last connection has ended; only after [`Gateway::finish`].
+    pub async fn finished(&self) {
+        self.room.until(|| self.stopping.get() && self.process.connections.get() == 0).await;
+    }
+
+    /// Client connections now.
+    pub fn connections(&self) -> u32 {
+        self.process.connections.get()
+    }
+}
+
+/// Connections of these frontends take no further request.
+fn leave(frontends: &[Rc<Frontend>]) {
+    for frontend in frontends {
+        frontend.leaving.set(true);
+    }
+}

@@ -1,1 +1,15 @@
-//! Listeners, streams, pooled buffers, splice.
+//! Listeners, streams, pooled buffers, splice and addresses: bytes on the data plane.
+//!
+//! Everything here is non-blocking and belongs to one [`crate::reactor`].
+
+mod address;
+mod buffer;
+mod listener;
+mod pipe;
+mod stream;
+
+pub use address::{Target, resolve};
+pub use buffer::{Buffer, set_buffer_size};
+pub use listener::{Accepted, ListenOptions, Listener};
+pub use pipe::Pipe;
+pub use stream::Stream;

@@ -1,1 +1,21 @@
 //! Counters, log lines, syslog.
+//!
+//! The way of a session line: the session fills a [`Record`], its frontend's [`Logger`] writes it as text
+//! ([`line`]), puts the syslog header before it ([`syslog`]) and hands it to a [`Sink`](target::Sink), which
+//! sends it or drops it, but never waits. Messages of the program itself come through the `log` facade
+//! ([`facade`]) and go to the terminal, and once it runs, to the targets of the `global` section.
+
+pub mod counters;
+pub mod facade;
+pub mod line;
+pub mod logger;
+pub mod record;
+pub mod syslog;
+pub mod target;
+pub mod timestamp;
+pub mod zone;
+
+pub use counters::{ProcessCounters, ProxyCounters};
+pub use logger::Logger;
+pub use record::{Peer, Record, Timers};
+pub use target::Sinks;

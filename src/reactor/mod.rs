@@ -1,1 +1,151 @@
-//! The event loop.
+//! The event loop of the data plane: edge-triggered epoll, timers, the cached clock and [`Reactor::run`].
+//!
+//! One thread owns a reactor. A file descriptor is registered once, when it has first said "would block"
+//! ([`Source`]); from then on the kernel reports edges and no `epoll_ctl` is made for it again. The invariant
+//! that keeps this right: **whoever stops before `EAGAIN` (or a short read) must ask again before sleeping**,
+//! because no second edge comes for bytes that are already there. [`Source::poll_io`] is the only way to do
+//! I/O and keeps it.
+//!
+//! This is the only room that names epoll. The control plane (async-io) runs on a thread of its own and only
+//! meets this loop in the waker, which writes an eventfd when the loop is asleep.
+
+mod clock;
+mod source;
+mod timer;
+mod waker;
+
+pub use source::{Direction, Source};
+pub use timer::{Deadline, Expired, NEVER};
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use rustix::event::epoll;
+use smol::LocalExecutor;
+
+use clock::Clock;
+use source::Sources;
+use timer::Timers;
+use waker::LoopWaker;
+
+/// Events taken from the kernel in one turn; more wait for the next turn.
+const EVENTS_PER_TURN: usize = 256;
+
+/// The key of the eventfd among epoll's keys; sources use their slab index, which is far below.
+const WAKE_KEY: u64 = u64::MAX;
+
+/// A reference to the loop that anything on its thread may keep. A process makes one and never drops it.
+pub type Handle = &'static Reactor;
+
+/// The event loop's state.
+pub struct Reactor {
+    epoll: OwnedFd,
+    sources: RefCell<Sources>,
+    timers: RefCell<Timers>,
+    clock: Clock,
+    loop_waker: Arc<LoopWaker>,
+    executor: LocalExecutor<'static>,
+}
+
+impl Reactor {
+    /// Makes the epoll instance and the eventfd. The reactor lives as long as the process.
+    ///
+    /// # Errors
+    /// The system call's error where the kernel has no descriptors left.
+    pub fn new() -> io::Result<Handle> {
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        let loop_waker = Arc::new(LoopWaker::new()?);
+        // Edge-triggered: each write is an edge of its own, so the counter is never read back.
+        epoll::add(
+            &epoll,
+            loop_waker.event_fd(),
+            epoll::EventData::new_u64(WAKE_KEY),
+            epoll::EventFlags::IN | epoll::EventFlags::ET,
+        )?;
+        Ok(Box::leak(Box::new(Self {
+            epoll,
+            sources: RefCell::default(),
+            timers: RefCell::default(),
+            clock: Clock::new(),
+            loop_waker,
+            executor: LocalExecutor::new(),
+        })))
+    }
+
+    /// Milliseconds of the monotonic clock since the reactor was made, as read at the start of this turn.
+    pub fn now_ms(&self) -> u64 {
+        self.clock.now_ms()
+    }
+
+    /// Milliseconds since 1970 of the wall clock, read at most once a turn; 0 when the clock stands before 1970.
+    pub fn wall_ms(&self) -> u64 {
+        self.clock.wall_ms()
+    }
+
+    /// Starts a task on this thread; it ends by itself, or when the returned handle is dropped.
+    pub fn spawn<T: 'static>(&self, future: impl Future<Output = T> + 'static) -> smol::Task<T> {
+        self.executor.spawn(future)
+    }
+
+    /// Runs the loop until `main` is done. Tasks that were spawned stay where they are when it returns.
+    ///
+    /// # Errors
+    /// Only what epoll itself reports, which means the process cannot go on.
+    pub fn run<T>(&self, main: impl Future<Output = T>) -> io::Result<T> {
+        let waker = Waker::from(self.loop_waker.clone());
+        let mut context = Context::from_waker(&waker);
+        let mut tasks = pin!(self.executor.run(main));
+        let mut events = Vec::with_capacity(EVENTS_PER_TURN);
+        loop {
+            self.loop_waker.begin_turn();
+            if let Poll::Ready(value) = tasks.as_mut().poll(&mut context) {
+                return Ok(value);
+            }
+            self.wait(&mut events)?;
+            self.clock.advance();
+            self.dispatch(&events);
+            self.timers.borrow_mut().fire(self.now_ms());
+        }
+    }
+
+    /// Sleeps until the kernel has events, the next timer is due, or somebody woke the loop.
+    fn wait(&self, events: &mut Vec<epoll::Event>) -> io::Result<()> {
+        events.clear();
+        let sleep_ms = match self.timers.borrow().next_ms() {
+            _ if !self.loop_waker.fall_asleep() => Some(0),
+            Some(due_ms) => Some(due_ms.saturating_sub(self.clock.read_ms())),
+            None => None,
+        };
+        let timeout = sleep_ms.map(timespec_ms);
+        match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(events), timeout.as_ref()) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Marks what the kernel reported and wakes the tasks that wait for it.
+    fn dispatch(&self, events: &[epoll::Event]) {
+        let mut sources = self.sources.borrow_mut();
+        for event in events {
+            let key = event.data.u64();
+            if key != WAKE_KEY {
+                sources.mark(key, event.flags);
+            }
+        }
+    }
+}
+
+/// A relative time for epoll; at most a day, so that no kernel's 32-bit millisecond count overflows.
+fn timespec_ms(ms: u64) -> rustix::event::Timespec {
+    let ms = ms.min(86_400_000);
+    // Both fit: seconds ≤ 86,400 and nanoseconds < 10^9.
+    rustix::event::Timespec { tv_sec: (ms / 1_000) as _, tv_nsec: ((ms % 1_000) * 1_000_000) as _ }
+}
+
+#[cfg(test)]
+mod tests;

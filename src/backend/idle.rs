@@ -1,0 +1,112 @@
+//! Idle connections to servers, kept for the next request.
+//!
+//! They hold no buffer and no task; the loop notes when the server ends one, and it is then not used again.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::rc::Weak;
+use std::task::{Poll, Waker};
+
+use super::Backend;
+use crate::net::Stream;
+use crate::reactor::{Deadline, Handle};
+
+/// How long a connection may lie idle, milliseconds: HAProxy's `pool-purge-delay` default.
+const IDLE_MAX_MS: u64 = 5_000;
+
+struct Idle {
+    stream: Stream,
+    since_ms: u64,
+}
+
+/// The idle connections of one server, oldest first.
+#[derive(Default)]
+pub(super) struct IdlePool {
+    idle: RefCell<VecDeque<Idle>>,
+}
+
+impl IdlePool {
+    /// The one used last: it is the least likely to be ended by the server in this moment.
+    pub(super) fn take(&self) -> Option<Stream> {
+        loop {
+            let idle = self.idle.borrow_mut().pop_back()?;
+            if idle.stream.is_quiet() {
+                return Some(idle.stream);
+            }
+        }
+    }
+
+    /// Keeps a connection on which nothing is outstanding; one that has said something unasked, or ended, is
+    /// closed. Their number is bounded by that of the sessions which used them at the same time.
+    pub(super) fn put(&self, stream: Stream) {
+        if stream.settle() {
+            let since_ms = stream.reactor().now_ms();
+            self.idle.borrow_mut().push_back(Idle { stream, since_ms });
+        }
+    }
+
+    pub(super) fn clear(&self) {
+        let all = std::mem::take(&mut *self.idle.borrow_mut());
+        drop(all);
+    }
+
+    /// Closes what the server has ended or what is too old; returns when the next one will be.
+    fn purge(&self, now_ms: u64) -> Option<u64> {
+        let mut idle = self.idle.borrow_mut();
+        idle.retain(|idle| idle.stream.is_quiet() && now_ms.saturating_sub(idle.since_ms) < IDLE_MAX_MS);
+        let next_ms = idle.front().map(|idle| idle.since_ms.saturating_add(IDLE_MAX_MS));
+        if next_ms.is_none() {
+            idle.shrink_to_fit();
+        }
+        next_ms
+    }
+}
+
+/// Tells the purge that there is something to look after.
+#[derive(Default)]
+pub(super) struct IdleWatch {
+    some: Cell<bool>,
+    waker: RefCell<Option<Waker>>,
+}
+
+impl IdleWatch {
+    pub(super) fn notify(&self) {
+        if !self.some.replace(true) {
+            if let Some(waker) = self.waker.borrow_mut().take() {
+                waker.wake();
+            }
+        }
+    }
+}
+
+/// Closes idle connections in time; sleeps without a timer while there are none.
+pub(super) async fn purge(backend: Weak<Backend>, reactor: Handle) {
+    let deadline = Deadline::new(reactor);
+    loop {
+        poll_fn(|context| match backend.upgrade() {
+            Some(backend) if !backend.idle.some.get() => {
+                *backend.idle.waker.borrow_mut() = Some(context.waker().clone());
+                Poll::Pending
+            }
+            _ => Poll::Ready(()),
+        })
+        .await;
+        let Some(next_ms) = purge_all(&backend, reactor.now_ms()) else {
+            if backend.strong_count() == 0 {
+                return;
+            }
+            continue;
+        };
+        deadline.set_at(next_ms);
+        deadline.expired().await;
+    }
+}
+
+/// One round over all servers; `None` when nothing is left (or the backend is gone).
+fn purge_all(backend: &Weak<Backend>, now_ms: u64) -> Option<u64> {
+    let backend = backend.upgrade()?;
+    let next_ms = backend.servers.iter().filter_map(|server| server.idle.purge(now_ms)).min();
+    backend.idle.some.set(next_ms.is_some());
+    next_ms
+}

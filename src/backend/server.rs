@@ -1,0 +1,162 @@
+//! One server: where it is, whether it is up, what it is carrying.
+
+use std::cell::Cell;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+
+use rustix::net::SocketAddrUnix;
+
+use super::idle::IdlePool;
+use crate::config::{self, ServerAddress, ServerPort};
+use crate::net::{Target, resolve};
+
+/// A server's address could not be made into a target.
+#[derive(Debug)]
+pub struct TargetError {
+    /// The server line.
+    pub place: config::Place,
+    /// The address as written.
+    pub text: String,
+    /// Why not.
+    pub error: io::Error,
+}
+
+impl fmt::Display for TargetError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { place, text, error } = self;
+        write!(f, "{}:{}: server address '{text}' cannot be used: {error}", place.file, place.line)
+    }
+}
+
+/// A server at work.
+pub struct Server {
+    /// What the configuration says of it.
+    pub config: config::Server,
+    /// Connections (in `mode http`: requests) that use it now.
+    pub connections: Cell<u32>,
+    /// All that ever did.
+    pub total: Cell<u64>,
+    pub(super) idle: IdlePool,
+    /// Alternatives in the resolver's order, at least one.
+    targets: Vec<Target>,
+    current: Cell<usize>,
+    up: Cell<bool>,
+    /// The running value of smooth weighted round robin.
+    pub(super) turn: Cell<i64>,
+}
+
+impl Server {
+    /// Looks the server's name up, which may block: before the loop, or on a helper thread.
+    ///
+    /// # Errors
+    /// [`TargetError`] when the name has no address or a unix path is too long.
+    pub fn targets(config: &config::Server) -> Result<Vec<Target>, TargetError> {
+        let fail = |text: String, error: io::Error| TargetError { place: config.place.clone(), text, error };
+        match &config.address {
+            ServerAddress::Inet(host, port) => {
+                let number = match port {
+                    ServerPort::Fixed(number) => *number,
+                    ServerPort::FromClient(_) => 0,
+                };
+                let addresses = resolve(host, number).map_err(|error| fail(host.clone(), error))?;
+                Ok(addresses.into_iter().map(Target::Inet).collect())
+            }
+            ServerAddress::Unix(path) => {
+                let address = SocketAddrUnix::new(path)
+                    .map_err(|error| fail(path.to_string_lossy().into_owned(), error.into()))?;
+                Ok(vec![Target::Unix(address)])
+            }
+            ServerAddress::Abstract(name) => {
+                let address = SocketAddrUnix::new_abstract_name(name)
+                    .map_err(|error| fail(String::from_utf8_lossy(name).into_owned(), error.into()))?;
+                Ok(vec![Target::Unix(address)])
+            }
+        }
+    }
+
+    /// A server that is up until a check says otherwise.
+    pub fn new(config: config::Server, targets: Vec<Target>) -> Self {
+        debug_assert!(!targets.is_empty());
+        Self {
+            config,
+            connections: Cell::new(0),
+            total: Cell::new(0),
+            idle: IdlePool::default(),
+            targets,
+            current: Cell::new(0),
+            up: Cell::new(true),
+            turn: Cell::new(0),
+        }
+    }
+
+    /// Where to connect to now. `local` is the address the client came to, for servers without a port.
+    pub fn target(&self, local: Option<SocketAddr>) -> Option<Target> {
+        let target = self.targets.get(self.current.get()).or(self.targets.first())?;
+        match (target, &self.config.address) {
+            (Target::Inet(address), ServerAddress::Inet(_, ServerPort::FromClient(offset))) => {
+                let port = i32::from(local?.port()).checked_add(*offset)?;
+                Some(Target::Inet(SocketAddr::new(address.ip(), u16::try_from(port).ok()?)))
+            }
+            _ => Some(target.clone()),
+        }
+    }
+
+    /// Whether [`Server::target`] needs the address the client came to.
+    pub fn needs_local_port(&self) -> bool {
+        matches!(self.config.address, ServerAddress::Inet(_, ServerPort::FromClient(_)))
+    }
+
+    /// Where to send a health check to; `None` when the server has no port of its own and none for checks.
+    pub(super) fn check_target(&self) -> Option<Target> {
+        let port = self.config.check.and_then(|check| check.port);
+        match (self.targets.get(self.current.get())?, port) {
+            (Target::Inet(address), Some(port)) => Some(Target::Inet(SocketAddr::new(address.ip(), port))),
+            (Target::Inet(address), None) if address.port() == 0 => None,
+            (target, _) => Some(target.clone()),
+        }
+    }
+
+    /// The current address did not answer: the next attempt uses the name's next one, where it has several.
+    pub(super) fn rotate_target(&self) {
+        self.current.set((self.current.get() + 1) % self.targets.len().max(1));
+    }
+
+    /// Whether it is up and takes new traffic.
+    pub fn is_usable(&self) -> bool {
+        self.is_up() && self.config.weight > 0
+    }
+
+    /// Whether it is up: neither disabled nor failed.
+    pub fn is_up(&self) -> bool {
+        self.up.get() && !self.config.disabled
+    }
+
+    /// Whether it is at its `maxconn`.
+    pub fn is_full(&self) -> bool {
+        self.config.maxconn.is_some_and(|maxconn| self.connections.get() >= maxconn)
+    }
+
+    pub(super) fn set_up(&self, up: bool) {
+        self.up.set(up);
+        if !up {
+            self.idle.clear();
+        }
+    }
+
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.config.name == other.config.name && self.targets == other.targets
+    }
+
+    pub(super) fn inherit(&self, old: &Self) {
+        if self.config.check.is_some() && old.config.check.is_some() {
+            self.up.set(old.up.get());
+        }
+        self.current.set(old.current.get());
+    }
+
+    /// A request's idle connection that is still quiet, if there is one.
+    pub fn take_idle(&self) -> Option<crate::net::Stream> {
+        self.idle.take()
+    }
+}

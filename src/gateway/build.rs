@@ -1,0 +1,157 @@
+//! From a [`Config`] to frontends and backends at work.
+
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use super::Options;
+use crate::backend::{Backend, Server};
+use crate::config::{self, Config, LogAddress, Place};
+use crate::net::resolve;
+use crate::observe::Logger;
+use crate::reactor::Handle;
+use crate::session::{Frontend, Process};
+
+/// Why a configuration that reads well cannot be put to work here and now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StartError {
+    /// The line that asks for it.
+    pub place: Place,
+    /// What is wrong, naming the address, file or host.
+    pub message: String,
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: {}", self.place.file, self.place.line, self.message)
+    }
+}
+
+/// Host names of a configuration with their addresses. Looking them up blocks, so it is done before the loop
+/// runs, or on a helper thread, and never while building.
+#[derive(Debug, Default)]
+pub struct Names {
+    found: HashMap<String, Result<Vec<SocketAddr>, String>>,
+}
+
+impl Names {
+    /// All hosts that a configuration names, literals left out.
+    pub fn wanted(config: &Config) -> Vec<String> {
+        let servers = config.backends.iter().flat_map(|backend| &backend.servers);
+        let mut hosts: Vec<String> = servers
+            .filter_map(|server| match &server.address {
+                config::ServerAddress::Inet(host, _) => Some(host.clone()),
+                _ => None,
+            })
+            .chain(config.frontends.iter().flat_map(|frontend| &frontend.binds).filter_map(|bind| {
+                match &bind.address {
+                    config::BindAddress::Host(host, _) => Some(host.clone()),
+                    _ => None,
+                }
+            }))
+            .chain(log_hosts(config))
+            .collect();
+        hosts.sort();
+        hosts.dedup();
+        hosts
+    }
+
+    /// Looks them all up; blocks.
+    pub fn look_up(hosts: Vec<String>) -> Self {
+        let look_up = |host: String| {
+            let found = resolve(&host, 0).map_err(|error| error.to_string());
+            (host, found)
+        };
+        Self { found: hosts.into_iter().map(look_up).collect() }
+    }
+
+    /// The addresses of a host with this port, or why there are none.
+    pub(super) fn addresses(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
+        match self.found.get(host) {
+            Some(Ok(addresses)) => {
+                Ok(addresses.iter().map(|address| SocketAddr::new(address.ip(), port)).collect())
+            }
+            Some(Err(reason)) => Err(reason.clone()),
+            None => Err("it was not looked up".into()),
+        }
+    }
+}
+
+fn log_hosts(config: &Config) -> impl Iterator<Item = String> {
+    let targets = config.frontends.iter().flat_map(|frontend| &frontend.logs).chain(&config.global.logs);
+    targets.filter_map(|target| match &target.address {
+        LogAddress::Udp(host, _) => Some(host.clone()),
+        _ => None,
+    })
+}
+
+/// The frontends and backends of one configuration.
+pub(super) struct Runtime {
+    pub frontends: Vec<Rc<Frontend>>,
+    backends: Rc<[Rc<Backend>]>,
+}
+
+impl Runtime {
+    /// Makes everything; starts nothing.
+    pub(super) fn build(
+        reactor: Handle,
+        config: Config,
+        names: &Names,
+        process: &Rc<Process>,
+        options: &Options,
+    ) -> Result<Self, Vec<StartError>> {
+        let mut errors = Vec::new();
+        let mut backends = Vec::with_capacity(config.backends.len());
+        for backend in config.backends {
+            let mut servers = Vec::with_capacity(backend.servers.len());
+            for server in &backend.servers {
+                match Server::targets(server, |host, port| names.addresses(host, port)) {
+                    Ok(targets) => servers.push(Server::new(server.clone(), targets)),
+                    Err(message) => errors.push(StartError { place: server.place.clone(), message }),
+                }
+            }
+            backends.push(Backend::new(reactor, backend, servers));
+        }
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        let backends: Rc<[Rc<Backend>]> = backends.into();
+        let global = config.global;
+        let tag = global.log_tag.as_ref().unwrap_or(&options.log_tag);
+        let frontends = config.frontends.into_iter().map(|frontend| {
+            let first = |host: &str, port| {
+                names.addresses(host, port).ok().and_then(|addresses| addresses.first().copied())
+            };
+            let logger = Logger::new(&frontend.logs, tag, &first);
+            Rc::new(Frontend {
+                config: frontend,
+                backends: backends.clone(),
+                logger,
+                process: process.clone(),
+                connections: Cell::new(0),
+                head_bytes_max: global.bufsize_bytes.saturating_sub(global.maxrewrite_bytes),
+                leaving: Cell::new(false),
+            })
+        });
+        Ok(Self { frontends: frontends.collect(), backends })
+    }
+
+    /// Starts checks and housekeeping of the backends.
+    pub(super) fn start(&self) {
+        for backend in self.backends.iter() {
+            backend.start();
+        }
+    }
+
+    /// Takes over what the old configuration's checks know of servers that are in both.
+    pub(super) fn inherit(&self, old: &Self) {
+        for backend in self.backends.iter() {
+            let same = |known: &&Rc<Backend>| known.config.name == backend.config.name;
+            if let Some(known) = old.backends.iter().find(same) {
+                backend.inherit(known);
+            }
+        }
+    }
+}

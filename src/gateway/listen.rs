@@ -1,0 +1,92 @@
+//! Opening the addresses of a configuration, and keeping those that are open already.
+
+use std::io;
+use std::os::fd::{FromRawFd, OwnedFd};
+use std::rc::Rc;
+
+use super::accept::Port;
+use super::{Options, StartError};
+use crate::config::{Bind, BindAddress};
+use crate::net::{ListenOptions, Listener};
+use crate::reactor::Handle;
+use crate::session::Frontend;
+
+/// An address that will be served once the whole configuration stands.
+pub(super) struct Planned {
+    pub port: Rc<Port>,
+    pub frontend: Rc<Frontend>,
+    /// False when the listening socket was open already.
+    pub is_new: bool,
+}
+
+/// Opens every address of every frontend, or finds it among those that are `open`.
+///
+/// # Errors
+/// All that fail; nothing that was opened here stays open then.
+pub(super) fn open_all(
+    reactor: Handle,
+    frontends: &[Rc<Frontend>],
+    options: &Options,
+    open: &[Rc<Port>],
+) -> Result<Vec<Planned>, Vec<StartError>> {
+    let mut planned: Vec<Planned> = Vec::new();
+    let mut errors = Vec::new();
+    for frontend in frontends {
+        for bind in &frontend.config.binds {
+            let is_planned = |port: &Rc<Port>| planned.iter().any(|one| Rc::ptr_eq(&one.port, port));
+            let known = open.iter().find(|port| port.is_for(bind) && !is_planned(port));
+            if let Some(port) = known {
+                planned.push(Planned { port: port.clone(), frontend: frontend.clone(), is_new: false });
+                continue;
+            }
+            match open_one(reactor, frontend, bind, options) {
+                Ok(listeners) => planned.extend(listeners.into_iter().map(|listener| Planned {
+                    port: Port::new(bind.clone(), listener, frontend.clone()),
+                    frontend: frontend.clone(),
+                    is_new: true,
+                })),
+                Err(error) => errors.push(StartError {
+                    place: bind.place.clone(),
+                    message: format!(
+                        "frontend '{}' cannot listen on '{}': {}",
+                        frontend.config.name,
+                        bind.text,
+                        explain(&error)
+                    ),
+                }),
+            }
+        }
+    }
+    if errors.is_empty() { Ok(planned) } else { Err(errors) }
+}
+
+fn open_one(
+    reactor: Handle,
+    frontend: &Frontend,
+    bind: &Bind,
+    options: &Options,
+) -> io::Result<Vec<Listener>> {
+    let maxconn = bind.maxconn.or(frontend.config.maxconn).unwrap_or(options.maxconn);
+    let backlog = bind.backlog.or(frontend.config.backlog).unwrap_or(maxconn);
+    let listen_options = ListenOptions {
+        backlog: i32::try_from(backlog).unwrap_or(i32::MAX),
+        keepalive: frontend.config.tcp_keepalive,
+        v6only: bind.v6only,
+        unix_mode: bind.unix_mode,
+        take_over: options.take_over,
+    };
+    let listener = match &bind.address {
+        BindAddress::Inet(address) => Listener::tcp(reactor, *address, &listen_options)?,
+        BindAddress::Host(host, port) => {
+            let addresses = crate::net::resolve(host, *port)?;
+            return addresses
+                .into_iter()
+                .map(|address| Listener::tcp(reactor, address, &listen_options))
+                .collect();
+        }
+        BindAddress::Unix(path) => Listener::unix(reactor, path, &listen_options)?,
+        BindAddress::Abstract(name) => Listener::abstract_name(reactor, name, &listen_options)?,
+        BindAddress::Fd(number) => Listener::inherited(reactor, inherited_fd(*number)?)?,
+    };
+    Ok(vec![listener])
+}

@@ -1,0 +1,256 @@
+//! Listening sockets: making them, and accepting from them.
+
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::task::{Context, Poll, ready};
+
+use rustix::net::{
+    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, acceptfrom_with, bind, ipproto, listen, sockopt,
+    socket_with,
+};
+
+use super::Stream;
+use crate::reactor::{Direction, Handle, Source};
+
+/// How a listening socket is made.
+#[derive(Debug, Clone, Default)]
+pub struct ListenOptions {
+    /// Length of the kernel's accept queue.
+    pub backlog: i32,
+    /// `SO_KEEPALIVE` on the connections.
+    pub keepalive: bool,
+    /// IPv6 sockets: whether IPv4 connections are left out; `None` = the system's default.
+    pub v6only: Option<bool>,
+    /// Permissions of a unix socket's file.
+    pub unix_mode: Option<u32>,
+    /// Another process of ours holds the address and is about to let go of it (`-sf`, `-st`): do not
+    /// report that as "in use".
+    pub take_over: bool,
+}
+
+/// A connection that was accepted.
+pub struct Accepted {
+    /// The connection.
+    pub stream: Stream,
+    /// Where the client is; `None` on unix sockets.
+    pub peer: Option<SocketAddr>,
+}
+
+/// A listening socket.
+pub struct Listener {
+    source: Source,
+}
+
+impl Listener {
+    /// Listens on a TCP address. Accepted connections inherit `TCP_NODELAY` and `SO_KEEPALIVE` from the
+    /// listening socket, which saves two system calls each.
+    ///
+    /// The socket allows others of the same user on the same port (`SO_REUSEPORT`), so that a new process
+    /// can take over without a gap. So that two gateways started by mistake do not share a port in silence,
+    /// a first socket without that option asks whether the address is free, unless taking over.
+    ///
+    /// # Errors
+    /// The kernel's: address in use, no permission, no such address.
+    pub fn tcp(reactor: Handle, address: SocketAddr, options: &ListenOptions) -> io::Result<Self> {
+        if !options.take_over {
+            let probe = tcp_socket(address, options)?;
+            bind(&probe, &address)?;
+        }
+        let fd = tcp_socket(address, options)?;
+        sockopt::set_socket_reuseport(&fd, true)?;
+        sockopt::set_tcp_nodelay(&fd, true)?;
+        if options.keepalive {
+            sockopt::set_socket_keepalive(&fd, true)?;
+        }
+        bind(&fd, &address)?;
+        listen(&fd, options.backlog)?;
+        Ok(Self { source: Source::new(reactor, fd) })
+    }
+
+    /// Listens on a unix socket's path. A socket that nobody listens on any more is replaced; a new one
+    /// comes into place by rename, so that at no time the path is missing.
+    ///
+    /// # Errors
+    /// `AddrInUse` when somebody answers there or the path is not a socket; the file system's errors.
+    pub fn unix(reactor: Handle, path: &Path, options: &ListenOptions) -> io::Result<Self> {
+        if let Ok(metadata) = fs::symlink_metadata(path) {
+            let taken = !metadata.file_type().is_socket();
+            if taken || (!options.take_over && UnixStream::connect(path).is_ok()) {
+                return Err(io::ErrorKind::AddrInUse.into());
+            }
+        }
+        let temporary = temporary_path(path);
+        let _ = fs::remove_file(&temporary);
+        let fd = unix_socket()?;
+        bind(&fd, &SocketAddrUnix::new(&temporary)?)?;
+        let placed = (|| {
+            if let Some(mode) = options.unix_mode {
+                fs::set_permissions(&temporary, fs::Permissions::from_mode(mode))?;
+            }
+            listen(&fd, options.backlog)?;
+            fs::rename(&temporary, path)
+        })();
+        if let Err(error) = placed {
+            let _ = fs::remove_file(&temporary);
+            return Err(error);
+        }
+        Ok(Self { source: Source::new(reactor, fd) })
+    }
+
+    /// Listens on a name in the abstract namespace.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn abstract_name(reactor: Handle, name: &[u8], options: &ListenOptions) -> io::Result<Self> {
+        let fd = unix_socket()?;
+        bind(&fd, &SocketAddrUnix::new_abstract_name(name)?)?;
+        listen(&fd, options.backlog)?;
+        Ok(Self { source: Source::new(reactor, fd) })
+    }
+
+    /// Takes a listening socket that was opened by another process and inherited.
+    ///
+    /// # Errors
+    /// `InvalidInput` when the descriptor is not a listening socket.
+    pub fn inherited(reactor: Handle, fd: OwnedFd) -> io::Result<Self> {
+        if !sockopt::socket_acceptconn(&fd).unwrap_or(false) {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a listening socket"));
+        }
+        rustix::io::ioctl_fionbio(&fd, true)?;
+        // Fails on unix sockets, which have no such option.
+        let _ = sockopt::set_tcp_nodelay(&fd, true);
+        Ok(Self { source: Source::new(reactor, fd) })
+    }
+
+    /// Accepts one connection; non-blocking and closed on exec.
+    pub fn poll_accept(&self, context: &mut Context<'_>) -> Poll<io::Result<Accepted>> {
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        let accepted =
+            ready!(self.source.poll_io(context, Direction::Read, |fd| acceptfrom_with(fd, flags)));
+        let (fd, peer) = accepted?;
+        Poll::Ready(Ok(Accepted {
+            stream: Stream::new(self.source.reactor(), fd),
+            peer: peer.and_then(|peer| peer.try_into().ok()),
+        }))
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.source.as_fd()
+    }
+}
+
+fn tcp_socket(address: SocketAddr, options: &ListenOptions) -> io::Result<OwnedFd> {
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let fd = socket_with(family, SocketType::STREAM, flags, Some(ipproto::TCP))?;
+    sockopt::set_socket_reuseaddr(&fd, true)?;
+    if let (true, Some(v6only)) = (address.is_ipv6(), options.v6only) {
+        sockopt::set_ipv6_v6only(&fd, v6only)?;
+    }
+    Ok(fd)
+}
+
+fn unix_socket() -> io::Result<OwnedFd> {
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    Ok(socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?)
+}
+
+/// Beside the final path, so that the rename stays within one file system.
+fn temporary_path(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{}.tmp", std::process::id()));
+    name.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::io::{Read, Write};
+    use std::net::TcpStream;
+
+    use super::*;
+    use crate::net::Buffer;
+    use crate::reactor::Reactor;
+
+    fn options() -> ListenOptions {
+        ListenOptions { backlog: 16, ..ListenOptions::default() }
+    }
+
+    fn port(listener: &Listener) -> SocketAddr {
+        rustix::net::getsockname(listener).unwrap().try_into().unwrap()
+    }
+
+    #[test]
+    fn a_connection_is_accepted_and_carries_bytes_both_ways() {
+        let reactor = Reactor::new().unwrap();
+        let listener = Listener::tcp(reactor, "127.0.0.1:0".parse().unwrap(), &options()).unwrap();
+        let address = port(&listener);
+        let client = std::thread::spawn(move || {
+            let mut client = TcpStream::connect(address).unwrap();
+            client.write_all(b"ping").unwrap();
+            let mut answer = String::new();
+            client.read_to_string(&mut answer).unwrap();
+            (client.local_addr().unwrap(), answer)
+        });
+        let peer = reactor
+            .run(async {
+                let accepted = poll_fn(|context| listener.poll_accept(context)).await.unwrap();
+                let mut slot: Option<Buffer> = None;
+                while accepted.stream.fill(&mut slot).await.unwrap() == 0 {}
+                assert_eq!(slot.unwrap().bytes(), b"ping");
+                accepted.stream.write_all(b"pong").await.unwrap();
+                accepted.stream.shutdown_write();
+                accepted.peer
+            })
+            .unwrap();
+        assert_eq!(client.join().unwrap(), (peer.unwrap(), "pong".to_string()));
+    }
+
+    #[test]
+    fn an_address_that_another_gateway_holds_is_in_use() {
+        let reactor = Reactor::new().unwrap();
+        let first = Listener::tcp(reactor, "127.0.0.1:0".parse().unwrap(), &options()).unwrap();
+        let error = Listener::tcp(reactor, port(&first), &options()).err().unwrap();
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+        let take_over = ListenOptions { take_over: true, ..options() };
+        assert!(Listener::tcp(reactor, port(&first), &take_over).is_ok());
+    }
+
+    #[test]
+    fn a_stale_unix_socket_is_replaced_and_a_live_one_is_not() {
+        let reactor = Reactor::new().unwrap();
+        let folder = std::env::temp_dir().join(format!("oneport-listener-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("socket");
+        let first = Listener::unix(reactor, &path, &options()).unwrap();
+        let error = Listener::unix(reactor, &path, &options()).err().unwrap();
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+        drop(first);
+        assert!(Listener::unix(reactor, &path, &options()).is_ok());
+        fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn a_connection_that_fails_says_so() {
+        let reactor = Reactor::new().unwrap();
+        let closed = {
+            let listener = Listener::tcp(reactor, "127.0.0.1:0".parse().unwrap(), &options()).unwrap();
+            port(&listener)
+        };
+        let error = reactor
+            .run(async {
+                let stream = Stream::connect(reactor, &crate::net::Target::Inet(closed), true)?;
+                stream.connected().await
+            })
+            .unwrap()
+            .unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+    }
+}

@@ -1,0 +1,210 @@
+//! A connected stream socket, TCP or unix.
+
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::task::{Context, Poll, ready};
+
+use rustix::net::{
+    AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType, ipproto, sockopt, socket_with,
+};
+
+use super::{Buffer, Target};
+use crate::reactor::{Direction, Handle, Source};
+
+/// A connected (or connecting) socket. All calls are made on the loop's thread.
+pub struct Stream {
+    source: Source,
+}
+
+impl Stream {
+    /// Wraps a non-blocking, connected socket.
+    pub fn new(reactor: Handle, fd: OwnedFd) -> Self {
+        Self { source: Source::new(reactor, fd) }
+    }
+
+    /// Starts a connection and does not wait for it: the first write may be tried at once, and finds out.
+    /// TCP sockets get `TCP_NODELAY`, and `SO_KEEPALIVE` where asked.
+    ///
+    /// # Errors
+    /// What the kernel says at once: no descriptors, no route, a unix socket that is absent or full.
+    pub fn connect(reactor: Handle, target: &Target, keepalive: bool) -> io::Result<Self> {
+        use rustix::io::Errno;
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        let (fd, result) = match target {
+            Target::Inet(address) => {
+                let (family, protocol) = match address {
+                    SocketAddr::V4(_) => (AddressFamily::INET, ipproto::TCP),
+                    SocketAddr::V6(_) => (AddressFamily::INET6, ipproto::TCP),
+                };
+                let fd = socket_with(family, SocketType::STREAM, flags, Some(protocol))?;
+                sockopt::set_tcp_nodelay(&fd, true)?;
+                if keepalive {
+                    sockopt::set_socket_keepalive(&fd, true)?;
+                }
+                let result = rustix::net::connect(&fd, address);
+                (fd, result)
+            }
+            Target::Unix(address) => {
+                let fd = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+                let result = rustix::net::connect(&fd, address);
+                (fd, result)
+            }
+        };
+        match result {
+            Ok(()) | Err(Errno::INPROGRESS | Errno::INTR) => Ok(Self::new(reactor, fd)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The loop it belongs to.
+    pub fn reactor(&self) -> Handle {
+        self.source.reactor()
+    }
+
+    /// The readiness of the descriptor, for those who splice.
+    pub fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// Waits until a connection that was started stands, or has failed.
+    ///
+    /// # Errors
+    /// What the connection ended with (`ECONNREFUSED`, `EHOSTUNREACH`, …).
+    pub async fn connected(&self) -> io::Result<()> {
+        // Before the first event nothing is known; the kernel reports writability once it stands or failed.
+        self.source.clear(Direction::Write);
+        poll_fn(|context| self.source.poll_ready(context, Direction::Write)).await?;
+        self.take_error()
+    }
+
+    /// The socket's pending error (`SO_ERROR`).
+    ///
+    /// # Errors
+    /// That error.
+    pub fn take_error(&self) -> io::Result<()> {
+        sockopt::socket_error(&self.source)?.map_err(Into::into)
+    }
+
+    /// Reads into `room`; 0 is the end. A short read is taken as "drained": the next one waits for an edge.
+    pub fn poll_read(&self, context: &mut Context<'_>, room: &mut [u8]) -> Poll<io::Result<usize>> {
+        let result = ready!(self.source.poll_io(context, Direction::Read, |fd| {
+            rustix::net::recv(fd, &mut *room, RecvFlags::empty())
+        }));
+        let (len, _) = result?;
+        if len > 0 && len < room.len() {
+            self.source.drained();
+        }
+        Poll::Ready(Ok(len))
+    }
+
+    /// Reads more into a buffer, taking one from the pool only when there is something to put into it.
+    /// Returns 0 at the end of input; the buffer must not be full.
+    pub fn poll_fill(
+        &self,
+        context: &mut Context<'_>,
+        slot: &mut Option<Buffer>,
+    ) -> Poll<io::Result<usize>> {
+        if !self.source.may(Direction::Read) {
+            // Parks without touching the pool: an idle connection holds no buffer.
+            ready!(self.source.poll_ready(context, Direction::Read))?;
+        }
+        let buffer = slot.get_or_insert_with(Buffer::take);
+        debug_assert!(!buffer.room().is_empty());
+        let result = self.poll_read(context, buffer.room());
+        if let Poll::Ready(Ok(len)) = result {
+            buffer.filled(len);
+        }
+        if buffer.is_empty() {
+            *slot = None;
+        }
+        result
+    }
+
+    /// [`Stream::poll_fill`] as a future.
+    ///
+    /// # Errors
+    /// The socket's.
+    pub async fn fill(&self, slot: &mut Option<Buffer>) -> io::Result<usize> {
+        poll_fn(|context| self.poll_fill(context, slot)).await
+    }
+
+    /// Writes some of `bytes`; `more` says that further bytes follow at once (`MSG_MORE`).
+    pub fn poll_write(&self, context: &mut Context<'_>, bytes: &[u8], more: bool) -> Poll<io::Result<usize>> {
+        let flags = if more { SendFlags::NOSIGNAL | SendFlags::MORE } else { SendFlags::NOSIGNAL };
+        let result =
+            ready!(self.source.poll_io(context, Direction::Write, |fd| rustix::net::send(fd, bytes, flags)));
+        let len = result?;
+        if len < bytes.len() {
+            // The socket is full; the kernel reports an edge when there is room again.
+            self.source.clear(Direction::Write);
+        }
+        Poll::Ready(Ok(len))
+    }
+
+    /// Writes everything that waits in a buffer.
+    pub fn poll_flush(&self, context: &mut Context<'_>, buffer: &mut Buffer) -> Poll<io::Result<()>> {
+        while !buffer.is_empty() {
+            let len = ready!(self.poll_write(context, buffer.bytes(), false))?;
+            buffer.consume(len);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Writes all of `bytes`.
+    ///
+    /// # Errors
+    /// The socket's.
+    pub async fn write_all(&self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let len = poll_fn(|context| self.poll_write(context, bytes, false)).await?;
+            bytes = bytes.get(len..).unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    /// Sends the end of our bytes (FIN); the peer may go on sending. An error means that the connection is
+    /// gone already, which the next read tells.
+    pub fn shutdown_write(&self) {
+        let _ = rustix::net::shutdown(&self.source, Shutdown::Write);
+    }
+
+    /// Makes the close that follows a reset (RST) and not an orderly end.
+    pub fn reset_on_close(&self) {
+        let _ = sockopt::set_socket_linger(&self.source, Some(std::time::Duration::ZERO));
+    }
+
+    /// Our address of the connection (the one the client came to); `None` for unix sockets.
+    pub fn local_address(&self) -> Option<SocketAddr> {
+        rustix::net::getsockname(&self.source).ok()?.try_into().ok()
+    }
+
+    /// Whether an idle, watched connection has neither sent anything nor ended. Costs no system call.
+    pub fn is_quiet(&self) -> bool {
+        self.source.is_quiet()
+    }
+
+    /// Gets a connection ready to lie idle: from now on the loop notes what comes. False when something
+    /// has come already, so that it cannot be used again.
+    pub fn settle(&self) -> bool {
+        if self.source.watch().is_err() {
+            return false;
+        }
+        if self.source.may(Direction::Read) {
+            // The last read filled its room exactly: only a look tells whether there is more.
+            let mut byte = [0; 1];
+            match rustix::net::recv(&self.source, &mut byte, RecvFlags::PEEK | RecvFlags::DONTWAIT) {
+                Err(rustix::io::Errno::AGAIN) => self.source.clear(Direction::Read),
+                _ => return false,
+            }
+        }
+        self.source.is_quiet()
+    }
+}
+
+impl AsFd for Stream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.source.as_fd()
+    }
+}

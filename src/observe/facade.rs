@@ -1,0 +1,205 @@
+//! Messages of the program itself, through the `log` facade.
+//!
+//! While it starts they go to stderr: `oneport: warning: …`. Once it runs ([`set_running`]) they go to the log
+//! targets of the `global` section too, and in the background there only.
+//!
+//! Levels: `error` stops something from working, `warn` wants a human, `info` tells changes of state (syslog's
+//! notice, so that the usual `log … notice` shows them and leaves out session lines), `debug` and `trace` are
+//! for those who look for faults.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use log::{Level, LevelFilter, Log, Metadata};
+
+use super::line::LogLine;
+use super::logger::Logger;
+use super::target::{write_at_once, write_patiently};
+
+/// How much goes to the terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Verbosity {
+    /// `-q`: errors.
+    Quiet,
+    /// Errors, warnings and changes of state.
+    #[default]
+    Normal,
+    /// `-V`: details too.
+    Verbose,
+    /// `-d`: everything.
+    Debug,
+}
+
+impl Verbosity {
+    fn filter(self) -> LevelFilter {
+        match self {
+            Self::Quiet => LevelFilter::Error,
+            Self::Normal => LevelFilter::Info,
+            Self::Verbose => LevelFilter::Debug,
+            Self::Debug => LevelFilter::Trace,
+        }
+    }
+}
+
+/// Installs the facade; a second call changes the verbosity only.
+pub fn init(verbosity: Verbosity) {
+    // Fails only where it is installed already.
+    let _ = log::set_logger(&FACADE);
+    TERMINAL.store(verbosity.filter() as u8, Ordering::Relaxed);
+    log::set_max_level(verbosity.filter());
+}
+
+/// From now on the process serves: messages go to `logger`'s targets too and never wait for a reader of
+/// stderr; `in_background` there is no stderr at all. Called again after a reload with the new logger. It must
+/// be the thread that runs everything: messages of other threads go to stderr only.
+pub fn set_running(logger: Rc<Logger>, in_background: bool) {
+    PHASE.store(if in_background { BACKGROUND } else { FOREGROUND }, Ordering::Relaxed);
+    // Targets hear of changes of state whatever the terminal does (`-q`). Not of details: a plain `log` line
+    // takes all levels, and nobody wants to pay for debugging text that was not asked for.
+    let wanted =
+        [Level::Info, Level::Warn, Level::Error].into_iter().find(|level| logger.takes(severity_of(*level)));
+    let wanted = wanted.map_or(LevelFilter::Off, |level| level.to_level_filter());
+    log::set_max_level(terminal_filter().max(wanted));
+    RUNNING.with(|running| *running.borrow_mut() = Some(logger));
+}
+
+thread_local! {
+    static RUNNING: RefCell<Option<Rc<Logger>>> = const { RefCell::new(None) };
+}
+
+static FACADE: Facade = Facade;
+/// The terminal's `LevelFilter`, as a number.
+static TERMINAL: AtomicU8 = AtomicU8::new(LevelFilter::Info as u8);
+static PHASE: AtomicU8 = AtomicU8::new(STARTING);
+const STARTING: u8 = 0;
+const FOREGROUND: u8 = 1;
+const BACKGROUND: u8 = 2;
+
+struct Facade;
+
+impl Log for Facade {
+    fn enabled(&self, metadata: &Metadata) -> bool {
+        // Libraries are heard when they have something to complain about.
+        metadata.level() <= Level::Warn || metadata.target().starts_with(env!("CARGO_PKG_NAME"))
+    }
+
+    fn log(&self, record: &log::Record) {
+        if !self.enabled(record.metadata()) {
+            return;
+        }
+        let mut text = LogLine::new();
+        match record.args().as_str() {
+            Some(literal) => text.push_text(literal.as_bytes()),
+            None => text.push_text(record.args().to_string().as_bytes()),
+        }
+        if record.level() <= terminal_filter() {
+            to_terminal(record.level(), &text);
+        }
+        // The logger is taken out for the call: a target that loses lines reports that through here again.
+        let logger =
+            RUNNING.try_with(|running| running.try_borrow().ok().and_then(|running| running.clone()));
+        if let Ok(Some(logger)) = logger {
+            logger.message_line(severity_of(record.level()), &text, unix_ms());
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+fn to_terminal(level: Level, text: &LogLine) {
+    let mut line = LogLine::new();
+    line.push_bytes(concat!(env!("CARGO_PKG_NAME"), ": ").as_bytes());
+    line.push_bytes(match level {
+        Level::Error => b"error: ",
+        Level::Warn => b"warning: ",
+        Level::Info => b"",
+        Level::Debug | Level::Trace => b"debug: ",
+    });
+    line.push_bytes(text.as_bytes());
+    line.truncate(super::line::LINE_BYTES_MAX - 1);
+    line.push(b'\n');
+    match PHASE.load(Ordering::Relaxed) {
+        STARTING => write_patiently(line.as_bytes()),
+        FOREGROUND => {
+            // A terminal that is stuck must not stop the gateway.
+            let _ = write_at_once(&std::io::stderr(), line.as_bytes());
+        }
+        _ => {}
+    }
+}
+
+fn severity_of(level: Level) -> u8 {
+    match level {
+        Level::Error => 3,
+        Level::Warn => 4,
+        Level::Info => 5,
+        Level::Debug | Level::Trace => 7,
+    }
+}
+
+fn terminal_filter() -> LevelFilter {
+    let number = TERMINAL.load(Ordering::Relaxed);
+    LevelFilter::iter().find(|filter| *filter as u8 == number).unwrap_or(LevelFilter::Info)
+}
+
+fn unix_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::target::Sinks;
+    use super::super::zone::Zone;
+    use super::*;
+    use crate::config::{LogAddress, LogTarget, LogWire};
+    use std::os::unix::net::UnixDatagram;
+
+    fn target(path: &std::path::Path) -> LogTarget {
+        let address = LogAddress::Unix(path.to_owned());
+        LogTarget { address, len_bytes: 1024, format: LogWire::Short, facility: 16, level: 5, min_level: 0 }
+    }
+
+    /// One test for all, since the facade is one for the process.
+    #[test]
+    fn messages_go_to_the_global_targets() {
+        let path = std::env::temp_dir().join(format!("oneport-facade-{}", std::process::id()));
+        let _ = std::fs::remove_file(&path);
+        let daemon = UnixDatagram::bind(&path).unwrap();
+        daemon.set_nonblocking(true).unwrap();
+        let received = || {
+            let mut buffer = [0; 8192];
+            let length = daemon.recv(&mut buffer).unwrap_or(0);
+            String::from_utf8(buffer[..length].to_vec()).unwrap()
+        };
+        init(Verbosity::Quiet);
+        assert_eq!(log::max_level(), LevelFilter::Error);
+        let sinks = Sinks::new(Zone::utc());
+        let logger = Logger::new(&[target(&path)], "oneport", &sinks, &mut |_, _| unreachable!()).unwrap();
+        set_running(Rc::new(logger), true);
+        assert_eq!(log::max_level(), LevelFilter::Info);
+        log::info!("server {}/{} is\nUP", "web", "s1");
+        assert_eq!(received(), "<5>server web/s1 is#0AUP\n");
+        log::debug!("too much");
+        log::info!(target: "somebody", "else");
+        assert_eq!(received(), "");
+        log::warn!(target: "somebody", "complains");
+        assert_eq!(received(), "<4>complains\n");
+
+        // A full socket: the report of the loss comes through the facade to the same socket, and ends there.
+        sinks.in_background();
+        for _ in 0..5000 {
+            log::info!("flood {}", "x".repeat(1000));
+        }
+        assert!(sinks.dropped() > 0);
+        let mut lines = Vec::new();
+        while let Some(line) = Some(received()).filter(|line| !line.is_empty()) {
+            lines.push(line);
+        }
+        assert!(lines.iter().all(|line| line.starts_with("<5>flood")));
+        RUNNING.with(|running| *running.borrow_mut() = None);
+        let _ = std::fs::remove_file(&path);
+    }
+}

@@ -1,0 +1,145 @@
+//! A proxy's way to its log targets.
+
+use std::rc::Rc;
+
+use super::line::{self, LogLine};
+use super::record::Record;
+use super::syslog::{self, Message};
+use super::target::{Resolver, Sink, Sinks};
+use crate::config::{LogFormat, LogTarget};
+
+/// The severity of session lines, info (configuration §4.2, "log").
+const SESSION_SEVERITY: u8 = 6;
+
+/// Writes the lines of one proxy (or of the program itself) to each of its targets.
+pub struct Logger {
+    targets: Box<[(LogTarget, Rc<Sink>)]>,
+    tag: Rc<str>,
+    sinks: Rc<Sinks>,
+}
+
+impl Logger {
+    /// A logger for the targets of a proxy; `tag` is the program name in the lines (`log-tag`).
+    ///
+    /// # Errors
+    /// What [`Sinks::get`] says of the first target that cannot be used.
+    pub fn new(
+        targets: &[LogTarget],
+        tag: &str,
+        sinks: &Rc<Sinks>,
+        resolve: Resolver,
+    ) -> Result<Self, String> {
+        let targets = targets
+            .iter()
+            .map(|target| Ok((target.clone(), sinks.get(&target.address, resolve)?)))
+            .collect::<Result<_, String>>()?;
+        Ok(Self { targets, tag: tag.into(), sinks: sinks.clone() })
+    }
+
+    /// Whether a session line would go anywhere; where not, its [`Record`] need not be made.
+    pub fn is_active(&self) -> bool {
+        self.takes(SESSION_SEVERITY)
+    }
+
+    /// Writes a session line at `now_ms` (unix time, milliseconds).
+    pub fn session(&self, record: &Record, format: LogFormat, now_ms: i64) {
+        if !self.is_active() {
+            return;
+        }
+        let zone = self.sinks.zone();
+        let mut line = LogLine::new();
+        match format {
+            LogFormat::Default => line::connect(&mut line, record),
+            LogFormat::Tcp => line::tcplog(&mut line, record, &zone),
+            LogFormat::Http => line::httplog(&mut line, record, &zone),
+        }
+        self.send(SESSION_SEVERITY, line.as_bytes(), now_ms);
+    }
+
+    /// Writes a message that is not a session line, such as a server's change of state. `severity` is 0
+    /// (emerg) to 7 (debug). Control bytes in it are written as `#XX`.
+    pub fn message(&self, severity: u8, text: &str, now_ms: i64) {
+        if !self.takes(severity) {
+            return;
+        }
+        let mut line = LogLine::new();
+        line.push_text(text.as_bytes());
+        self.message_line(severity, &line, now_ms);
+    }
+
+    /// As [`Logger::message`], with a text whose control bytes are dealt with already.
+    pub(super) fn message_line(&self, severity: u8, text: &LogLine, now_ms: i64) {
+        self.send(severity, text.as_bytes(), now_ms);
+    }
+
+    /// Whether any target takes lines of this severity.
+    pub fn takes(&self, severity: u8) -> bool {
+        self.targets.iter().any(|(target, _)| severity <= target.level)
+    }
+
+    fn send(&self, severity: u8, text: &[u8], now_ms: i64) {
+        let zone = self.sinks.zone();
+        let mut whole = LogLine::new();
+        for (target, sink) in self.targets.iter().filter(|(target, _)| severity <= target.level) {
+            let message = Message { text, now_ms, zone: &zone };
+            syslog::frame(&mut whole, target, severity, &self.tag, self.sinks.pid(), message);
+            sink.send(whole.as_bytes(), now_ms);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::zone::Zone;
+    use super::*;
+    use crate::config::{LogAddress, LogWire};
+    use std::net::UdpSocket;
+
+    fn receiver() -> (UdpSocket, LogTarget) {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.set_read_timeout(Some(std::time::Duration::from_millis(300))).unwrap();
+        let address = LogAddress::Udp("127.0.0.1".into(), socket.local_addr().unwrap().port());
+        let format = LogWire::Rfc3164;
+        (socket, LogTarget { address, len_bytes: 1024, format, facility: 16, level: 7, min_level: 0 })
+    }
+
+    fn received(socket: &UdpSocket) -> String {
+        let mut buffer = [0; 8192];
+        let length = socket.recv(&mut buffer).unwrap_or(0);
+        String::from_utf8(buffer[..length].to_vec()).unwrap()
+    }
+
+    fn logger(targets: &[LogTarget]) -> Logger {
+        Logger::new(targets, "oneport", &Sinks::new(Zone::utc()), &mut |_, _| unreachable!()).unwrap()
+    }
+
+    #[test]
+    fn a_session_goes_to_every_target_that_takes_it() {
+        let (first, target) = receiver();
+        let (second, notice) = receiver();
+        let logger = logger(&[target, LogTarget { level: 5, ..notice }]);
+        let record = Record { frontend: "web", backend: "web", accepted_ms: 0, ..Record::default() };
+        logger.session(&record, LogFormat::Tcp, 1_795_232_547_926);
+        logger.message(5, "Server web/s1 is DOWN\nfoo", 1_795_232_547_926);
+        let pid = std::process::id();
+        assert_eq!(
+            received(&first),
+            format!(
+                "<134>Nov 21 03:42:27 oneport[{pid}]: unix:1 [01/Jan/1970:00:00:00.000] web web/<NOSRV> \
+                 -1/-1/0 0 -- 0/0/0/0/0 0/0\n"
+            )
+        );
+        let message = format!("<133>Nov 21 03:42:27 oneport[{pid}]: Server web/s1 is DOWN#0Afoo\n");
+        assert_eq!(received(&first), message);
+        assert_eq!(received(&second), message);
+        assert_eq!(received(&second), "");
+    }
+
+    #[test]
+    fn no_target_no_work() {
+        assert!(!logger(&[]).is_active());
+        let (_socket, target) = receiver();
+        let only_errors = logger(&[LogTarget { level: 3, ..target }]);
+        assert!(!only_errors.is_active() && only_errors.takes(3));
+    }
+}

@@ -1,0 +1,231 @@
+//! File descriptors of the data plane: readiness as the kernel reported it, and who waits for it.
+
+use std::cell::Cell;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::task::{Context, Poll, Waker};
+
+use rustix::event::epoll;
+use slab::Slab;
+
+use super::Handle;
+
+/// Bytes (or a connection, an end, an error) may be there to read.
+const READABLE: u8 = 1;
+/// There may be room to write.
+const WRITABLE: u8 = 2;
+/// The peer has finished sending, or the connection is broken: a read will never block again.
+const ENDED: u8 = 4;
+
+/// `key` of a source that epoll does not know yet.
+const UNREGISTERED: u32 = u32::MAX;
+
+/// Which way bytes go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// Reading, accepting.
+    Read,
+    /// Writing, connecting.
+    Write,
+}
+
+impl Direction {
+    const fn bit(self) -> u8 {
+        match self {
+            Self::Read => READABLE,
+            Self::Write => WRITABLE,
+        }
+    }
+}
+
+/// What the reactor keeps of a registered descriptor.
+#[derive(Default)]
+struct Entry {
+    ready: u8,
+    reader: Option<Waker>,
+    writer: Option<Waker>,
+}
+
+/// All registered descriptors, by epoll key.
+#[derive(Default)]
+pub(super) struct Sources {
+    entries: Slab<Entry>,
+}
+
+impl Sources {
+    /// Notes an event. A key may be stale: its source was dropped after the kernel queued the event, and
+    /// another source may have the key now. That one is woken for nothing and finds `EAGAIN`, which is harmless.
+    pub(super) fn mark(&mut self, key: u64, flags: epoll::EventFlags) {
+        use epoll::EventFlags as F;
+        let Some(entry) = usize::try_from(key).ok().and_then(|key| self.entries.get_mut(key)) else {
+            return;
+        };
+        let broken = flags.intersects(F::HUP | F::ERR);
+        if flags.intersects(F::RDHUP) || broken {
+            entry.ready |= ENDED;
+        }
+        if flags.intersects(F::IN | F::RDHUP) || broken {
+            entry.ready |= READABLE;
+            wake(&mut entry.reader);
+        }
+        if flags.intersects(F::OUT) || broken {
+            entry.ready |= WRITABLE;
+            wake(&mut entry.writer);
+        }
+    }
+}
+
+fn wake(slot: &mut Option<Waker>) {
+    if let Some(waker) = slot.take() {
+        waker.wake();
+    }
+}
+
+/// A non-blocking file descriptor of the data plane. Closing it (drop) takes it out of epoll.
+pub struct Source {
+    fd: OwnedFd,
+    reactor: Handle,
+    /// Slab index in [`Sources`], or [`UNREGISTERED`].
+    key: Cell<u32>,
+    /// Readiness before registration: optimistic at first, so that the first call is made without epoll.
+    hint: Cell<u8>,
+}
+
+impl Source {
+    /// Takes a descriptor that is already non-blocking. No system call is made.
+    pub fn new(reactor: Handle, fd: OwnedFd) -> Self {
+        Self { fd, reactor, key: Cell::new(UNREGISTERED), hint: Cell::new(READABLE | WRITABLE) }
+    }
+
+    /// The loop it belongs to.
+    pub fn reactor(&self) -> Handle {
+        self.reactor
+    }
+
+    /// Does `call` when the descriptor may be ready, and again until it stops saying `EAGAIN`; parks the task
+    /// otherwise.
+    pub fn poll_io<T>(
+        &self,
+        context: &mut Context<'_>,
+        direction: Direction,
+        mut call: impl FnMut(BorrowedFd<'_>) -> rustix::io::Result<T>,
+    ) -> Poll<io::Result<T>> {
+        if self.may(direction) {
+            loop {
+                match call(self.fd.as_fd()) {
+                    Err(rustix::io::Errno::AGAIN) => break,
+                    Err(rustix::io::Errno::INTR) => {}
+                    result => return Poll::Ready(result.map_err(Into::into)),
+                }
+            }
+            self.clear(direction);
+        }
+        self.park(context, direction)
+    }
+
+    /// Ready when a call in this direction may succeed; parks the task otherwise.
+    pub fn poll_ready(&self, context: &mut Context<'_>, direction: Direction) -> Poll<io::Result<()>> {
+        if self.may(direction) { Poll::Ready(Ok(())) } else { self.park(context, direction) }
+    }
+
+    /// Whether the kernel has not yet said "would block" since the last edge.
+    pub fn may(&self, direction: Direction) -> bool {
+        self.ready() & direction.bit() != 0
+    }
+
+    /// Says that a read came back short: the kernel's buffer is empty, so the next read waits for an edge
+    /// instead of asking for an `EAGAIN`. Not believed once the peer has ended: the end is still to be read.
+    pub fn drained(&self) {
+        if self.ready() & ENDED == 0 {
+            self.clear(Direction::Read);
+        }
+    }
+
+    /// Says that the direction would block (a call outside [`Source::poll_io`] found out).
+    pub fn clear(&self, direction: Direction) {
+        let bit = direction.bit();
+        match self.registered() {
+            None => self.hint.set(self.hint.get() & !bit),
+            Some(key) => {
+                if let Some(entry) = self.reactor.sources.borrow_mut().entries.get_mut(key) {
+                    entry.ready &= !bit;
+                }
+            }
+        }
+    }
+
+    /// True while nothing has come on an idle connection: no bytes, no end, no error. Costs no system call,
+    /// but only a registered source knows: register with [`Source::watch`] first.
+    pub fn is_quiet(&self) -> bool {
+        self.registered().is_some() && self.ready() & (READABLE | ENDED) == 0
+    }
+
+    /// Registers now, so that events are noted even while no task waits.
+    ///
+    /// # Errors
+    /// epoll's: no memory, or the limit of watches.
+    pub fn watch(&self) -> io::Result<()> {
+        if self.registered().is_some() {
+            return Ok(());
+        }
+        let mut sources = self.reactor.sources.borrow_mut();
+        let slot = sources.entries.vacant_entry();
+        let key = u32::try_from(slot.key()).map_err(|_| io::ErrorKind::OutOfMemory)?;
+        use epoll::EventFlags as F;
+        // The kernel reports at once what is already there, so nothing is lost between the last call and now.
+        epoll::add(
+            &self.reactor.epoll,
+            &self.fd,
+            epoll::EventData::new_u64(u64::from(key)),
+            F::IN | F::OUT | F::RDHUP | F::ET,
+        )?;
+        slot.insert(Entry { ready: self.hint.get(), ..Entry::default() });
+        self.key.set(key);
+        Ok(())
+    }
+
+    fn registered(&self) -> Option<usize> {
+        let key = self.key.get();
+        (key != UNREGISTERED).then_some(key as usize)
+    }
+
+    fn ready(&self) -> u8 {
+        match self.registered() {
+            None => self.hint.get(),
+            Some(key) => self.reactor.sources.borrow().entries.get(key).map_or(0, |entry| entry.ready),
+        }
+    }
+
+    fn park<T>(&self, context: &mut Context<'_>, direction: Direction) -> Poll<io::Result<T>> {
+        self.watch()?;
+        let mut sources = self.reactor.sources.borrow_mut();
+        if let Some(entry) = self.registered().and_then(|key| sources.entries.get_mut(key)) {
+            let slot = match direction {
+                Direction::Read => &mut entry.reader,
+                Direction::Write => &mut entry.writer,
+            };
+            match slot {
+                Some(waker) if waker.will_wake(context.waker()) => {}
+                slot => *slot = Some(context.waker().clone()),
+            }
+        }
+        Poll::Pending
+    }
+}
+
+impl AsFd for Source {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl Drop for Source {
+    fn drop(&mut self) {
+        if let Some(key) = self.registered() {
+            // Wakers are dropped outside the borrow: dropping the last one can drop a task, and with it sources.
+            let entry = self.reactor.sources.borrow_mut().entries.try_remove(key);
+            drop(entry);
+        }
+        // epoll forgets the descriptor when it is closed: nothing of ours duplicates it.
+    }
+}

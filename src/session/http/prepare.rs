@@ -1,0 +1,162 @@
+//! From a whole head to what is sent to the server. No waiting in here: the head's index is large, and lives
+//! only as long as this call.
+
+use std::io::Write;
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+
+use super::super::Session;
+use super::super::relay::{Bound, Flow};
+use super::super::trace::Trace;
+use crate::backend::Backend;
+use crate::config::{ConnectionMode, ForwardFor, Mode};
+use crate::http::{
+    After, Chunked, Framing, Method, RequestEdits, RequestFacts, RequestHead, Version, parse_request,
+    write_request,
+};
+use crate::net::Buffer;
+use crate::rules::{Choice, View, choose_backend};
+
+/// A request ready to be sent.
+pub(super) struct Request {
+    pub backend: Rc<Backend>,
+    pub facts: RequestFacts,
+    /// The head as the server gets it, and as much of the body as was there and fitted.
+    pub out: Buffer,
+    /// The rest of the body; `None` when `out` holds all of it.
+    pub upload: Option<Flow>,
+    /// What becomes of both connections.
+    pub connection: ConnectionMode,
+    /// Whether the client may send another request after this one.
+    pub keep_alive: bool,
+    pub upgrade: bool,
+}
+
+/// What a head came to.
+pub(super) enum Prepared {
+    Send(Request),
+    /// It goes to a `mode tcp` backend, as it came: an upgrade, mostly.
+    Tunnel(Rc<Backend>),
+    Refuse {
+        status: u16,
+        /// Who and in which phase, for the termination state.
+        termination: (u8, u8),
+    },
+}
+
+/// Parses, routes, and rewrites the request at the front of `input`, and takes its bytes out of there.
+pub(super) fn prepare(session: &Session, input: &mut Option<Buffer>, trace: &mut Trace) -> Prepared {
+    const BAD: Prepared = Prepared::Refuse { status: 400, termination: (b'P', b'R') };
+    let Some(buffer) = input.as_mut() else { return BAD };
+    let head = match parse_request(buffer.bytes()) {
+        Ok(Some(head)) if head.len <= session.frontend.head_bytes_max => head,
+        Ok(_) => return BAD,
+        Err(error) => return Prepared::Refuse { status: error.status(), termination: (b'P', b'R') },
+    };
+    if session.frontend.logger.is_active() {
+        trace.request = Some(request_line(&head, buffer.bytes()));
+    }
+    let view = View::with_head(buffer.bytes(), &head);
+    let backend = match choose_backend(&session.frontend.config, &view) {
+        Choice::Backend(id) => session.frontend.backend(id),
+        Choice::None | Choice::NotYet => None,
+    };
+    let Some(backend) = backend.cloned() else {
+        return Prepared::Refuse { status: 503, termination: (b'S', b'C') };
+    };
+    trace.backend = Some(backend.clone());
+    if backend.config.mode == Mode::Tcp {
+        return Prepared::Tunnel(backend);
+    }
+    let frontend = &session.frontend.config.http;
+    let connection = frontend.connection.max(backend.config.http.connection);
+    let mut out = Buffer::take();
+    let forward_for = backend.config.http.forward_for.as_ref().or(frontend.forward_for.as_ref());
+    let after = if connection == ConnectionMode::KeepAlive { After::KeepAlive } else { After::Close };
+    if write_head(session, &head, buffer.bytes(), forward_for, after, &mut out).is_none() {
+        return BAD;
+    }
+    let keep_alive =
+        head.keep_alive && connection != ConnectionMode::Close && !session.frontend.leaving.get();
+    let (facts, upgrade, framing) = (head.facts(), head.upgrade, head.framing);
+    buffer.consume(head.len);
+    let Ok(upload) = take_body(framing, input, &mut out) else { return BAD };
+    Prepared::Send(Request { backend, facts, out, upload, connection, keep_alive, upgrade })
+}
+
+/// Writes the head with the client's address added, where that is asked for.
+fn write_head(
+    session: &Session,
+    head: &RequestHead,
+    bytes: &[u8],
+    forward_for: Option<&ForwardFor>,
+    after: After,
+    out: &mut Buffer,
+) -> Option<()> {
+    let mut text = heapless::Vec::<u8, 46>::new();
+    let mut fields = heapless::Vec::<(&str, &[u8]), 1>::new();
+    let wanted = forward_for.filter(|option| !(option.if_none && head.has(bytes, &option.header)));
+    if let (Some(option), Some(peer)) = (wanted, session.peer) {
+        // 46 bytes hold the longest address, IPv6 with an embedded IPv4 one.
+        write!(text, "{}", client_ip(peer)).ok()?;
+        fields.push((&option.header, &text)).ok()?;
+    }
+    let edits = RequestEdits {
+        after,
+        add_fields: &fields,
+        forward_for: forward_for.map(|option| option.header.as_str()),
+    };
+    let len = write_request(head, bytes, &edits, out.room()).ok()?;
+    out.filled(len);
+    Some(())
+}
+
+/// IPv4-mapped addresses are told as IPv4.
+fn client_ip(peer: SocketAddr) -> IpAddr {
+    peer.ip().to_canonical()
+}
+
+/// Moves the body's first bytes from `input` to `out`; returns a flow for what is still to come, and leaves
+/// in `input` what belongs to the next request.
+fn take_body(
+    framing: Framing,
+    input: &mut Option<Buffer>,
+    out: &mut Buffer,
+) -> Result<Option<Flow>, super::super::relay::FlowError> {
+    let bound = match framing {
+        Framing::None | Framing::Length(0) | Framing::UntilClose => {
+            if input.as_ref().is_some_and(Buffer::is_empty) {
+                *input = None;
+            }
+            return Ok(None);
+        }
+        Framing::Length(len) => Bound::Length(len),
+        Framing::Chunked => Bound::Chunked(Chunked::new()),
+    };
+    let mut upload = Flow::new(bound, input.take())?;
+    let len = out.append(upload.ready_bytes());
+    upload.passed(len);
+    if upload.is_done() {
+        *input = upload.into_rest();
+        return Ok(None);
+    }
+    Ok(Some(upload))
+}
+
+/// The request line without its end, for the log; at most 1 KiB of it.
+fn request_line(head: &RequestHead, bytes: &[u8]) -> Box<[u8]> {
+    const LINE_BYTES_MAX: usize = 1_024;
+    let line = bytes.get(usize::from(head.method_span.start)..).unwrap_or_default();
+    let line = line.get(..LINE_BYTES_MAX).unwrap_or(line);
+    let end = memchr::memchr2(b'\r', b'\n', line).unwrap_or(line.len());
+    line.get(..end).unwrap_or(line).into()
+}
+
+/// Whether a request may be sent a second time when the first got no answer (RFC 9110 §9.2.2).
+pub(super) fn is_idempotent(facts: RequestFacts) -> bool {
+    let by_method = matches!(
+        facts.method,
+        Method::Get | Method::Head | Method::Options | Method::Trace | Method::Put | Method::Delete
+    );
+    by_method && matches!(facts.version, Version::Http10 | Version::Http11)
+}

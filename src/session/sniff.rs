@@ -1,0 +1,71 @@
+//! Choosing by the first bytes, in any segmentation: "not yet" reads on.
+
+use super::Session;
+use crate::config::BackendId;
+use crate::net::Buffer;
+use crate::reactor::Expired;
+use crate::rules::{Choice, ContentVerdict, View, choose_backend, content_verdict};
+
+/// What the first bytes came to.
+pub(super) enum Sniffed {
+    /// Carry it to this backend; `None` when no rule matched and there is no default.
+    Chosen(Option<BackendId>),
+    /// `tcp-request content reject`.
+    Rejected,
+    /// The client went away first, or broke off.
+    Ended {
+        /// Whether it had sent anything.
+        sent_something: bool,
+        /// Who ended it, for the termination state.
+        who: u8,
+    },
+}
+
+/// Reads until the rules can tell, until the inspect delay is over, the input ends, or the buffer is full;
+/// from then on what is undecided is taken as "no" (configuration §4.2, "tcp-request inspect-delay").
+pub(super) async fn sniff(session: &Session, buffer: &mut Option<Buffer>) -> Sniffed {
+    let frontend = &session.frontend.config;
+    let mut is_final = frontend.inspect_delay_ms.is_none();
+    session.deadline.set_after(frontend.inspect_delay_ms.unwrap_or(0));
+    loop {
+        let bytes = buffer.as_ref().map(Buffer::bytes).unwrap_or_default();
+        if let Some(sniffed) = decide(session, bytes, is_final) {
+            return sniffed;
+        }
+        match session.deadline.guard(session.client.fill(buffer)).await {
+            Err(Expired) => is_final = true,
+            Ok(Ok(0)) if buffer.is_none() && !waits_without_input(session) => {
+                return Sniffed::Ended { sent_something: false, who: b'C' };
+            }
+            Ok(Ok(0)) => is_final = true,
+            Ok(Ok(_)) => {
+                is_final = buffer.as_mut().is_some_and(|buffer| buffer.room().is_empty());
+            }
+            Ok(Err(_)) => return Sniffed::Ended { sent_something: buffer.is_some(), who: b'C' },
+        }
+    }
+}
+
+/// What the rules say; `None` = not yet.
+fn decide(session: &Session, bytes: &[u8], is_final: bool) -> Option<Sniffed> {
+    let frontend = &session.frontend.config;
+    let view = View::new(bytes, is_final);
+    match content_verdict(frontend, &view) {
+        ContentVerdict::Reject => return Some(Sniffed::Rejected),
+        ContentVerdict::NotYet => return None,
+        ContentVerdict::Accept => {}
+    }
+    match choose_backend(frontend, &view) {
+        Choice::Backend(id) => Some(Sniffed::Chosen(Some(id))),
+        Choice::None => Some(Sniffed::Chosen(None)),
+        Choice::NotYet => None,
+    }
+}
+
+/// A client that says nothing and closes its side may still want to listen: to a server that speaks first.
+/// An HTTP backend has nothing to say to it.
+fn waits_without_input(session: &Session) -> bool {
+    let frontend = &session.frontend;
+    let default = frontend.config.default_backend.and_then(|id| frontend.backend(id));
+    default.is_some_and(|backend| backend.config.mode == crate::config::Mode::Tcp)
+}

@@ -1,0 +1,156 @@
+//! `mode tcp`, and what follows a 101: bytes both ways, unchanged, until both sides have finished.
+
+use std::future::poll_fn;
+use std::io;
+use std::task::Poll;
+
+use super::relay::{Flow, FlowError};
+use crate::net::Stream;
+use crate::reactor::Deadline;
+
+/// How long a tunnel may be silent, milliseconds; 0 = for ever.
+#[derive(Debug, Clone, Copy)]
+pub struct TunnelTimeouts {
+    /// `timeout client`, or `timeout tunnel` where there is one.
+    pub client_ms: u64,
+    /// `timeout server`, or `timeout tunnel`.
+    pub server_ms: u64,
+    /// Once the client has finished sending: `timeout client-fin`.
+    pub client_fin_ms: u64,
+    /// Once the server has: `timeout server-fin`.
+    pub server_fin_ms: u64,
+}
+
+/// How a tunnel ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TunnelEnd {
+    /// From the client to the server.
+    pub up_bytes: u64,
+    /// From the server to the client.
+    pub down_bytes: u64,
+    /// First character of the termination state (configuration §8.5): `-`, `C`, `S`, `c`, `s`.
+    pub who: u8,
+}
+
+/// Carries bytes both ways. An end of one side is carried over to the other, which may go on; a reset of one
+/// side resets the other.
+pub async fn tunnel(
+    client: &Stream,
+    server: &Stream,
+    mut up: Flow,
+    mut down: Flow,
+    deadline: &Deadline,
+    timeouts: TunnelTimeouts,
+) -> TunnelEnd {
+    let mut state = State { up_open: true, down_open: true, silence_ms: 0, who: b'-' };
+    state.limit_silence(&timeouts);
+    deadline.set_after(state.silence_ms);
+    poll_fn(|context| {
+        let mut moved = false;
+        if state.up_open {
+            if let Poll::Ready(result) = up.poll_move(context, client, server, &mut moved) {
+                state.up_open = false;
+                state.after_end(result, client, server, b'C', b'S')?;
+                if state.down_open {
+                    server.shutdown_write();
+                }
+                state.limit_silence(&timeouts);
+                moved = true;
+            }
+        }
+        if state.down_open {
+            if let Poll::Ready(result) = down.poll_move(context, server, client, &mut moved) {
+                state.down_open = false;
+                state.after_end(result, server, client, b'S', b'C')?;
+                if state.up_open {
+                    client.shutdown_write();
+                }
+                state.limit_silence(&timeouts);
+                moved = true;
+            }
+        }
+        if !state.up_open && !state.down_open {
+            return Poll::Ready(Ok(()));
+        }
+        if moved {
+            deadline.set_after(state.silence_ms);
+        }
+        deadline.poll_expired(context).map(|_| Err(Cut::Silence))
+    })
+    .await
+    .unwrap_or_else(|cut| {
+        if let Cut::Silence = cut {
+            state.who = if timeouts.client_ms <= timeouts.server_ms { b'c' } else { b's' };
+        }
+    });
+    TunnelEnd { up_bytes: up.passed_bytes(), down_bytes: down.passed_bytes(), who: state.who }
+}
+
+/// Why the tunnel is over before both sides have finished.
+enum Cut {
+    Silence,
+    Reset,
+}
+
+struct State {
+    up_open: bool,
+    down_open: bool,
+    silence_ms: u64,
+    who: u8,
+}
+
+impl State {
+    /// What the end of one direction means for the whole.
+    fn after_end(
+        &mut self,
+        result: Result<(), FlowError>,
+        from: &Stream,
+        to: &Stream,
+        source: u8,
+        sink: u8,
+    ) -> Result<(), Cut> {
+        match result {
+            Ok(()) => Ok(()),
+            // The one who reads is gone, but what it has sent before is still to be delivered; the other
+            // direction finds the end or the reset by itself.
+            Err(FlowError::Sink(_)) => {
+                if self.who == b'-' {
+                    self.who = sink;
+                }
+                if !self.up_open && !self.down_open {
+                    from.reset_on_close();
+                }
+                Ok(())
+            }
+            Err(FlowError::Source(error)) => {
+                if self.who == b'-' {
+                    self.who = source;
+                }
+                if is_reset(&error) {
+                    to.reset_on_close();
+                }
+                Err(Cut::Reset)
+            }
+            // A tunnel has no framing and no length.
+            Err(FlowError::Truncated | FlowError::Framing(_)) => Err(Cut::Reset),
+        }
+    }
+
+    /// The longest silence for the directions that are still open.
+    fn limit_silence(&mut self, timeouts: &TunnelTimeouts) {
+        let pair = match (self.up_open, self.down_open) {
+            (true, true) => (timeouts.client_ms, timeouts.server_ms),
+            (false, _) => (timeouts.client_fin_ms, timeouts.server_ms),
+            (true, false) => (timeouts.client_ms, timeouts.server_fin_ms),
+        };
+        // 0 means for ever, so the other one counts.
+        self.silence_ms = match pair {
+            (0, ms) | (ms, 0) => ms,
+            (one, other) => one.min(other),
+        };
+    }
+}
+
+fn is_reset(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted)
+}
