@@ -1,0 +1,28 @@
+//! Behaviour tests: each starts the real binary and talks to it through real sockets, with real peers.
+//!
+//! `ONEPORT_SUBJECT=haproxy cargo test --test gateway` runs them against Debian's HAProxy instead (see
+//! `support/program.rs`).
+
+#[path = "../support/mod.rs"]
+mod support;
+
+// mod bad_input;
+// mod config_errors;
+// mod differential;
+mod framing;
+mod http;
+mod http_options;
+// mod listening;
+// mod load;
+mod logs;
+mod peers_present;
+// mod preset;
+// mod process;
+// mod reference;
+// mod reload;
+mod rig;
+mod servers;
+mod sniff;
+mod timeouts;
+mod tunnel;
+mod websocket;

@@ -1,0 +1,71 @@
+//! A real web server: nginx, started with a configuration of its own in a folder of its own.
+
+use super::ports::{free_port, is_listening};
+use super::process::folder;
+use super::program::installed;
+use super::{eventually, pattern};
+use std::process::{Child, Command, Stdio};
+
+/// A running nginx. `/` is a page, `/blob` 256 KiB of [`BLOB_SEED`]'s pattern, `/port` says from where the
+/// request came (`X-Forwarded-For`), and anything may be POSTed to `/discard`.
+pub struct Nginx {
+    /// Its port on 127.0.0.1.
+    pub port: u16,
+    child: Child,
+    _dir: tempfile::TempDir,
+}
+
+/// The pattern of `/blob`.
+pub const BLOB_SEED: u64 = 0xB10B;
+/// The length of `/blob`.
+pub const BLOB_LEN: usize = 256 * 1024;
+
+impl Nginx {
+    /// Starts one and waits until it listens.
+    pub fn start() -> Self {
+        let dir = folder();
+        let port = free_port();
+        let root = dir.path().display();
+        std::fs::write(dir.path().join("index.html"), "<h1>served by nginx</h1>\n").unwrap();
+        std::fs::write(dir.path().join("blob"), pattern::payload(BLOB_SEED, BLOB_LEN)).unwrap();
+        let user = if rustix::process::getuid().is_root() { "user root;" } else { "" };
+        let config = format!(
+            "{user} worker_processes 1; daemon off; pid {root}/pid; error_log {root}/error.log;\n\
+             events {{ worker_connections 4096; }}\n\
+             http {{\n\
+               access_log off; keepalive_requests 1000000; client_max_body_size 0;\n\
+               client_body_temp_path {root}/b; proxy_temp_path {root}/p; fastcgi_temp_path {root}/f;\n\
+               uwsgi_temp_path {root}/u; scgi_temp_path {root}/s;\n\
+               server {{\n\
+                 listen 127.0.0.1:{port} backlog=4096; root {root}; add_header X-Backend nginx;\n\
+                 location = /from {{ return 200 \"$http_x_forwarded_for\"; }}\n\
+                 location = /discard {{ return 200 \"$content_length\"; }}\n\
+               }}\n\
+             }}\n"
+        );
+        let file = dir.path().join("nginx.conf");
+        std::fs::write(&file, config).unwrap();
+        let child = Command::new(installed("nginx", "nginx"))
+            .args(["-e", "stderr", "-p"])
+            .arg(dir.path())
+            .arg("-c")
+            .arg(&file)
+            .stdin(Stdio::null())
+            .spawn()
+            .expect("nginx starts");
+        let nginx = Self { port, child, _dir: dir };
+        eventually("nginx listens", || is_listening(port));
+        nginx
+    }
+}
+
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        // Its master ends its workers on SIGTERM; SIGKILL would leave them behind.
+        let pid = self.child.id() as i32;
+        if matches!(self.child.try_wait(), Ok(None)) {
+            super::process::send_signal(pid, super::process::Signal::TERM);
+        }
+        let _ = self.child.wait();
+    }
+}
