@@ -58,7 +58,7 @@ impl fmt::Display for Diagnostic {
         }
         // A long line is shown from a little before the word.
         let column = self.column as usize;
-        let skipped = if column > SHOWN_CHARS_MAX / 2 { column - SHOWN_CHARS_MAX / 2 } else { 0 };
+        let skipped = column.saturating_sub(SHOWN_CHARS_MAX / 2);
         out.write_str("\n    ")?;
         for shown in self.line_text.chars().skip(skipped).take(SHOWN_CHARS_MAX) {
             write!(out, "{shown}")?;

@@ -104,5 +104,5 @@ fn too_many() -> Fault {
 }
 
 fn condition(b: &mut Builder<'_>, st: &Statement<'_>, words: &[Word]) -> Result<Option<Condition>, Fault> {
-    condition::parse(&mut b.proxy()?.acls, &st.place, words)
+    condition::parse(&mut b.proxy()?.acls, st.place, words)
 }
