@@ -187,13 +187,22 @@ fn load(cli: &Cli, sources: &[Source]) -> Option<Config> {
         _ => std::env::var(name).ok(),
     };
     let Loaded { config, diagnostics } = config::load(sources, &env);
+    let (mut errors, mut told) = (0, 0);
     for diagnostic in &diagnostics {
-        let text = diagnostic.to_string();
-        match diagnostic.severity {
-            Severity::Error => log::error!("{text}"),
-            Severity::Warning => log::warn!("{text}"),
-            Severity::Note => log::debug!("{text}"),
+        let least = match diagnostic.severity {
+            Severity::Error => Verbosity::Quiet,
+            Severity::Warning => Verbosity::Normal,
+            Severity::Note => Verbosity::Verbose,
+        };
+        errors += u32::from(diagnostic.severity == Severity::Error);
+        if cli.verbosity >= least {
+            told += 1;
+            // As it is: several lines, with the place in front where editors look for it.
+            eprintln!("{diagnostic}");
         }
+    }
+    if errors > 0 && told > 1 {
+        eprintln!("{errors} error(s) in the configuration");
     }
     config
 }

@@ -15,9 +15,9 @@ pub struct TunnelTimeouts {
     pub client_ms: u64,
     /// `timeout server`, or `timeout tunnel`.
     pub server_ms: u64,
-    /// Once the client has finished sending: `timeout client-fin`.
+    /// While the server has finished sending and the client has not: `timeout client-fin`.
     pub client_fin_ms: u64,
-    /// Once the server has: `timeout server-fin`.
+    /// While the client has finished and the server has not: `timeout server-fin`.
     pub server_fin_ms: u64,
 }
 
@@ -42,7 +42,7 @@ pub async fn tunnel(
     deadline: &Deadline,
     timeouts: TunnelTimeouts,
 ) -> TunnelEnd {
-    let mut state = State { up_open: true, down_open: true, silence_ms: 0, who: b'-' };
+    let mut state = State { up_open: true, down_open: true, silence_ms: 0, silent: b'c', who: b'-' };
     state.limit_silence(&timeouts);
     deadline.set_after(state.silence_ms);
     poll_fn(|context| {
@@ -80,7 +80,7 @@ pub async fn tunnel(
     .await
     .unwrap_or_else(|cut| {
         if let Cut::Silence = cut {
-            state.who = if timeouts.client_ms <= timeouts.server_ms { b'c' } else { b's' };
+            state.who = state.silent;
         }
     });
     TunnelEnd { up_bytes: up.passed_bytes(), down_bytes: down.passed_bytes(), who: state.who }
@@ -95,7 +95,9 @@ enum Cut {
 struct State {
     up_open: bool,
     down_open: bool,
+    /// The longest silence now, and whose timeout that is.
     silence_ms: u64,
+    silent: u8,
     who: u8,
 }
 
@@ -140,13 +142,16 @@ impl State {
     fn limit_silence(&mut self, timeouts: &TunnelTimeouts) {
         let pair = match (self.up_open, self.down_open) {
             (true, true) => (timeouts.client_ms, timeouts.server_ms),
-            (false, _) => (timeouts.client_fin_ms, timeouts.server_ms),
-            (true, false) => (timeouts.client_ms, timeouts.server_fin_ms),
+            // The client has ended, so the server's side is half-closed; and the other way round.
+            (false, _) => (timeouts.client_ms, timeouts.server_fin_ms),
+            (true, false) => (timeouts.client_fin_ms, timeouts.server_ms),
         };
         // 0 means for ever, so the other one counts.
-        self.silence_ms = match pair {
-            (0, ms) | (ms, 0) => ms,
-            (one, other) => one.min(other),
+        (self.silence_ms, self.silent) = match pair {
+            (0, ms) => (ms, b's'),
+            (ms, 0) => (ms, b'c'),
+            (client_ms, server_ms) if client_ms <= server_ms => (client_ms, b'c'),
+            (_, server_ms) => (server_ms, b's'),
         };
     }
 }
