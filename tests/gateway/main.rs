@@ -6,17 +6,17 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-// mod bad_input;
-// mod config_errors;
+mod bad_input;
+mod config_errors;
 // mod differential;
 mod framing;
 mod http;
 mod http_options;
-// mod listening;
+mod listening;
 // mod load;
 mod logs;
 mod peers_present;
-// mod preset;
+mod preset;
 // mod process;
 // mod reference;
 // mod reload;

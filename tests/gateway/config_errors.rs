@@ -1,0 +1,159 @@
+//! What is wrong with a configuration is said all at once, with file and line, before anything starts.
+
+use crate::support::client::Client;
+use crate::support::ports::free_port;
+use crate::support::process::{Starter, folder, run, written};
+use crate::support::program::only_oneport;
+
+/// Exit code and text of `-c` with this file.
+fn check(config: &str) -> (Option<i32>, String) {
+    let dir = folder();
+    let file = dir.path().join("test.cfg");
+    std::fs::write(&file, config).unwrap();
+    let output = run(&["-c", "-f", file.to_str().unwrap()]);
+    (output.status.code(), written(&output))
+}
+
+const GOOD: &str = "defaults\n mode http\n timeout connect 5s\n timeout client 50s\n timeout server 50s\n\
+                    listen l\n bind 127.0.0.1:29999\n server s 127.0.0.1:29998\n";
+
+#[test]
+fn a_good_file_is_0() {
+    let (code, text) = check(GOOD);
+    assert_eq!(code, Some(0), "{text}");
+}
+
+#[test]
+fn every_error_of_a_file_comes_in_one_go() {
+    let bad = "defaults\n mode http\n timout connect 5s\nlisten l\n bind 127.0.0.1:99999\n \
+               use_backend nowhere if TRUE\n bnid 127.0.0.1:1\n timeout client 5x\n server s 127.0.0.1:1 wieght 3\n";
+    let (code, text) = check(bad);
+    assert_eq!(code, Some(1), "{text}");
+    for line in [3, 5, 7, 8, 9] {
+        assert!(text.contains(&format!("test.cfg:{line}")), "line {line} is missing in:\n{text}");
+    }
+    for word in ["timout", "bnid", "wieght"] {
+        assert!(text.contains(word), "{word} is missing in:\n{text}");
+    }
+}
+
+#[test]
+fn the_nearest_keyword_is_named() {
+    if only_oneport("how HAProxy words it is its own affair") {
+        return;
+    }
+    let (_, text) = check(&GOOD.replace(" timeout connect", " timout connect").replace(" bind ", " bnid "));
+    assert!(text.contains("timeout") && text.contains("bind"), "{text}");
+}
+
+#[test]
+fn a_backend_that_does_not_exist() {
+    let (code, text) = check(&format!("{GOOD}frontend f\n bind 127.0.0.1:29997\n default_backend nowhere\n"));
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("nowhere"), "{text}");
+}
+
+#[test]
+fn nothing_is_started_with_a_bad_file() {
+    let dir = folder();
+    let (file, pidfile) = (dir.path().join("test.cfg"), dir.path().join("pid"));
+    let port = free_port();
+    std::fs::write(&file, format!("{}\n nonsense\n", GOOD.replace("29999", &port.to_string()))).unwrap();
+    let (file, pidfile_text) = (file.to_str().unwrap(), pidfile.to_str().unwrap());
+    let output = run(&["-D", "-p", pidfile_text, "-f", file]);
+    assert_eq!(output.status.code(), Some(1), "{}", written(&output));
+    assert!(!crate::support::ports::is_listening(port));
+    assert!(!pidfile.exists());
+}
+
+#[test]
+fn a_missing_file() {
+    let output = run(&["-f", "/nonexistent/oneport.cfg"]);
+    let text = written(&output);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text.contains("/nonexistent/oneport.cfg"), "{text}");
+    if !only_oneport("HAProxy writes more lines") {
+        assert_eq!(text.trim_end().lines().count(), 1, "{text}");
+    }
+}
+
+#[test]
+fn several_files_are_one_configuration() {
+    let dir = folder();
+    let (first, second) = (dir.path().join("1.cfg"), dir.path().join("2.cfg"));
+    std::fs::write(&first, "defaults\n timeout connect 5s\n timeout client 5s\n timeout server 5s\n").unwrap();
+    std::fs::write(&second, "listen l\n bind 127.0.0.1:29999\n server s 127.0.0.1:1\n nonsense\n").unwrap();
+    let output = run(&["-c", "-f", first.to_str().unwrap(), "-f", second.to_str().unwrap()]);
+    assert!(written(&output).contains("2.cfg:4"), "{}", written(&output));
+}
+
+#[test]
+fn a_folder_means_its_cfg_files_in_order() {
+    let dir = folder();
+    let port = free_port();
+    std::fs::write(dir.path().join("10-first.cfg"), "defaults\n mode http\n timeout connect 5s\n timeout client 5s\n").unwrap();
+    std::fs::write(dir.path().join("20-second.cfg"), format!(" timeout server 5s\nlisten l\n bind 127.0.0.1:{port}\n")).unwrap();
+    std::fs::write(dir.path().join("30-third.cfg"), " server s 127.0.0.1:1\n").unwrap();
+    std::fs::write(dir.path().join("40-other.txt"), "this is no configuration\n").unwrap();
+    std::fs::write(dir.path().join(".hidden.cfg"), "neither is this\n").unwrap();
+    if only_oneport("HAProxy lets no section go on in another file") {
+        return;
+    }
+    let _gateway = {
+        let mut command = std::process::Command::new(crate::support::program::Program::subject().path());
+        command.args(["-db", "-f"]).arg(dir.path());
+        Starter::new().ready_port(port).spawn(command, folder())
+    };
+    drop(Client::to(port));
+}
+
+#[test]
+fn what_the_lexer_tolerates() {
+    let port = free_port();
+    let text = format!(
+        "# a comment\r\ndefaults # another\r\n\tmode\thttp\r\n timeout connect \"5s\"\n timeout client '5s'\n \
+         timeout server 5\\s\n\nlisten \"l\"\n bind \"127.0.0.1:${{TEST_PORT-{port}}}\"\n \
+         server s 127.0.0.1:1 # the last line has no end"
+    );
+    let (code, said) = check(&text);
+    assert_eq!(code, Some(0), "{said}");
+    let _gateway = Starter::new().ready_port(port).start(&format!("{text}\n"));
+}
+
+#[test]
+fn an_environment_variable_names_the_port() {
+    let port = free_port();
+    let dir = folder();
+    let file = dir.path().join("test.cfg");
+    std::fs::write(&file, GOOD.replace("127.0.0.1:29999", "\"127.0.0.1:${TEST_PORT}\"")).unwrap();
+    let mut command = std::process::Command::new(crate::support::program::Program::subject().path());
+    command.args(["-db", "-f"]).arg(&file).env("TEST_PORT", port.to_string());
+    let gateway = Starter::new().ready_port(port).spawn(command, dir);
+    drop(gateway.client());
+}
+
+#[test]
+fn an_unclosed_quote_is_an_error_of_its_line() {
+    let (code, text) = check(&format!("{GOOD} server \"x 127.0.0.1:1\n"));
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("test.cfg:9"), "{text}");
+}
+
+#[test]
+fn missing_timeouts_are_a_warning_that_names_them() {
+    let (code, text) = check("listen l\n mode http\n bind 127.0.0.1:29999\n server s 127.0.0.1:1\n");
+    assert_eq!(code, Some(0), "{text}");
+    for word in ["connect", "client", "server"] {
+        assert!(text.contains(word), "{word} is missing in:\n{text}");
+    }
+}
+
+#[test]
+fn nbproc_is_a_warning() {
+    if only_oneport("HAProxy 2.6 refuses nbproc") {
+        return;
+    }
+    let (code, text) = check(&format!("global\n nbproc 1\n{GOOD}"));
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("nbproc"), "{text}");
+}
