@@ -17,6 +17,9 @@ const BATCH: u32 = 64;
 /// connection ends before, milliseconds.
 const EXHAUSTED_PAUSE_MS: u64 = 1_000;
 
+/// How long there must have been enough of everything before a shortage is called over, milliseconds.
+const CALM_MS: u64 = 10_000;
+
 /// A listening socket at work.
 pub(super) struct Port {
     bind: Bind,
@@ -131,11 +134,18 @@ pub(super) struct Room {
     waiting: RefCell<Vec<Waker>>,
     /// Said already that descriptors are short; said again only after it got better.
     told: Cell<bool>,
+    last_exhausted_ms: Cell<u64>,
 }
 
 impl Room {
     pub(super) fn new(reactor: Handle, maxconn: u32) -> Self {
-        Self { reactor, maxconn, waiting: RefCell::default(), told: Cell::new(false) }
+        Self {
+            reactor,
+            maxconn,
+            waiting: RefCell::default(),
+            told: Cell::new(false),
+            last_exhausted_ms: Cell::new(0),
+        }
     }
 
     /// Something has ended or changed: those who pause look again.
@@ -175,6 +185,7 @@ impl Room {
 
     /// Pauses until a connection ends or a second has passed.
     async fn exhausted(&self, error: &io::Error, port: &Port) {
+        self.last_exhausted_ms.set(self.reactor.now_ms());
         if !self.told.replace(true) {
             let connections = port.frontend.borrow().process.connections.get();
             log::error!(
@@ -187,8 +198,10 @@ impl Room {
         let _ = pause.guard(self.until(|| !first.replace(false))).await;
     }
 
+    /// A connection was accepted. That all is well is said only after a while: near the limit it goes to and fro.
     fn recovered(&self) {
-        if self.told.replace(false) {
+        if self.told.get() && self.reactor.now_ms().saturating_sub(self.last_exhausted_ms.get()) > CALM_MS {
+            self.told.set(false);
             log::warn!("accepting goes on");
         }
     }

@@ -81,15 +81,15 @@ impl Drop for Pipe {
     fn drop(&mut self) {
         let _ = IN_USE.try_with(|in_use| in_use.set(in_use.get().saturating_sub(1)));
         // One that still holds bytes of a dead connection must not serve another.
-        if self.len_bytes == 0 {
-            if let Some(ends) = self.ends.take() {
-                let _ = FREE.try_with(|free| {
-                    let mut free = free.borrow_mut();
-                    if free.len() < FREE_MAX {
-                        free.push(ends);
-                    }
-                });
-            }
+        if self.len_bytes == 0
+            && let Some(ends) = self.ends.take()
+        {
+            let _ = FREE.try_with(|free| {
+                let mut free = free.borrow_mut();
+                if free.len() < FREE_MAX {
+                    free.push(ends);
+                }
+            });
         }
     }
 }

@@ -47,27 +47,27 @@ pub async fn tunnel(
     deadline.set_after(state.silence_ms);
     poll_fn(|context| {
         let mut moved = false;
-        if state.up_open {
-            if let Poll::Ready(result) = up.poll_move(context, client, server, &mut moved) {
-                state.up_open = false;
-                state.after_end(result, client, server, b'C', b'S')?;
-                if state.down_open {
-                    server.shutdown_write();
-                }
-                state.limit_silence(&timeouts);
-                moved = true;
+        if state.up_open
+            && let Poll::Ready(result) = up.poll_move(context, client, server, &mut moved)
+        {
+            state.up_open = false;
+            state.after_end(result, client, server, b'C', b'S')?;
+            if state.down_open {
+                server.shutdown_write();
             }
+            state.limit_silence(&timeouts);
+            moved = true;
         }
-        if state.down_open {
-            if let Poll::Ready(result) = down.poll_move(context, server, client, &mut moved) {
-                state.down_open = false;
-                state.after_end(result, server, client, b'S', b'C')?;
-                if state.up_open {
-                    client.shutdown_write();
-                }
-                state.limit_silence(&timeouts);
-                moved = true;
+        if state.down_open
+            && let Poll::Ready(result) = down.poll_move(context, server, client, &mut moved)
+        {
+            state.down_open = false;
+            state.after_end(result, server, client, b'S', b'C')?;
+            if state.up_open {
+                client.shutdown_write();
             }
+            state.limit_silence(&timeouts);
+            moved = true;
         }
         if !state.up_open && !state.down_open {
             return Poll::Ready(Ok(()));
@@ -115,7 +115,7 @@ impl State {
             Ok(()) => Ok(()),
             // The one who reads is gone, but what it has sent before is still to be delivered; the other
             // direction finds the end or the reset by itself.
-            Err(FlowError::Sink(_)) => {
+            Err(FlowError::Sink) => {
                 if self.who == b'-' {
                     self.who = sink;
                 }
@@ -134,7 +134,7 @@ impl State {
                 Err(Cut::Reset)
             }
             // A tunnel has no framing and no length.
-            Err(FlowError::Truncated | FlowError::Framing(_)) => Err(Cut::Reset),
+            Err(FlowError::Truncated | FlowError::Framing) => Err(Cut::Reset),
         }
     }
 
