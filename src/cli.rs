@@ -1,1 +1,461 @@
-//! The flags.
+//! The flags: HAProxy's spellings (`-db`, `-sf 12 13`, `-- a.cfg b.cfg`) are translated to long ones first,
+//! which argh then parses.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use argh::FromArgs;
+
+use crate::config::Global;
+use crate::observe::facade::Verbosity;
+use crate::process::limits;
+
+/// `*:80`: where the built-in preset listens unless told otherwise.
+pub const DEFAULT_LISTEN: &str = "*:80";
+/// The preset's web server.
+pub const DEFAULT_WEB: &str = "127.0.0.1:8100";
+/// The preset's WebSocket server.
+pub const DEFAULT_WS: &str = "127.0.0.1:2200";
+/// The preset's raw socket process.
+pub const DEFAULT_SOCKET: &str = "127.0.0.1:2100";
+
+/// The command line, checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cli {
+    /// Configuration files and folders in order; none = the built-in preset.
+    pub files: Vec<PathBuf>,
+    /// `-c`: check the configuration and exit.
+    pub check: bool,
+    /// How much goes to the terminal: `-q`, `-V`, `-d`.
+    pub verbosity: Verbosity,
+    /// `-p`; wins over `pidfile` of the configuration.
+    pub pidfile: Option<PathBuf>,
+    /// `-n`; wins over the global `maxconn`.
+    pub maxconn: Option<u32>,
+    /// `-C`: change to this folder before anything else.
+    pub directory: Option<PathBuf>,
+    /// `-L`: the local peer's name; for `${HAPROXY_LOCALPEER}`.
+    pub local_name: Option<String>,
+    /// `-sf`: processes that are to finish once we serve.
+    pub finish: Vec<i32>,
+    /// `-st`: processes that are to stop once we serve.
+    pub terminate: Vec<i32>,
+    /// The values of the built-in preset.
+    pub preset: Preset,
+    /// `--print-config`: print the configuration in force as text and exit.
+    pub print_config: bool,
+    /// `--demo`: serve three small backends too. Only where it was built in.
+    pub demo: bool,
+    daemon: bool,
+    foreground: bool,
+}
+
+/// The addresses of the built-in preset; without spaces, quotes and the like, so that each is one word of the
+/// configuration language.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Preset {
+    /// `--listen`.
+    pub listen: String,
+    /// `--web`.
+    pub web: String,
+    /// `--ws`.
+    pub ws: String,
+    /// `--socket`.
+    pub socket: String,
+}
+
+impl Default for Preset {
+    fn default() -> Self {
+        Self {
+            listen: DEFAULT_LISTEN.to_owned(),
+            web: DEFAULT_WEB.to_owned(),
+            ws: DEFAULT_WS.to_owned(),
+            socket: DEFAULT_SOCKET.to_owned(),
+        }
+    }
+}
+
+/// Nothing is to be started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exit {
+    /// 0: `text` is an answer, for stdout. 1: an error message, for stderr.
+    pub code: i32,
+    /// With its line end.
+    pub text: String,
+}
+
+impl Cli {
+    /// Parses the arguments, without the program's name.
+    ///
+    /// # Errors
+    /// [`Exit`] for `--help` and `-v`, and for every mistake.
+    pub fn parse(args: impl Iterator<Item = OsString>) -> Result<Self, Exit> {
+        let long = translate(args)?;
+        let long: Vec<&str> = long.iter().map(String::as_str).collect();
+        let flags = Flags::from_args(&["oneport"], &long).map_err(|early| match early.status {
+            Ok(()) => Exit { code: 0, text: with_spellings(&early.output) },
+            Err(()) => mistake(early.output.trim_end()),
+        })?;
+        flags.check()
+    }
+
+    /// Whether to go to the background, where the configuration says `daemon` or not. `-db`, `-d` and `-c` keep
+    /// in the foreground whatever else was said.
+    pub fn goes_to_background(&self, configured: bool) -> bool {
+        let stays = self.foreground || self.check || self.verbosity == Verbosity::Debug;
+        (self.daemon || configured) && !stays
+    }
+}
+
+#[derive(FromArgs, Debug)]
+#[argh(
+    description = "The single-port gateway for appliances: HTTP, WebSocket and raw sockets on one port,\nsteered by HAProxy's configuration language. Without -f the built-in preset runs.",
+    usage = "[-f <file>]... [flags] [-- <file>...]",
+    help_triggers("-h", "--help"),
+    note = "Signals: TERM and INT stop; USR1 finishes the connections and stops; HUP and USR2\nread the configuration again."
+)]
+struct Flags {
+    /// configuration file, or folder whose *.cfg are read in order; may be repeated
+    #[argh(option, long = "file", arg_name = "file")]
+    files: Vec<PathBuf>,
+    /// check the configuration and exit with 0 or 1
+    #[argh(switch)]
+    check: bool,
+    /// go to the background
+    #[argh(switch)]
+    daemon: bool,
+    /// stay in the foreground, whatever the configuration says
+    #[argh(switch)]
+    foreground: bool,
+    /// write the process id to this file
+    #[argh(option, arg_name = "file")]
+    pidfile: Option<PathBuf>,
+    /// print errors only
+    #[argh(switch)]
+    quiet: bool,
+    /// print more
+    #[argh(switch)]
+    verbose: bool,
+    /// print everything, and stay in the foreground
+    #[argh(switch)]
+    debug: bool,
+    /// print the version and exit
+    #[argh(switch)]
+    version: bool,
+    /// print version, build and limits and exit
+    #[argh(switch)]
+    build_info: bool,
+    /// concurrent client connections at most; wins over the configuration
+    #[argh(option, from_str_fn(positive), arg_name = "number")]
+    maxconn: Option<u32>,
+    /// change to this folder first
+    #[argh(option, arg_name = "folder")]
+    directory: Option<PathBuf>,
+    /// name of this instance among its peers
+    #[argh(option, arg_name = "name")]
+    local_name: Option<String>,
+    /// older process to finish its connections and go, once this one serves; may be a list
+    #[argh(option, from_str_fn(pid), arg_name = "pid")]
+    finish: Vec<i32>,
+    /// older process to stop at once, when this one serves; may be a list
+    #[argh(option, from_str_fn(pid), arg_name = "pid")]
+    terminate: Vec<i32>,
+    /// accepted for HAProxy's scripts: the process stays the single worker it is
+    #[argh(switch)]
+    #[expect(dead_code, reason = "there is nothing else to be")]
+    worker: bool,
+    /// preset: listen here (default *:80)
+    #[argh(option, from_str_fn(address), arg_name = "address")]
+    listen: Option<String>,
+    /// preset: the web server (default 127.0.0.1:8100)
+    #[argh(option, from_str_fn(address), arg_name = "address")]
+    web: Option<String>,
+    /// preset: the WebSocket server (default 127.0.0.1:2200)
+    #[argh(option, from_str_fn(address), arg_name = "address")]
+    ws: Option<String>,
+    /// preset: the raw socket process (default 127.0.0.1:2100)
+    #[argh(option, from_str_fn(address), arg_name = "address")]
+    socket: Option<String>,
+    /// print the configuration as text and exit
+    #[argh(switch)]
+    print_config: bool,
+    /// serve three small backends of its own (only in builds with the demo)
+    #[argh(switch)]
+    demo: bool,
+}
+
+impl Flags {
+    fn check(self) -> Result<Cli, Exit> {
+        if self.build_info {
+            return Err(Exit { code: 0, text: build_info() });
+        }
+        if self.version {
+            return Err(Exit { code: 0, text: version() });
+        }
+        if self.demo && !cfg!(feature = "demo") {
+            return Err(mistake("--demo: this build has no demo (it was built without the feature 'demo')"));
+        }
+        if !self.files.is_empty() {
+            let of_preset = [
+                ("--listen", self.listen.is_some()),
+                ("--web", self.web.is_some()),
+                ("--ws", self.ws.is_some()),
+                ("--socket", self.socket.is_some()),
+                ("--demo", self.demo),
+            ];
+            if let Some((flag, _)) = of_preset.into_iter().find(|(_, given)| *given) {
+                let why = "belongs to the built-in preset, and -f replaces that: write it into the file";
+                return Err(mistake(&format!("{flag} {why}")));
+            }
+        }
+        let verbosity = match (self.debug, self.verbose, self.quiet) {
+            (true, _, _) => Verbosity::Debug,
+            // As HAProxy: -V takes -q back.
+            (_, true, _) => Verbosity::Verbose,
+            (_, _, true) => Verbosity::Quiet,
+            _ => Verbosity::Normal,
+        };
+        let default = Preset::default();
+        Ok(Cli {
+            files: self.files,
+            check: self.check,
+            verbosity,
+            pidfile: self.pidfile,
+            maxconn: self.maxconn,
+            directory: self.directory,
+            local_name: self.local_name,
+            finish: self.finish,
+            terminate: self.terminate,
+            preset: Preset {
+                listen: self.listen.unwrap_or(default.listen),
+                web: self.web.unwrap_or(default.web),
+                ws: self.ws.unwrap_or(default.ws),
+                socket: self.socket.unwrap_or(default.socket),
+            },
+            print_config: self.print_config,
+            demo: self.demo,
+            daemon: self.daemon,
+            foreground: self.foreground,
+        })
+    }
+}
+
+/// What follows a flag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Takes {
+    Nothing,
+    One,
+    /// Process ids, none or many, up to the next flag (management §3, `-sf`).
+    Pids,
+}
+
+/// HAProxy's spelling (empty where it has none), the long one, and what follows.
+const SPELLINGS: &[(&str, &str, Takes)] = &[
+    ("-f", "--file", Takes::One),
+    ("-c", "--check", Takes::Nothing),
+    ("-D", "--daemon", Takes::Nothing),
+    ("-db", "--foreground", Takes::Nothing),
+    ("-p", "--pidfile", Takes::One),
+    ("-q", "--quiet", Takes::Nothing),
+    ("-V", "--verbose", Takes::Nothing),
+    ("-d", "--debug", Takes::Nothing),
+    ("-v", "--version", Takes::Nothing),
+    ("-vv", "--build-info", Takes::Nothing),
+    ("-n", "--maxconn", Takes::One),
+    ("-C", "--directory", Takes::One),
+    ("-L", "--local-name", Takes::One),
+    ("-sf", "--finish", Takes::Pids),
+    ("-st", "--terminate", Takes::Pids),
+    ("-W", "--worker", Takes::Nothing),
+    ("", "--listen", Takes::One),
+    ("", "--web", Takes::One),
+    ("", "--ws", Takes::One),
+    ("", "--socket", Takes::One),
+    ("", "--print-config", Takes::Nothing),
+    ("", "--demo", Takes::Nothing),
+    ("-h", "--help", Takes::Nothing),
+];
+
+/// HAProxy's flags that have no counterpart, and what to do instead.
+const FOREIGN: &[(&str, &str)] = &[
+    ("-x", "a reload by SIGUSR2 keeps the listening sockets"),
+    ("-S", "there is no master process"),
+    ("-Ws", "systemd's notifications are not spoken; use -W and Type=exec"),
+    ("-m", "memory is bounded by maxconn and tune.bufsize"),
+    ("-N", "write maxconn into the defaults section"),
+    ("-cc", "conditions are not supported"),
+];
+
+/// Every flag in its long spelling, `--flag=value` split, pid lists spread, `--` turned into files.
+fn translate(args: impl Iterator<Item = OsString>) -> Result<Vec<String>, Exit> {
+    let mut args = args.map(into_text).peekable();
+    let mut long = Vec::new();
+    while let Some(arg) = args.next().transpose()? {
+        if arg == "--" {
+            for file in args.by_ref() {
+                long.extend(["--file".to_owned(), file?]);
+            }
+            break;
+        }
+        if !arg.starts_with('-') || arg == "-" {
+            return Err(mistake(&format!("unexpected '{arg}': a configuration file follows -f or --")));
+        }
+        let (flag, value) = match arg.split_once('=') {
+            Some((flag, value)) if flag.starts_with("--") => (flag, Some(value.to_owned())),
+            _ => (arg.as_str(), None),
+        };
+        let Some(&(_, name, takes)) =
+            SPELLINGS.iter().find(|(short, name, _)| flag == *name || flag == *short)
+        else {
+            return Err(unknown(flag));
+        };
+        match (takes, value) {
+            (Takes::Nothing, Some(_)) => return Err(mistake(&format!("{flag} takes no value"))),
+            (Takes::Nothing, None) => long.push(name.to_owned()),
+            (Takes::One, value) => {
+                let value = match value {
+                    Some(value) => value,
+                    None => args
+                        .next()
+                        .transpose()?
+                        .ok_or_else(|| mistake(&format!("{flag}: a value must follow")))?,
+                };
+                long.extend([name.to_owned(), value]);
+            }
+            (Takes::Pids, value) => {
+                let mut lists: Vec<String> = value.into_iter().collect();
+                while let Some(list) = args.next_if(|next| next.as_ref().is_ok_and(|a| !a.starts_with('-'))) {
+                    lists.push(list?);
+                }
+                // "$(cat pidfile)" in quotes is one argument with several numbers, or an empty one.
+                for pid in lists.iter().flat_map(|list| list.split_whitespace()) {
+                    long.extend([name.to_owned(), pid.to_owned()]);
+                }
+            }
+        }
+    }
+    Ok(long)
+}
+
+fn into_text(arg: OsString) -> Result<String, Exit> {
+    arg.into_string().map_err(|arg| mistake(&format!("argument {arg:?} is not UTF-8")))
+}
+
+fn unknown(flag: &str) -> Exit {
+    if let Some((_, instead)) = FOREIGN.iter().find(|(name, _)| *name == flag) {
+        return mistake(&format!("{flag}: this flag of HAProxy has no counterpart here: {instead}"));
+    }
+    if let Some(rest) = flag.strip_prefix("-d").filter(|rest| !rest.is_empty()) {
+        let known = rest.starts_with(|c: char| "DGKLMRSVWekpr".contains(c));
+        if known {
+            return mistake(&format!("{flag}: this debugging flag of HAProxy has no counterpart here"));
+        }
+    }
+    let names = SPELLINGS.iter().flat_map(|(short, name, _)| [*short, *name]).filter(|name| !name.is_empty());
+    let nearest = names.map(|name| (distance(flag, name), name)).min();
+    match nearest {
+        Some((steps, name)) if steps <= 1 + flag.len() / 4 && steps < flag.len() => {
+            mistake(&format!("unknown flag '{flag}': did you mean '{name}'?"))
+        }
+        _ => mistake(&format!("unknown flag '{flag}': --help lists all")),
+    }
+}
+
+/// Insertions, deletions and replacements between two words.
+fn distance(a: &str, b: &str) -> usize {
+    // A flag of any length is somebody's mistake; its first 64 bytes tell enough.
+    let a = &a.as_bytes()[..a.len().min(64)];
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.iter().enumerate() {
+        let mut diagonal = i;
+        let mut left = i + 1;
+        for (cell, y) in row.iter_mut().skip(1).zip(b.bytes()) {
+            let next = (diagonal + usize::from(*x != y)).min(left + 1).min(*cell + 1);
+            diagonal = std::mem::replace(cell, next);
+            left = next;
+        }
+        if let Some(first) = row.first_mut() {
+            *first = i + 1;
+        }
+    }
+    row.last().copied().unwrap_or(a.len())
+}
+
+fn positive(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(number @ 1..) => Ok(number),
+        _ => Err("a whole number from 1 on was expected".to_owned()),
+    }
+}
+
+fn pid(text: &str) -> Result<i32, String> {
+    match text.parse() {
+        Ok(number @ 1..) => Ok(number),
+        _ => Err("a process id was expected".to_owned()),
+    }
+}
+
+fn address(text: &str) -> Result<String, String> {
+    let strange = |c: char| c.is_whitespace() || c.is_control() || "\"'\\#$".contains(c);
+    if text.is_empty() || text.contains(strange) {
+        return Err("an address was expected, such as 127.0.0.1:8080 or *:80".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+fn mistake(text: &str) -> Exit {
+    // Arguments come from scripts too: one message, one line.
+    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    Exit { code: 1, text: format!("oneport: {line}\n") }
+}
+
+/// argh knows long names only: puts HAProxy's before them, in the width of the first column.
+fn with_spellings(help: &str) -> String {
+    let mut text = String::with_capacity(help.len() + 512);
+    for line in help.lines() {
+        let name = line.split_whitespace().next().unwrap_or("");
+        let known = SPELLINGS.iter().find(|(short, long, _)| *long == name && !short.is_empty());
+        match (known, line.strip_prefix("  --")) {
+            (Some((short, long, _)), Some(_)) => {
+                let description = line.trim_start().strip_prefix(long).unwrap_or("").trim_start();
+                let names = format!("  {short}, {long}");
+                text.push_str(format!("{names:<19} {description}").trim_end());
+            }
+            _ => text.push_str(line),
+        }
+        text.push('\n');
+    }
+    text
+}
+
+fn version() -> String {
+    format!("oneport version {}\n", env!("CARGO_PKG_VERSION"))
+}
+
+fn build_info() -> String {
+    let libc = match () {
+        () if cfg!(target_env = "musl") => "-musl",
+        () if cfg!(target_env = "gnu") => "-gnu",
+        () => "",
+    };
+    let (arch, os) = (std::env::consts::ARCH, std::env::consts::OS);
+    let bits = usize::BITS;
+    let endian = if cfg!(target_endian = "big") { "big" } else { "little" };
+    let demo = if cfg!(feature = "demo") { "+demo" } else { "-demo" };
+    let Global { bufsize_bytes, maxrewrite_bytes, .. } = Global::default();
+    let (soft, hard) = limits::nofile();
+    let maxconn = limits::maxconn_for(hard, limits::Fixed::default());
+    let log_line = crate::observe::line::LINE_BYTES_MAX;
+    format!(
+        "{}\
+         Target: {arch}-{os}{libc}, {bits} bits, {endian}-endian\n\
+         Features: {demo}\n\
+         Buffers: {bufsize_bytes} bytes, of which {maxrewrite_bytes} are kept for added headers\n\
+         Log line: {log_line} bytes at most\n\
+         File descriptors: {soft} now, {hard} at most, enough for some {maxconn} connections\n",
+        version()
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,3 +1,287 @@
-//! The start-up as a story, top to bottom.
+//! The start-up as a story, top to bottom: flags, configuration, limits, sockets, background, signals, loop.
 
-fn main() {}
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::rc::Rc;
+
+use oneport::cli::Cli;
+use oneport::config::{self, Config, Loaded, Severity, Source};
+use oneport::gateway::{Gateway, Names, Options, StartError};
+use oneport::net::{PIPES_MAX, set_buffer_size};
+use oneport::observe::facade::{self, Verbosity};
+use oneport::observe::{Sinks, zone::Zone};
+use oneport::process::daemon::{Side, fork_to_background};
+use oneport::process::limits::{Fixed, descriptors_for, maxconn_for, raise_nofile};
+use oneport::process::note_inherited_sockets;
+use oneport::process::pidfile::PidFile;
+use oneport::process::signals::{Event, Farewell, Signals, signal_others};
+use oneport::reactor::Reactor;
+
+/// `maxconn` where neither the configuration nor `-n` sets one, if the descriptor limit allows it.
+const MAXCONN_DEFAULT: u32 = 4_096;
+
+/// The start has failed; what was wrong has been said.
+struct Failed;
+
+fn main() -> ExitCode {
+    note_inherited_sockets();
+    let cli = match Cli::parse(std::env::args_os().skip(1)) {
+        Ok(cli) => cli,
+        Err(exit) if exit.code == 0 => {
+            print!("{}", exit.text);
+            return ExitCode::SUCCESS;
+        }
+        Err(exit) => {
+            eprint!("{}", exit.text);
+            return ExitCode::FAILURE;
+        }
+    };
+    facade::init(cli.verbosity);
+    match start(cli) {
+        Ok(status) => status,
+        Err(Failed) => ExitCode::FAILURE,
+    }
+}
+
+fn start(mut cli: Cli) -> Result<ExitCode, Failed> {
+    if let Some(directory) = &cli.directory {
+        std::env::set_current_dir(directory)
+            .map_err(|error| fail(&format!("cannot change to {}: {error}", directory.display())))?;
+    }
+    let demo = Demo::start(&mut cli)?;
+    let sources = sources(&cli)?;
+    if cli.print_config {
+        for source in &sources {
+            print!("{}", String::from_utf8_lossy(&source.text));
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let config = load(&cli, &sources).ok_or(Failed)?;
+    if cli.check {
+        if cli.verbosity > Verbosity::Quiet {
+            println!("Configuration file is valid");
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+
+    let maxconn = settle_limits(&cli, &config);
+    set_buffer_size(config.global.bufsize_bytes);
+    let goes_to_background = cli.goes_to_background(config.global.daemon) && !cli.demo;
+    let pidfile = cli.pidfile.clone().or_else(|| config.global.pidfile.clone());
+
+    let reactor = Reactor::new().map_err(|error| fail(&format!("cannot make an event loop: {error}")))?;
+    let names = Names::look_up(Names::wanted(&config));
+    let sinks = Sinks::new(Zone::of_system());
+    let options = Options {
+        maxconn,
+        take_over: !cli.finish.is_empty() || !cli.terminate.is_empty(),
+        log_tag: env!("CARGO_PKG_NAME").into(),
+        sinks: sinks.clone(),
+    };
+    let gateway = Gateway::open(reactor, config, &names, options).map_err(|errors| tell(&errors))?;
+
+    // Before the first thread: signals start the control plane's.
+    let background = match goes_to_background.then(fork_to_background).transpose() {
+        Ok(None) => None,
+        Ok(Some(Side::Child(starting))) => Some(starting),
+        Ok(Some(Side::Parent(status))) => return Ok(ExitCode::from(u8::try_from(status).unwrap_or(1))),
+        Err(error) => return Err(fail(&format!("cannot go to the background: {error}"))),
+    };
+    if background.is_some() {
+        sinks.in_background();
+    }
+    let pidfile = pidfile
+        .map(|path| PidFile::create(&path, std::process::id()))
+        .transpose()
+        .map_err(|message| fail(&message))?;
+    let signals = Signals::new().map_err(|error| fail(&format!("cannot listen for signals: {error}")))?;
+    facade::set_running(gateway.messages(), background.is_some());
+    gateway.start();
+    let sent = signal_others(&cli.finish, Farewell::Finish)
+        .and_then(|_| signal_others(&cli.terminate, Farewell::Stop));
+    if let Err(message) = sent {
+        log::warn!("{message}");
+    }
+    demo.announce(&cli);
+    log::debug!("serving with at most {maxconn} connections");
+    if let Some(starting) = background {
+        starting.ready().map_err(|error| fail(&format!("cannot go to the background: {error}")))?;
+    }
+
+    let ended = reactor.run(serve(cli, gateway, signals, sinks));
+    if let Some(pidfile) = pidfile {
+        pidfile.remove();
+    }
+    ended.map_err(|error| fail(&format!("the event loop broke: {error}")))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Serves until a signal ends it. Connections are tasks of their own; this one only steers.
+async fn serve(cli: Cli, gateway: Gateway, mut signals: Signals, sinks: Rc<Sinks>) {
+    loop {
+        let event = smol::future::or(async { Some(signals.next().await) }, async {
+            gateway.finished().await;
+            None
+        })
+        .await;
+        match event {
+            // The last connection has ended after SIGUSR1.
+            None => return,
+            Some(Ok(Event::Reload)) if gateway.is_finishing() => {
+                log::warn!("not reading the configuration again: this process is about to end");
+            }
+            Some(Ok(Event::Reload)) => reload(&cli, &gateway, &sinks).await,
+            Some(Ok(Event::Finish)) => {
+                log::info!("finishing {} connections, then stopping", gateway.connections());
+                gateway.finish();
+            }
+            Some(Ok(Event::Stop)) | Some(Err(_)) => {
+                log::info!("stopping with {} connections", gateway.connections());
+                return;
+            }
+        }
+    }
+}
+
+/// Reads the configuration again and puts it into force, or says why not and goes on as before.
+async fn reload(cli: &Cli, gateway: &Gateway, sinks: &Sinks) {
+    let Some(config) = sources(cli).ok().and_then(|sources| load(cli, &sources)) else {
+        log::error!("the configuration has errors: the one before stays in force");
+        return;
+    };
+    // Looking names up blocks: not on this thread, which carries everybody's connections.
+    let wanted = Names::wanted(&config);
+    let names = if wanted.is_empty() {
+        Names::default()
+    } else {
+        smol::unblock(move || Names::look_up(wanted)).await
+    };
+    sinks.set_zone(Zone::of_system());
+    match gateway.reload(config, &names) {
+        Ok(()) => {
+            facade::set_running(gateway.messages(), !sinks.has_stderr());
+            log::info!("the configuration was read again and is in force");
+        }
+        Err(errors) => {
+            tell(&errors);
+            log::error!("the new configuration cannot be put to work: the one before stays in force");
+        }
+    }
+}
+
+/// The texts to read: the files named, or the built-in preset.
+fn sources(cli: &Cli) -> Result<Vec<Source>, Failed> {
+    if cli.files.is_empty() {
+        let preset = &cli.preset;
+        let text = config::preset(&preset.listen, &preset.web, &preset.ws, &preset.socket);
+        return Ok(vec![Source::new("<preset>", text)]);
+    }
+    let files: Vec<PathBuf> = cli.files.clone();
+    config::read_sources(&files).map_err(|error| fail(&error.to_string()))
+}
+
+/// Reads the texts and says what is wrong with them; `None` when that is an error.
+fn load(cli: &Cli, sources: &[Source]) -> Option<Config> {
+    let env = |name: &str| match (name, &cli.local_name) {
+        ("HAPROXY_LOCALPEER", Some(local)) => Some(local.clone()),
+        _ => std::env::var(name).ok(),
+    };
+    let Loaded { config, diagnostics } = config::load(sources, &env);
+    let (mut errors, mut told) = (0, 0);
+    for diagnostic in &diagnostics {
+        let least = match diagnostic.severity {
+            Severity::Error => Verbosity::Quiet,
+            Severity::Warning => Verbosity::Normal,
+            Severity::Note => Verbosity::Verbose,
+        };
+        errors += u32::from(diagnostic.severity == Severity::Error);
+        if cli.verbosity >= least {
+            told += 1;
+            // As it is: several lines, with the place in front where editors look for it.
+            eprintln!("{diagnostic}");
+        }
+    }
+    if errors > 0 && told > 1 {
+        eprintln!("{errors} error(s) in the configuration");
+    }
+    config
+}
+
+/// Raises the descriptor limit to what maxconn needs, or lowers maxconn to what the limit allows.
+fn settle_limits(cli: &Cli, config: &Config) -> u32 {
+    let wanted = cli.maxconn.or(config.global.maxconn);
+    let servers = config.backends.iter().flat_map(|backend| &backend.servers);
+    let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    let fixed = Fixed {
+        listeners: count(config.frontends.iter().map(|frontend| frontend.binds.len()).sum()),
+        checked_servers: count(servers.filter(|server| server.check.is_some()).count()),
+        splice_pipes: PIPES_MAX,
+    };
+    let maxconn = wanted.unwrap_or(MAXCONN_DEFAULT);
+    let needed = config.global.ulimit_n.map_or_else(|| descriptors_for(maxconn, fixed), u64::from);
+    let effective = match raise_nofile(needed) {
+        Ok(effective) => effective,
+        Err(shortage) => {
+            if wanted.is_some() || config.global.ulimit_n.is_some() {
+                log::warn!("{shortage}");
+            }
+            shortage.effective
+        }
+    };
+    let possible = maxconn_for(effective, fixed).max(1);
+    if possible < maxconn && wanted.is_some() {
+        log::warn!("maxconn is {possible} and not {maxconn}: {effective} file descriptors allow no more");
+    }
+    maxconn.min(possible)
+}
+
+fn fail(message: &str) -> Failed {
+    log::error!("{message}");
+    Failed
+}
+
+fn tell(errors: &[StartError]) -> Failed {
+    for error in errors {
+        log::error!("{error}");
+    }
+    Failed
+}
+
+/// The demo's backends, where it was asked for.
+struct Demo {
+    #[cfg(feature = "demo")]
+    backends: Option<oneport::demo::Backends>,
+}
+
+#[cfg(feature = "demo")]
+impl Demo {
+    /// Starts the backends and points the preset at them.
+    fn start(cli: &mut Cli) -> Result<Self, Failed> {
+        if !cli.demo || cli.check {
+            return Ok(Self { backends: None });
+        }
+        let backends = oneport::demo::start()
+            .map_err(|error| fail(&format!("the demo's backends cannot start: {error}")))?;
+        cli.preset.web = backends.web.to_string();
+        cli.preset.ws = backends.ws.to_string();
+        cli.preset.socket = backends.socket.to_string();
+        Ok(Self { backends: Some(backends) })
+    }
+
+    /// Says how to try it.
+    fn announce(&self, cli: &Cli) {
+        if let Some(backends) = &self.backends {
+            backends.set_gateway(&cli.preset.listen);
+            println!("{}", oneport::demo::banner(&cli.preset.listen, backends));
+        }
+    }
+}
+
+#[cfg(not(feature = "demo"))]
+impl Demo {
+    fn start(_: &mut Cli) -> Result<Self, Failed> {
+        Ok(Self {})
+    }
+
+    fn announce(&self, _: &Cli) {}
+}

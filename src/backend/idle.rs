@@ -72,10 +72,10 @@ pub(super) struct IdleWatch {
 
 impl IdleWatch {
     pub(super) fn notify(&self) {
-        if !self.some.replace(true) {
-            if let Some(waker) = self.waker.borrow_mut().take() {
-                waker.wake();
-            }
+        if !self.some.replace(true)
+            && let Some(waker) = self.waker.borrow_mut().take()
+        {
+            waker.wake();
         }
     }
 }

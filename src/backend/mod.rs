@@ -13,7 +13,7 @@ mod server;
 
 pub use connect::{ConnectError, ConnectFailure, Connected, connect};
 pub use queue::NoServer;
-pub use server::{Server, TargetError};
+pub use server::Server;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;

@@ -2,32 +2,13 @@
 
 use std::cell::Cell;
 use std::fmt;
-use std::io;
 use std::net::SocketAddr;
 
 use rustix::net::SocketAddrUnix;
 
 use super::idle::IdlePool;
 use crate::config::{self, ServerAddress, ServerPort};
-use crate::net::{Target, resolve};
-
-/// A server's address could not be made into a target.
-#[derive(Debug)]
-pub struct TargetError {
-    /// The server line.
-    pub place: config::Place,
-    /// The address as written.
-    pub text: String,
-    /// Why not.
-    pub error: io::Error,
-}
-
-impl fmt::Display for TargetError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { place, text, error } = self;
-        write!(f, "{}:{}: server address '{text}' cannot be used: {error}", place.file, place.line)
-    }
-}
+use crate::net::Target;
 
 /// A server at work.
 pub struct Server {
@@ -47,30 +28,32 @@ pub struct Server {
 }
 
 impl Server {
-    /// Looks the server's name up, which may block: before the loop, or on a helper thread.
+    /// Makes the server's address into targets; `resolve` gives the addresses of a host.
     ///
     /// # Errors
-    /// [`TargetError`] when the name has no address or a unix path is too long.
-    pub fn targets(config: &config::Server) -> Result<Vec<Target>, TargetError> {
-        let fail = |text: String, error: io::Error| TargetError { place: config.place.clone(), text, error };
+    /// A message that names the address, when the host has none or a unix path is too long.
+    pub fn targets(
+        config: &config::Server,
+        resolve: impl Fn(&str, u16) -> Result<Vec<SocketAddr>, String>,
+    ) -> Result<Vec<Target>, String> {
+        let fail = |address: &str, reason: &dyn fmt::Display| {
+            format!("server '{}': address '{address}' cannot be used: {reason}", config.name)
+        };
+        let unix = |address: rustix::io::Result<SocketAddrUnix>, text: &str| {
+            address.map(|address| vec![Target::Unix(address)]).map_err(|error| fail(text, &error))
+        };
         match &config.address {
             ServerAddress::Inet(host, port) => {
                 let number = match port {
                     ServerPort::Fixed(number) => *number,
                     ServerPort::FromClient(_) => 0,
                 };
-                let addresses = resolve(host, number).map_err(|error| fail(host.clone(), error))?;
+                let addresses = resolve(host, number).map_err(|reason| fail(host, &reason))?;
                 Ok(addresses.into_iter().map(Target::Inet).collect())
             }
-            ServerAddress::Unix(path) => {
-                let address = SocketAddrUnix::new(path)
-                    .map_err(|error| fail(path.to_string_lossy().into_owned(), error.into()))?;
-                Ok(vec![Target::Unix(address)])
-            }
+            ServerAddress::Unix(path) => unix(SocketAddrUnix::new(path), &path.to_string_lossy()),
             ServerAddress::Abstract(name) => {
-                let address = SocketAddrUnix::new_abstract_name(name)
-                    .map_err(|error| fail(String::from_utf8_lossy(name).into_owned(), error.into()))?;
-                Ok(vec![Target::Unix(address)])
+                unix(SocketAddrUnix::new_abstract_name(name), &String::from_utf8_lossy(name))
             }
         }
     }

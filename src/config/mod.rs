@@ -1,5 +1,48 @@
-//! Text to a checked, typed [`Config`]. Opens no socket.
+//! Text to a checked, typed [`Config`]. Opens no socket, looks no name up.
+//!
+//! `source` reads the files, `lexer` cuts lines into words, `builder` finds each line's entry in the table of
+//! `keywords` and lets its parser add to the `draft`, `resolve` turns names into indexes and checks sections
+//! against each other. Everything that is wrong is said in one go ([`Diagnostic`]).
 
+mod acl;
+mod address;
+mod builder;
+mod condition;
+mod diagnostics;
+mod draft;
+pub mod keywords;
+mod lexer;
 pub mod model;
+mod preset;
+mod resolve;
+mod source;
+mod suggest;
+#[cfg(test)]
+mod tests;
+mod values;
 
+pub use diagnostics::{DIAGNOSTICS_MAX, Diagnostic, Severity};
 pub use model::*;
+pub use preset::preset;
+pub use source::{FILE_BYTES_MAX, Source, SourceCause, SourceError, read_sources};
+
+/// What came of loading.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The configuration; `None` when there was any error.
+    pub config: Option<Config>,
+    /// Errors and warnings in the order they were found, bounded.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Loads texts as one configuration. `env` looks up environment variables (`${NAME}`).
+#[must_use]
+pub fn load(sources: &[Source], env: &dyn Fn(&str) -> Option<String>) -> Loaded {
+    let mut builder = builder::Builder::new(env);
+    for source in sources {
+        builder.read(source);
+    }
+    let (config, sink) = resolve::resolve(builder);
+    let config = (!sink.has_errors()).then_some(config);
+    Loaded { config, diagnostics: sink.finish() }
+}

@@ -343,7 +343,7 @@ impl Default for ServerTimeouts {
 pub struct LogTarget {
     /// Where lines go.
     pub address: LogAddress,
-    /// `len N`: the longest line in bytes, its end included; default 1,024.
+    /// `len N`: the longest line in bytes, its line end not counted; default 1,024. Lines end at 4,095 at the latest.
     pub len_bytes: usize,
     /// `format F`.
     pub format: LogWire,

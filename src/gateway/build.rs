@@ -3,12 +3,13 @@
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::fmt;
+use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
 use super::Options;
 use crate::backend::{Backend, Server};
-use crate::config::{self, Config, LogAddress, Place};
+use crate::config::{self, Config, LogAddress, LogTarget, Place};
 use crate::net::resolve;
 use crate::observe::Logger;
 use crate::reactor::Handle;
@@ -67,6 +68,12 @@ impl Names {
         Self { found: hosts.into_iter().map(look_up).collect() }
     }
 
+    /// The first address of a host.
+    fn first(&self, host: &str, port: u16) -> io::Result<SocketAddr> {
+        let addresses = self.addresses(host, port).map_err(io::Error::other)?;
+        addresses.first().copied().ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
     /// The addresses of a host with this port, or why there are none.
     pub(super) fn addresses(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
         match self.found.get(host) {
@@ -91,6 +98,8 @@ fn log_hosts(config: &Config) -> impl Iterator<Item = String> {
 pub(super) struct Runtime {
     pub frontends: Vec<Rc<Frontend>>,
     backends: Rc<[Rc<Backend>]>,
+    /// Where the program's own messages go: the `log` lines of the global section.
+    pub messages: Rc<Logger>,
 }
 
 impl Runtime {
@@ -120,12 +129,16 @@ impl Runtime {
         let backends: Rc<[Rc<Backend>]> = backends.into();
         let global = config.global;
         let tag = global.log_tag.as_ref().unwrap_or(&options.log_tag);
-        let frontends = config.frontends.into_iter().map(|frontend| {
-            let first = |host: &str, port| {
-                names.addresses(host, port).ok().and_then(|addresses| addresses.first().copied())
-            };
-            let logger = Logger::new(&frontend.logs, tag, &first);
-            Rc::new(Frontend {
+        let mut logger = |targets: &[LogTarget], place: &Place| {
+            Logger::new(targets, tag, &options.sinks, &mut |host, port| names.first(host, port))
+                .map_err(|message| errors.push(StartError { place: place.clone(), message }))
+                .ok()
+        };
+        let messages = logger(&global.logs, &Place::default());
+        let mut frontends = Vec::with_capacity(config.frontends.len());
+        for frontend in config.frontends {
+            let Some(logger) = logger(&frontend.logs, &frontend.place) else { continue };
+            frontends.push(Rc::new(Frontend {
                 config: frontend,
                 backends: backends.clone(),
                 logger,
@@ -133,9 +146,14 @@ impl Runtime {
                 connections: Cell::new(0),
                 head_bytes_max: global.bufsize_bytes.saturating_sub(global.maxrewrite_bytes),
                 leaving: Cell::new(false),
-            })
-        });
-        Ok(Self { frontends: frontends.collect(), backends })
+            }));
+        }
+        match messages {
+            Some(messages) if errors.is_empty() => {
+                Ok(Self { frontends, backends, messages: Rc::new(messages) })
+            }
+            _ => Err(errors),
+        }
     }
 
     /// Starts checks and housekeeping of the backends.

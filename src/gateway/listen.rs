@@ -1,13 +1,13 @@
 //! Opening the addresses of a configuration, and keeping those that are open already.
 
 use std::io;
-use std::os::fd::{FromRawFd, OwnedFd};
 use std::rc::Rc;
 
 use super::accept::Port;
-use super::{Options, StartError};
+use super::{Names, Options, StartError};
 use crate::config::{Bind, BindAddress};
 use crate::net::{ListenOptions, Listener};
+use crate::process::inherited_descriptor;
 use crate::reactor::Handle;
 use crate::session::Frontend;
 
@@ -26,6 +26,7 @@ pub(super) struct Planned {
 pub(super) fn open_all(
     reactor: Handle,
     frontends: &[Rc<Frontend>],
+    names: &Names,
     options: &Options,
     open: &[Rc<Port>],
 ) -> Result<Vec<Planned>, Vec<StartError>> {
@@ -39,7 +40,7 @@ pub(super) fn open_all(
                 planned.push(Planned { port: port.clone(), frontend: frontend.clone(), is_new: false });
                 continue;
             }
-            match open_one(reactor, frontend, bind, options) {
+            match open_one(reactor, frontend, bind, names, options) {
                 Ok(listeners) => planned.extend(listeners.into_iter().map(|listener| Planned {
                     port: Port::new(bind.clone(), listener, frontend.clone()),
                     frontend: frontend.clone(),
@@ -64,6 +65,7 @@ fn open_one(
     reactor: Handle,
     frontend: &Frontend,
     bind: &Bind,
+    names: &Names,
     options: &Options,
 ) -> io::Result<Vec<Listener>> {
     let maxconn = bind.maxconn.or(frontend.config.maxconn).unwrap_or(options.maxconn);
@@ -78,15 +80,28 @@ fn open_one(
     let listener = match &bind.address {
         BindAddress::Inet(address) => Listener::tcp(reactor, *address, &listen_options)?,
         BindAddress::Host(host, port) => {
-            let addresses = crate::net::resolve(host, *port)?;
-            return addresses
+            return names
+                .addresses(host, *port)
+                .map_err(io::Error::other)?
                 .into_iter()
                 .map(|address| Listener::tcp(reactor, address, &listen_options))
                 .collect();
         }
         BindAddress::Unix(path) => Listener::unix(reactor, path, &listen_options)?,
         BindAddress::Abstract(name) => Listener::abstract_name(reactor, name, &listen_options)?,
-        BindAddress::Fd(number) => Listener::inherited(reactor, inherited_fd(*number)?)?,
+        BindAddress::Fd(number) => Listener::inherited(reactor, inherited_descriptor(*number)?)?,
     };
     Ok(vec![listener])
+}
+
+/// The kernel's error in words that say what to do.
+fn explain(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "the address is in use by another process".into(),
+        io::ErrorKind::PermissionDenied => {
+            format!("{error}: ports below 1024 need root or CAP_NET_BIND_SERVICE")
+        }
+        io::ErrorKind::AddrNotAvailable => "this machine has no such address (yet)".into(),
+        _ => error.to_string(),
+    }
 }

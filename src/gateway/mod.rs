@@ -10,13 +10,14 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use crate::config::Config;
+use crate::observe::{Logger, Sinks};
 use crate::reactor::Handle;
 use crate::session::{Frontend, Process};
 use accept::{Port, Room};
 use build::Runtime;
 
 /// What the start decides once, and a reload keeps.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Options {
     /// Connections of the whole process, as the limits allow.
     pub maxconn: u32,
@@ -24,6 +25,8 @@ pub struct Options {
     pub take_over: bool,
     /// The program name in log lines when the configuration sets none.
     pub log_tag: String,
+    /// The log targets of the process, kept open over reloads.
+    pub sinks: Rc<Sinks>,
 }
 
 /// A gateway at work.
@@ -51,7 +54,7 @@ impl Gateway {
         let process = Rc::new(Process::default());
         let runtime = Runtime::build(reactor, config, names, &process, &options)?;
         let room = Rc::new(Room::new(reactor, options.maxconn));
-        let ports = listen::open_all(reactor, &runtime.frontends, &options, &[])?;
+        let ports = listen::open_all(reactor, &runtime.frontends, names, &options, &[])?;
         Ok(Self {
             reactor,
             options,
@@ -79,7 +82,7 @@ impl Gateway {
     pub fn reload(&self, config: Config, names: &Names) -> Result<(), Vec<StartError>> {
         let runtime = Runtime::build(self.reactor, config, names, &self.process, &self.options)?;
         let planned =
-            listen::open_all(self.reactor, &runtime.frontends, &self.options, &self.ports.borrow())?;
+            listen::open_all(self.reactor, &runtime.frontends, names, &self.options, &self.ports.borrow())?;
         runtime.inherit(&self.runtime.borrow());
         runtime.start();
         let old = self.runtime.replace(runtime);
@@ -109,6 +112,13 @@ impl Gateway {
             port.close();
         }
         leave(&self.runtime.borrow().frontends);
+        // A port that waits for room takes what is in its queue and closes.
+        self.room.look_again();
+    }
+
+    /// Where the program's own messages go under the configuration in force.
+    pub fn messages(&self) -> Rc<Logger> {
+        self.runtime.borrow().messages.clone()
     }
 
     /// Whether [`Gateway::finish`] was called.

@@ -271,7 +271,6 @@ impl HeadError {
         match self {
             Self::TooManyFields | Self::TooLong => 431,
             Self::TransferCoding => 501,
-            Self::Version => 505,
             _ => 400,
         }
     }

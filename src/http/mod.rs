@@ -3,7 +3,7 @@
 //! [`parse_request`] and [`parse_response`] turn the first bytes of a message into a head of spans over
 //! those bytes, refuse every framing that two readers could understand differently, and decide how long the
 //! body is. [`Chunked`] follows a chunked body. [`write_request`] and [`write_response`] write the head that
-//! goes on to the other side. [`answer`] holds the answers the gateway gives itself.
+//! goes on to the other side. [`answer()`] holds the answers the gateway gives itself.
 
 pub mod answer;
 pub mod chunked;
@@ -11,6 +11,8 @@ mod fields;
 pub mod head;
 mod parse;
 pub mod rewrite;
+#[cfg(test)]
+mod tests;
 
 pub use answer::{answer, without_body};
 pub use chunked::{ChunkError, Chunked, Step};

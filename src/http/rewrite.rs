@@ -127,7 +127,7 @@ pub fn write_response(
     let source = Source { fields: &head.fields, bytes, len: head.len, bare_lf: head.bare_lf };
     out.put(b"HTTP/1.1")?;
     source.copy(b"HTTP/1.x".len(), keep, &mut out)?;
-    if !head.mend.drop_length && head.mend.fold_length {
+    if head.mend.fold_length && !head.mend.drop_length {
         out.folded_length(head.mend, folded_value(&head.fields, bytes))?;
     }
     for (name, value) in edits.add_fields {

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use std::task::{Context, Poll, ready};
 
 use rustix::net::{
-    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, acceptfrom_with, bind, ipproto, listen, sockopt,
-    socket_with,
+    AddressFamily, SocketAddrAny, SocketAddrUnix, SocketFlags, SocketType, acceptfrom_with, bind, ipproto,
+    listen, socket_with, sockopt,
 };
 
 use super::Stream;
@@ -129,14 +129,24 @@ impl Listener {
 
     /// Accepts one connection; non-blocking and closed on exec.
     pub fn poll_accept(&self, context: &mut Context<'_>) -> Poll<io::Result<Accepted>> {
-        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let accepted =
-            ready!(self.source.poll_io(context, Direction::Read, |fd| acceptfrom_with(fd, flags)));
-        let (fd, peer) = accepted?;
-        Poll::Ready(Ok(Accepted {
+            ready!(self.source.poll_io(context, Direction::Read, |fd| acceptfrom_with(fd, accept_flags())));
+        Poll::Ready(accepted.map(|accepted| self.accepted(accepted)))
+    }
+
+    /// Asks the kernel for one more connection, whatever was known of readiness.
+    ///
+    /// # Errors
+    /// `WouldBlock` when nobody waits.
+    pub fn try_accept(&self) -> io::Result<Accepted> {
+        Ok(self.accepted(acceptfrom_with(&self.source, accept_flags())?))
+    }
+
+    fn accepted(&self, (fd, peer): (OwnedFd, Option<SocketAddrAny>)) -> Accepted {
+        Accepted {
             stream: Stream::new(self.source.reactor(), fd),
             peer: peer.and_then(|peer| peer.try_into().ok()),
-        }))
+        }
     }
 }
 
@@ -144,6 +154,10 @@ impl AsFd for Listener {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.source.as_fd()
     }
+}
+
+fn accept_flags() -> SocketFlags {
+    SocketFlags::NONBLOCK | SocketFlags::CLOEXEC
 }
 
 fn tcp_socket(address: SocketAddr, options: &ListenOptions) -> io::Result<OwnedFd> {

@@ -11,5 +11,5 @@ mod stream;
 pub use address::{Target, resolve};
 pub use buffer::{Buffer, set_buffer_size};
 pub use listener::{Accepted, ListenOptions, Listener};
-pub use pipe::Pipe;
+pub use pipe::{PIPES_MAX, Pipe};
 pub use stream::Stream;

@@ -1,6 +1,6 @@
 //! Kernel pipes for `splice`: bulk goes from socket to socket without passing through our memory.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -9,11 +9,15 @@ use rustix::pipe::{PipeFlags, SpliceFlags, pipe_with, splice};
 /// Empty pipes kept for the next bulk transfer: two descriptors each.
 const FREE_MAX: usize = 8;
 
+/// Pipes at work at the same time; further bulk is copied. They take descriptors that connections need too.
+pub const PIPES_MAX: u32 = 32;
+
 /// The most that one call moves: what a pipe holds by default.
 const CALL_BYTES: usize = 65_536;
 
 thread_local! {
     static FREE: RefCell<Vec<(OwnedFd, OwnedFd)>> = const { RefCell::new(Vec::new()) };
+    static IN_USE: Cell<u32> = const { Cell::new(0) };
 }
 
 /// A pipe and how many bytes are in it.
@@ -26,12 +30,17 @@ impl Pipe {
     /// An empty pipe, from the pool where it has one.
     ///
     /// # Errors
-    /// The kernel's, above all that there are no descriptors left: the caller then copies instead.
+    /// The kernel's, above all that there are no descriptors left, or [`PIPES_MAX`] are at work: the caller
+    /// then copies instead.
     pub fn take() -> io::Result<Self> {
+        if IN_USE.get() >= PIPES_MAX {
+            return Err(io::ErrorKind::QuotaExceeded.into());
+        }
         let ends = match FREE.with_borrow_mut(Vec::pop) {
             Some(ends) => ends,
             None => pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?,
         };
+        IN_USE.set(IN_USE.get() + 1);
         Ok(Self { ends: Some(ends), len_bytes: 0 })
     }
 
@@ -70,16 +79,17 @@ fn flags() -> SpliceFlags {
 
 impl Drop for Pipe {
     fn drop(&mut self) {
+        let _ = IN_USE.try_with(|in_use| in_use.set(in_use.get().saturating_sub(1)));
         // One that still holds bytes of a dead connection must not serve another.
-        if self.len_bytes == 0 {
-            if let Some(ends) = self.ends.take() {
-                let _ = FREE.try_with(|free| {
-                    let mut free = free.borrow_mut();
-                    if free.len() < FREE_MAX {
-                        free.push(ends);
-                    }
-                });
-            }
+        if self.len_bytes == 0
+            && let Some(ends) = self.ends.take()
+        {
+            let _ = FREE.try_with(|free| {
+                let mut free = free.borrow_mut();
+                if free.len() < FREE_MAX {
+                    free.push(ends);
+                }
+            });
         }
     }
 }

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::task::{Context, Poll, ready};
 
 use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType, ipproto, sockopt, socket_with,
+    AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType, ipproto, socket_with, sockopt,
 };
 
 use super::{Buffer, Target};
@@ -101,11 +101,7 @@ impl Stream {
 
     /// Reads more into a buffer, taking one from the pool only when there is something to put into it.
     /// Returns 0 at the end of input; the buffer must not be full.
-    pub fn poll_fill(
-        &self,
-        context: &mut Context<'_>,
-        slot: &mut Option<Buffer>,
-    ) -> Poll<io::Result<usize>> {
+    pub fn poll_fill(&self, context: &mut Context<'_>, slot: &mut Option<Buffer>) -> Poll<io::Result<usize>> {
         if !self.source.may(Direction::Read) {
             // Parks without touching the pool: an idle connection holds no buffer.
             ready!(self.source.poll_ready(context, Direction::Read))?;

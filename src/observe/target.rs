@@ -51,6 +51,11 @@ impl Sinks {
         self.has_stderr.set(false);
     }
 
+    /// Whether stderr leads to somebody: not in the background.
+    pub fn has_stderr(&self) -> bool {
+        self.has_stderr.get()
+    }
+
     /// For a reload: the zone from now on.
     pub fn set_zone(&self, zone: Zone) {
         *self.zone.borrow_mut() = Rc::new(zone);

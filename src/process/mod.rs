@@ -1,1 +1,13 @@
 //! Daemon, pidfile, limits, signals.
+//!
+//! The order at the start matters: the fork comes before anything that starts a thread, and
+//! [`Signals`](signals::Signals) starts one.
+
+pub mod daemon;
+mod inherit;
+pub mod limits;
+pub mod pidfile;
+pub mod signals;
+mod sys;
+
+pub use inherit::{inherited_descriptor, note_inherited_sockets};

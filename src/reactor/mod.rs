@@ -107,6 +107,8 @@ impl Reactor {
                 return Ok(value);
             }
             self.wait(&mut events)?;
+            // Awake: what is woken from here on is polled in this turn and needs no eventfd.
+            self.loop_waker.begin_turn();
             self.clock.advance();
             self.dispatch(&events);
             self.timers.borrow_mut().fire(self.now_ms());

@@ -142,11 +142,6 @@ impl Session {
         self.client.reactor()
     }
 
-    /// Milliseconds since the accept.
-    fn age_ms(&self) -> u64 {
-        self.reactor().now_ms().saturating_sub(self.accepted_ms)
-    }
-
     fn peer(&self) -> Peer {
         self.peer.map_or(Peer::Unix(1), Peer::Inet)
     }

@@ -6,7 +6,7 @@
 use std::io;
 use std::task::{Context, Poll, ready};
 
-use crate::http::{ChunkError, Chunked};
+use crate::http::Chunked;
 use crate::net::{Buffer, Pipe, Stream};
 use crate::reactor::Direction;
 
@@ -34,12 +34,12 @@ pub enum Bound {
 pub enum FlowError {
     /// Reading failed.
     Source(io::Error),
-    /// Writing failed.
-    Sink(io::Error),
+    /// Writing failed. Why does not matter: the connection's other direction tells who ended it.
+    Sink,
     /// The connection ended before the message did.
     Truncated,
     /// The chunked framing is broken.
-    Framing(ChunkError),
+    Framing,
 }
 
 /// Which side a flow waits for.
@@ -157,13 +157,13 @@ impl Flow {
         self.waiting = Waiting::Sink;
         while let Some(pipe) = self.pipe.as_mut().filter(|pipe| !pipe.is_empty()) {
             let result = ready!(to.source().poll_io(context, Direction::Write, |fd| pipe.drain(fd)));
-            self.passed_bytes += result.map_err(FlowError::Sink)? as u64;
+            self.passed_bytes += result.map_err(|_| FlowError::Sink)? as u64;
             *moved = true;
         }
         while self.admitted > 0 {
             let Some(buffer) = &mut self.buffer else { break };
             let bytes = buffer.bytes().get(..self.admitted).unwrap_or_default();
-            let len = ready!(to.poll_write(context, bytes, false)).map_err(FlowError::Sink)?;
+            let len = ready!(to.poll_write(context, bytes, false)).map_err(|_| FlowError::Sink)?;
             buffer.consume(len);
             self.admitted -= len;
             self.passed_bytes += len as u64;
@@ -217,12 +217,12 @@ impl Flow {
                 self.complete = *left == 0;
             }
             Bound::Chunked(chunked) => {
-                let step = chunked.feed(bytes).map_err(FlowError::Framing)?;
+                let step = chunked.feed(bytes).map_err(|_| FlowError::Framing)?;
                 self.admitted = step.taken;
                 self.complete = step.done;
             }
             Bound::Dechunked(chunked) => {
-                let step = chunked.dechunk(bytes).map_err(FlowError::Framing)?;
+                let step = chunked.dechunk(bytes).map_err(|_| FlowError::Framing)?;
                 self.admitted = step.data;
                 self.complete = step.done;
                 // Responses end here: nothing that follows the message is kept.
@@ -263,8 +263,7 @@ impl Flow {
                 }
             },
         };
-        let Poll::Ready(result) =
-            from.source().poll_io(context, Direction::Read, |fd| pipe.fill(fd, max))
+        let Poll::Ready(result) = from.source().poll_io(context, Direction::Read, |fd| pipe.fill(fd, max))
         else {
             // Bulk has paused: give the pipe back, and copy until it is bulk again.
             self.pipe = None;

@@ -77,10 +77,14 @@ impl Trace {
             return;
         }
         self.timers.total = self.elapsed_ms(session);
-        let server = self.backend.as_ref().zip(self.server).and_then(|(backend, index)| backend.servers.get(index));
+        let server =
+            self.backend.as_ref().zip(self.server).and_then(|(backend, index)| backend.servers.get(index));
         let record = Record {
             client: session.peer(),
-            local: session.client.local_address().map_or(crate::observe::Peer::Unix(1), crate::observe::Peer::Inet),
+            local: session
+                .client
+                .local_address()
+                .map_or(crate::observe::Peer::Unix(1), crate::observe::Peer::Inet),
             accepted_ms: i64::try_from(self.start_wall_ms).unwrap_or(i64::MAX),
             frontend: &frontend.config.name,
             mode: frontend.config.mode,
@@ -105,7 +109,8 @@ impl Trace {
             LogFormat::Http if !http => LogFormat::Tcp,
             format => format,
         };
-        frontend.logger.session(&record, format);
+        let now_ms = i64::try_from(session.reactor().wall_ms()).unwrap_or(i64::MAX);
+        frontend.logger.session(&record, format, now_ms);
     }
 }
 

@@ -15,9 +15,9 @@ pub struct TunnelTimeouts {
     pub client_ms: u64,
     /// `timeout server`, or `timeout tunnel`.
     pub server_ms: u64,
-    /// Once the client has finished sending: `timeout client-fin`.
+    /// While the server has finished sending and the client has not: `timeout client-fin`.
     pub client_fin_ms: u64,
-    /// Once the server has: `timeout server-fin`.
+    /// While the client has finished and the server has not: `timeout server-fin`.
     pub server_fin_ms: u64,
 }
 
@@ -42,32 +42,32 @@ pub async fn tunnel(
     deadline: &Deadline,
     timeouts: TunnelTimeouts,
 ) -> TunnelEnd {
-    let mut state = State { up_open: true, down_open: true, silence_ms: 0, who: b'-' };
+    let mut state = State { up_open: true, down_open: true, silence_ms: 0, silent: b'c', who: b'-' };
     state.limit_silence(&timeouts);
     deadline.set_after(state.silence_ms);
     poll_fn(|context| {
         let mut moved = false;
-        if state.up_open {
-            if let Poll::Ready(result) = up.poll_move(context, client, server, &mut moved) {
-                state.up_open = false;
-                state.after_end(result, client, server, b'C', b'S')?;
-                if state.down_open {
-                    server.shutdown_write();
-                }
-                state.limit_silence(&timeouts);
-                moved = true;
+        if state.up_open
+            && let Poll::Ready(result) = up.poll_move(context, client, server, &mut moved)
+        {
+            state.up_open = false;
+            state.after_end(result, client, server, b'C', b'S')?;
+            if state.down_open {
+                server.shutdown_write();
             }
+            state.limit_silence(&timeouts);
+            moved = true;
         }
-        if state.down_open {
-            if let Poll::Ready(result) = down.poll_move(context, server, client, &mut moved) {
-                state.down_open = false;
-                state.after_end(result, server, client, b'S', b'C')?;
-                if state.up_open {
-                    client.shutdown_write();
-                }
-                state.limit_silence(&timeouts);
-                moved = true;
+        if state.down_open
+            && let Poll::Ready(result) = down.poll_move(context, server, client, &mut moved)
+        {
+            state.down_open = false;
+            state.after_end(result, server, client, b'S', b'C')?;
+            if state.up_open {
+                client.shutdown_write();
             }
+            state.limit_silence(&timeouts);
+            moved = true;
         }
         if !state.up_open && !state.down_open {
             return Poll::Ready(Ok(()));
@@ -80,7 +80,7 @@ pub async fn tunnel(
     .await
     .unwrap_or_else(|cut| {
         if let Cut::Silence = cut {
-            state.who = if timeouts.client_ms <= timeouts.server_ms { b'c' } else { b's' };
+            state.who = state.silent;
         }
     });
     TunnelEnd { up_bytes: up.passed_bytes(), down_bytes: down.passed_bytes(), who: state.who }
@@ -95,7 +95,9 @@ enum Cut {
 struct State {
     up_open: bool,
     down_open: bool,
+    /// The longest silence now, and whose timeout that is.
     silence_ms: u64,
+    silent: u8,
     who: u8,
 }
 
@@ -113,7 +115,7 @@ impl State {
             Ok(()) => Ok(()),
             // The one who reads is gone, but what it has sent before is still to be delivered; the other
             // direction finds the end or the reset by itself.
-            Err(FlowError::Sink(_)) => {
+            Err(FlowError::Sink) => {
                 if self.who == b'-' {
                     self.who = sink;
                 }
@@ -132,7 +134,7 @@ impl State {
                 Err(Cut::Reset)
             }
             // A tunnel has no framing and no length.
-            Err(FlowError::Truncated | FlowError::Framing(_)) => Err(Cut::Reset),
+            Err(FlowError::Truncated | FlowError::Framing) => Err(Cut::Reset),
         }
     }
 
@@ -140,13 +142,16 @@ impl State {
     fn limit_silence(&mut self, timeouts: &TunnelTimeouts) {
         let pair = match (self.up_open, self.down_open) {
             (true, true) => (timeouts.client_ms, timeouts.server_ms),
-            (false, _) => (timeouts.client_fin_ms, timeouts.server_ms),
-            (true, false) => (timeouts.client_ms, timeouts.server_fin_ms),
+            // The client has ended, so the server's side is half-closed; and the other way round.
+            (false, _) => (timeouts.client_ms, timeouts.server_fin_ms),
+            (true, false) => (timeouts.client_fin_ms, timeouts.server_ms),
         };
         // 0 means for ever, so the other one counts.
-        self.silence_ms = match pair {
-            (0, ms) | (ms, 0) => ms,
-            (one, other) => one.min(other),
+        (self.silence_ms, self.silent) = match pair {
+            (0, ms) => (ms, b's'),
+            (ms, 0) => (ms, b'c'),
+            (client_ms, server_ms) if client_ms <= server_ms => (client_ms, b'c'),
+            (_, server_ms) => (server_ms, b's'),
         };
     }
 }

@@ -15,7 +15,10 @@ const AMBIGUOUS: &[(&str, &str)] = &[
     ("a length in hexadecimal", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 0x3\r\n\r\nabc"),
     ("an empty length", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length:\r\n\r\n"),
     ("a length with words", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 3 4\r\n\r\nabc"),
-    ("a length over 64 bits", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 99999999999999999999\r\n\r\nabc"),
+    (
+        "a length over 64 bits",
+        "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 99999999999999999999\r\n\r\nabc",
+    ),
     ("a bare CR in the head", "GET / HTTP/1.1\r\nHost: h\r\nX-A: a\rX-B: b\r\n\r\n"),
     ("a bare CR in the request line", "GET /\r HTTP/1.1\r\nHost: h\r\n\r\n"),
     ("a space before the colon", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length : 3\r\n\r\nabc"),
@@ -29,7 +32,10 @@ const AMBIGUOUS: &[(&str, &str)] = &[
     ("a coding that is not chunked", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: identity\r\n\r\nabc"),
     ("chunked not last", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n"),
     ("chunked twice", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n"),
-    ("a control in the coding", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n"),
+    (
+        "a control in the coding",
+        "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n",
+    ),
     ("no version", "GET /\r\nHost: h\r\n\r\n"),
     ("an unknown version", "GET / HTTP/3.7\r\nHost: h\r\n\r\n"),
     ("a name of spaces", "GET / HTTP/1.1\r\nHost: h\r\nX A: b\r\n\r\n"),
@@ -200,7 +206,10 @@ fn a_bare_lf_is_never_a_second_reading() {
     // RFC 9112 §2.2 lets a recipient take a bare LF as a line end; what it passes on must then be CRLF.
     assert!(answer.status == 200 || answer.status == 400, "{}", answer.head);
     let received = backend.received_all();
-    let bare = received.iter().enumerate().any(|(at, byte)| *byte == b'\n' && (at == 0 || received[at - 1] != b'\r'));
+    let bare = received
+        .iter()
+        .enumerate()
+        .any(|(at, byte)| *byte == b'\n' && (at == 0 || received[at - 1] != b'\r'));
     assert!(!bare, "{}", show(&received));
 }
 

@@ -436,7 +436,8 @@ fn each_request_of_a_connection_is_routed_by_itself() {
 fn a_request_in_pieces_and_bytewise() {
     let backend = Backend::answering(|request| ok(&format!("{} {}", request.target, request.body.len())));
     let gateway = http_gateway(&backend, "");
-    let request = "POST /p HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nA\r\n0123456789\r\n0\r\n\r\n";
+    let request =
+        "POST /p HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nA\r\n0123456789\r\n0\r\n\r\n";
     for split in 1..request.len() {
         let mut client = gateway.client();
         client.send_pieces([&request[..split], &request[split..]], ms(2));
@@ -481,7 +482,12 @@ fn nothing_is_invented_between_requests() {
     client.send(GET);
     client.answer();
     client.expect_silence(ms(300));
-    assert_eq!(backend.received(0).iter().filter(|byte| **byte == b'G').count(), 1, "{}", show(&backend.received(0)));
+    assert_eq!(
+        backend.received(0).iter().filter(|byte| **byte == b'G').count(),
+        1,
+        "{}",
+        show(&backend.received(0))
+    );
 }
 
 #[test]

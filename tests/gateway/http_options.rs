@@ -102,7 +102,9 @@ fn httpclose_closes_both() {
         assert_eq!(client.read_to_end(), (Vec::new(), End::Closed));
     }
     assert_eq!(backend.accepts(), 2);
-    assert!(String::from_utf8(backend.received(0)).unwrap().to_ascii_lowercase().contains("connection: close"));
+    assert!(
+        String::from_utf8(backend.received(0)).unwrap().to_ascii_lowercase().contains("connection: close")
+    );
 }
 
 #[test]

@@ -46,7 +46,10 @@ fn several_addresses_and_port_ranges() {
     let backend = Backend::echo();
     let (range, other, third) = (free_port_range(4), free_port(), free_port());
     let text = config(
-        &format!("bind 127.0.0.1:{range}-{},127.0.0.1:{other}\n bind 127.0.0.1:{third} name third", range + 3),
+        &format!(
+            "bind 127.0.0.1:{range}-{},127.0.0.1:{other}\n bind 127.0.0.1:{third} name third",
+            range + 3
+        ),
         &backend,
     );
     let _gateway = Starter::new().ready_port(range).ready_port(third).start(&text);
@@ -76,7 +79,9 @@ fn a_stale_unix_socket_is_replaced() {
     drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
     let text = config(&format!("bind unix@{}", path.display()), &backend);
     let _gateway = Starter::new().start(&text);
-    crate::support::eventually("the new socket accepts", || std::os::unix::net::UnixStream::connect(&path).is_ok());
+    crate::support::eventually("the new socket accepts", || {
+        std::os::unix::net::UnixStream::connect(&path).is_ok()
+    });
 }
 
 /// The shell moves the listener from its stdin to descriptor 7 and becomes the gateway.
@@ -128,7 +133,8 @@ fn no_permission() {
     let program = dir.path().join("gateway");
     std::fs::copy(Program::subject().path(), &program).unwrap();
     let file = dir.path().join("test.cfg");
-    let unprivileged = std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start").unwrap_or_default();
+    let unprivileged =
+        std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start").unwrap_or_default();
     let mut binds = vec![format!("bind unix@{}/front.sock", dir.path().display())];
     if unprivileged.trim().parse::<u32>().unwrap_or(1_024) > 80 {
         binds.push("bind 127.0.0.1:80".into());
@@ -137,10 +143,17 @@ fn no_permission() {
         binds = vec!["bind unix@/proc/front.sock".into()];
     }
     for bind in binds {
-        std::fs::write(&file, format!("{DEFAULTS}listen l\n mode tcp\n {bind}\n server s 127.0.0.1:1\n")).unwrap();
+        std::fs::write(&file, format!("{DEFAULTS}listen l\n mode tcp\n {bind}\n server s 127.0.0.1:1\n"))
+            .unwrap();
         let mut command = if rustix::process::getuid().is_root() {
             let mut command = Command::new(installed("setpriv", "util-linux"));
-            command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all"]);
+            command.args([
+                "--reuid=65534",
+                "--regid=65534",
+                "--clear-groups",
+                "--inh-caps=-all",
+                "--bounding-set=-all",
+            ]);
             command.arg(&program);
             command
         } else {

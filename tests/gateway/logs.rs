@@ -53,7 +53,11 @@ impl Rig {
 
 /// The lines that begin with `prefix`.
 fn only(lines: &str, prefix: &str) -> String {
-    lines.lines().filter_map(|line| line.trim().strip_prefix(prefix)).map(|line| format!(" {line}\n")).collect()
+    lines
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix(prefix))
+        .map(|line| format!(" {line}\n"))
+        .collect()
 }
 
 #[test]
@@ -73,7 +77,10 @@ fn an_http_request() {
     let name = if Program::subject() == Program::Oneport { "oneport" } else { "haproxy" };
     assert_eq!(line.header.tag, name);
     assert!(line.client.starts_with("127.0.0.1:"));
-    assert_eq!((line.frontend.as_str(), line.backend.as_str(), line.server.as_str()), ("front", "back", "s1"));
+    assert_eq!(
+        (line.frontend.as_str(), line.backend.as_str(), line.server.as_str()),
+        ("front", "back", "s1")
+    );
     assert_eq!((line.status, line.termination.as_str(), line.retries), (200, "----", 0));
     assert_eq!(line.request, "GET /page HTTP/1.1");
     // HAProxy counts its own form of the head, which is a little longer.
@@ -121,7 +128,14 @@ fn http_terminations() {
     let cases: Vec<(&str, &str, Script, Act, i32, &str)> = vec![
         ("slow server", "back: timeout server 300ms", |peer| drop(peer.read_to_end()), ask, 504, "sH--"),
         ("server closes before its answer", "", |peer| drop(peer.read_request()), ask, 502, "SH--"),
-        ("server closes in its head", "", |peer| drop((peer.read_request(), peer.write("HTTP/1.1 200"))), ask, 502, "SH--"),
+        (
+            "server closes in its head",
+            "",
+            |peer| drop((peer.read_request(), peer.write("HTTP/1.1 200"))),
+            ask,
+            502,
+            "SH--",
+        ),
         (
             "server resets before its answer",
             "",
@@ -130,7 +144,14 @@ fn http_terminations() {
             502,
             "SH--",
         ),
-        ("answer is not HTTP", "", |peer| drop((peer.read_request(), peer.write("no HTTP\r\n\r\n"), peer.read_to_end())), ask, 502, "PH--"),
+        (
+            "answer is not HTTP",
+            "",
+            |peer| drop((peer.read_request(), peer.write("no HTTP\r\n\r\n"), peer.read_to_end())),
+            ask,
+            502,
+            "PH--",
+        ),
         ("server closes in its body", "", half_a_body, ask, 200, "SD--"),
         (
             "server stops in its body",
@@ -168,7 +189,11 @@ fn a_server_that_refuses() {
 
 #[test]
 fn no_server_left() {
-    let rig = Rig::start("http", free_port(), "back: default-server check inter 100 fall 1\nback: server s0 127.0.0.1:1 disabled");
+    let rig = Rig::start(
+        "http",
+        free_port(),
+        "back: default-server check inter 100 fall 1\nback: server s0 127.0.0.1:1 disabled",
+    );
     std::thread::sleep(ms(1_000));
     let mut client = rig.gateway.client();
     client.send(GET);
@@ -241,9 +266,16 @@ fn a_tcp_session() {
     client.finish();
     client.read_to_end();
     let line = rig.tcp();
-    assert_eq!((line.frontend.as_str(), line.backend.as_str(), line.server.as_str()), ("front", "back", "s1"));
+    assert_eq!(
+        (line.frontend.as_str(), line.backend.as_str(), line.server.as_str()),
+        ("front", "back", "s1")
+    );
     assert_eq!((line.bytes, line.termination.as_str(), line.retries), (1_000, "--", 0));
-    assert!(line.timers[0] >= 0 && line.timers[1] >= 0 && (200..10_000).contains(&line.timers[2]), "{:?}", line.timers);
+    assert!(
+        line.timers[0] >= 0 && line.timers[1] >= 0 && (200..10_000).contains(&line.timers[2]),
+        "{:?}",
+        line.timers
+    );
     assert_eq!(line.header.priority, 16 * 8 + 6);
     assert!(line.client.starts_with("127.0.0.1:"));
     assert!(line.connections[0] >= 1 && line.connections[1] >= 1, "{:?}", line.connections);

@@ -8,7 +8,7 @@ mod support;
 
 mod bad_input;
 mod config_errors;
-// mod differential;
+mod differential;
 mod framing;
 mod http;
 mod http_options;

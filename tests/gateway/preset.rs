@@ -8,7 +8,16 @@ fn print_config_prints_a_configuration_that_checks() {
     if only_oneport("the preset") {
         return;
     }
-    let flags = ["--listen", "127.0.0.1:28080", "--web", "127.0.0.1:28100", "--ws", "[::1]:2200", "--socket", "unix@/run/raw"];
+    let flags = [
+        "--listen",
+        "127.0.0.1:28080",
+        "--web",
+        "127.0.0.1:28100",
+        "--ws",
+        "[::1]:2200",
+        "--socket",
+        "unix@/run/raw",
+    ];
     let output = run(&[&flags[..], &["--print-config"]].concat());
     assert_eq!(output.status.code(), Some(0), "{}", written(&output));
     let text = String::from_utf8(output.stdout).unwrap();

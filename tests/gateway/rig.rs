@@ -33,8 +33,7 @@ impl SinglePort {
     #[track_caller]
     pub fn start(zeros: usize) -> Self {
         let (web, ws, socket) = (Nginx::start(), WsEcho::start(), Backend::echo());
-        let gateway =
-            Gateway::start(|port| single_port_config(port, web.port, ws.port, socket.port, zeros));
+        let gateway = Gateway::start(|port| single_port_config(port, web.port, ws.port, socket.port, zeros));
         Self { gateway, web, _ws: ws, socket }
     }
 
@@ -59,7 +58,8 @@ impl SinglePort {
 }
 
 /// Timeouts long enough never to matter, for configurations that test something else.
-pub const DEFAULTS: &str = "defaults\n    timeout connect 5s\n    timeout client 60s\n    timeout server 60s\n";
+pub const DEFAULTS: &str =
+    "defaults\n    timeout connect 5s\n    timeout client 60s\n    timeout server 60s\n";
 
 /// A gateway in `mode http` from one port to one backend; `extra` goes into the `listen` section.
 #[track_caller]

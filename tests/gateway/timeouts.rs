@@ -211,8 +211,7 @@ fn http_keep_alive() {
 #[test]
 fn http_keep_alive_ends_with_the_next_request() {
     let backend = Backend::web("a");
-    let gateway =
-        gateway("http", backend.port, " timeout http-keep-alive 300ms\n timeout http-request 20s");
+    let gateway = gateway("http", backend.port, " timeout http-keep-alive 300ms\n timeout http-request 20s");
     let mut client = gateway.client();
     client.send(GET);
     assert_eq!(client.answer().status, 200);

@@ -67,7 +67,8 @@ fn parse_http(datagram: &str) -> Result<HttpLine, &'static str> {
     let (before, request) = message.split_once(" \"").ok_or("no quoted request line")?;
     let request = request.strip_suffix('"').ok_or("no closing quote at the end")?.to_string();
     let words: Vec<&str> = before.split(' ').collect();
-    let [client, date, frontend, target, timers, status, bytes, cc, cs, termination, conns, queues] = words[..]
+    let [client, date, frontend, target, timers, status, bytes, cc, cs, termination, conns, queues] =
+        words[..]
     else {
         return Err("not twelve words before the request");
     };

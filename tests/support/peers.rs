@@ -74,9 +74,9 @@ impl Request {
 
     /// Whether a header names this token.
     pub fn has_token(&self, name: &str, token: &str) -> bool {
-        self.values(name).iter().any(|value| {
-            value.split(',').any(|word| word.trim().eq_ignore_ascii_case(token))
-        })
+        self.values(name)
+            .iter()
+            .any(|value| value.split(',').any(|word| word.trim().eq_ignore_ascii_case(token)))
     }
 }
 
@@ -407,7 +407,8 @@ pub fn web(name: &'static str) -> impl Fn(&mut Peer) + Send + Sync + 'static {
     move |peer| {
         while let Some(request) = peer.read_request() {
             let body = format!("{name} {} {}\n", request.method, request.target);
-            let head = format!("HTTP/1.1 200 OK\r\nX-Backend: {name}\r\nContent-Length: {}\r\n\r\n", body.len());
+            let head =
+                format!("HTTP/1.1 200 OK\r\nX-Backend: {name}\r\nContent-Length: {}\r\n\r\n", body.len());
             let shown = if request.method == "HEAD" { "" } else { body.as_str() };
             if !peer.write(format!("{head}{shown}")) || request.has_token("connection", "close") {
                 return;

@@ -245,7 +245,8 @@ impl Starter {
     }
 
     fn is_ready(&self) -> bool {
-        self.ready_ports.iter().all(|port| is_listening(*port)) && self.ready_paths.iter().all(|path| path.exists())
+        self.ready_ports.iter().all(|port| is_listening(*port))
+            && self.ready_paths.iter().all(|path| path.exists())
     }
 }
 

@@ -11,7 +11,7 @@ use super::super::tcp::{self, since_wait};
 use super::super::trace::{InUse, Trace};
 use super::super::tunnel::tunnel;
 use super::prepare::{Prepared, Request, is_idempotent, prepare};
-use super::{Next, answer, note_head_time};
+use super::{Next, answer};
 use crate::backend::{Connected, Slot, connect};
 use crate::config::ConnectionMode;
 use crate::http::{
@@ -27,7 +27,7 @@ pub(super) async fn handle(
     nth: u32,
     mut trace: Trace,
 ) -> Next {
-    note_head_time(session, nth, &mut trace);
+    trace.timers.request = trace.elapsed_ms(session);
     let next = match prepare(session, input, &mut trace) {
         Prepared::Send(request) => {
             let _in_use = InUse::new(request.backend.clone());
@@ -174,14 +174,15 @@ impl<'a> Exchange<'a> {
     /// connection and so is ready for the same mishap (what HAProxy's manual calls `http-reuse safe`).
     async fn link(&mut self, slot: Slot) -> Result<Link, Failure> {
         let reusable = self.request.connection == ConnectionMode::KeepAlive && !self.request.upgrade;
-        if reusable && (self.may_repeat() || self.nth > 0) {
-            if let Some(stream) = slot.server().take_idle() {
-                if self.may_repeat() {
-                    self.replay = Some(self.request.out.bytes().into());
-                }
-                self.trace.timers.connect = 0;
-                return Ok(Link { stream, slot, reused: true });
+        if reusable
+            && (self.may_repeat() || self.nth > 0)
+            && let Some(stream) = slot.server().take_idle()
+        {
+            if self.may_repeat() {
+                self.replay = Some(self.request.out.bytes().into());
             }
+            self.trace.timers.connect = 0;
+            return Ok(Link { stream, slot, reused: true });
         }
         self.new_link(slot).await
     }
@@ -312,11 +313,11 @@ impl<'a> Exchange<'a> {
                 *moved = true;
                 Ok(())
             }
-            Poll::Ready(Err(FlowError::Sink(_))) => {
+            Poll::Ready(Err(FlowError::Sink)) => {
                 self.upload_broken = true;
                 Ok(())
             }
-            Poll::Ready(Err(FlowError::Framing(_))) => Err(Failure::Status(400, b'P', b'D')),
+            Poll::Ready(Err(FlowError::Framing)) => Err(Failure::Status(400, b'P', b'D')),
             Poll::Ready(Err(FlowError::Source(_) | FlowError::Truncated)) => {
                 Err(Failure::Status(400, b'C', b'D'))
             }
@@ -345,14 +346,18 @@ impl<'a> Exchange<'a> {
     }
 
     /// Reads the head of an answer, if it is whole and final.
-    async fn read_head(&mut self, response: &mut Option<Buffer>) -> Result<Option<Box<ResponseHead>>, Failure> {
+    async fn read_head(
+        &mut self,
+        response: &mut Option<Buffer>,
+    ) -> Result<Option<Box<ResponseHead>>, Failure> {
         const BAD: Failure = Failure::Status(502, b'P', b'H');
         while let Some(buffer) = response {
             let head = match parse_response(buffer.bytes(), self.request.facts) {
                 Ok(Some(head)) => head,
                 Ok(None) => {
                     buffer.compact();
-                    let too_long = buffer.room().is_empty() || buffer.len() > self.session.frontend.head_bytes_max;
+                    let too_long =
+                        buffer.room().is_empty() || buffer.len() > self.session.frontend.head_bytes_max;
                     return if too_long { Err(BAD) } else { Ok(None) };
                 }
                 Err(_) => return Err(BAD),
@@ -492,7 +497,7 @@ impl<'a> Exchange<'a> {
             if let Some(buffer) = &mut out {
                 match session.client.poll_flush(context, buffer) {
                     Poll::Ready(Ok(())) => out = None,
-                    Poll::Ready(Err(error)) => return Poll::Ready(Ok(Err(FlowError::Sink(error)))),
+                    Poll::Ready(Err(_)) => return Poll::Ready(Ok(Err(FlowError::Sink))),
                     Poll::Pending => return session.deadline.poll_expired(context).map(Err),
                 }
                 session.deadline.set_after(server_ms);
@@ -513,8 +518,8 @@ impl<'a> Exchange<'a> {
         let client_first = out.is_some() || body.waiting() == Waiting::Sink;
         match result {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(FlowError::Sink(_))) => Err(Failure::Silent(b'C', b'D')),
-            Ok(Err(FlowError::Source(_) | FlowError::Truncated | FlowError::Framing(_))) => {
+            Ok(Err(FlowError::Sink)) => Err(Failure::Silent(b'C', b'D')),
+            Ok(Err(FlowError::Source(_) | FlowError::Truncated | FlowError::Framing)) => {
                 // The client must not take half an answer for a whole one.
                 session.client.reset_on_close();
                 Err(Failure::Silent(b'S', b'D'))
@@ -549,4 +554,3 @@ impl<'a> Exchange<'a> {
         Ok(if keep_alive { Next::Another } else { Next::Close })
     }
 }
-

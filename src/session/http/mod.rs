@@ -7,7 +7,7 @@ mod prepare;
 use std::rc::Rc;
 
 use super::Session;
-use super::trace::{Trace, timer_ms};
+use super::trace::Trace;
 use crate::backend::Backend;
 use crate::http::{HeadError, parse_request};
 use crate::net::Buffer;
@@ -130,8 +130,7 @@ async fn whole_head(session: &Session, input: &mut Option<Buffer>, nth: u32, tra
 fn refusal(buffer: &mut Buffer, head_bytes_max: usize) -> Option<u16> {
     buffer.compact();
     if buffer.len() > head_bytes_max || buffer.room().is_empty() {
-        // HAProxy answers 400 to a head that does not fit; so do we.
-        return Some(HeadError::RequestLine.status());
+        return Some(HeadError::TooLong.status());
     }
     parse_request(buffer.bytes()).err().map(HeadError::status)
 }
@@ -155,21 +154,15 @@ fn has_head_end(bytes: &[u8], scanned: &mut usize) -> bool {
     false
 }
 
-/// TR: the time the head took, from its first byte.
-fn note_head_time(session: &Session, nth: u32, trace: &mut Trace) {
-    // The first request's clock starts with the accept, as in HAProxy; the head's own time is the same
-    // unless the client waited.
-    let _ = nth;
-    trace.timers.request = timer_ms(u64::try_from(trace.elapsed_ms(session)).unwrap_or(0));
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn the_end_of_a_head_is_found_in_any_segmentation() {
-        for head in ["GET / HTTP/1.1\r\nHost: a\r\n\r\n", "GET / HTTP/1.0\n\n", "GET / HTTP/1.1\r\nHost: a\n\r\n"] {
+        for head in
+            ["GET / HTTP/1.1\r\nHost: a\r\n\r\n", "GET / HTTP/1.0\n\n", "GET / HTTP/1.1\r\nHost: a\n\r\n"]
+        {
             let mut scanned = 0;
             for len in 0..head.len() {
                 assert!(!has_head_end(&head.as_bytes()[..len], &mut scanned), "{head:?} at {len}");

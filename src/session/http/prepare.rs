@@ -1,7 +1,7 @@
 //! From a whole head to what is sent to the server. No waiting in here: the head's index is large, and lives
 //! only as long as this call.
 
-use std::io::Write;
+use std::fmt::Write;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
@@ -11,8 +11,8 @@ use super::super::trace::Trace;
 use crate::backend::Backend;
 use crate::config::{ConnectionMode, ForwardFor, Mode};
 use crate::http::{
-    After, Chunked, Framing, Method, RequestEdits, RequestFacts, RequestHead, Version, parse_request,
-    write_request,
+    After, Chunked, Framing, HeadError, Method, RequestEdits, RequestFacts, RequestHead, Version,
+    parse_request, write_request,
 };
 use crate::net::Buffer;
 use crate::rules::{Choice, View, choose_backend};
@@ -46,12 +46,13 @@ pub(super) enum Prepared {
 
 /// Parses, routes, and rewrites the request at the front of `input`, and takes its bytes out of there.
 pub(super) fn prepare(session: &Session, input: &mut Option<Buffer>, trace: &mut Trace) -> Prepared {
-    const BAD: Prepared = Prepared::Refuse { status: 400, termination: (b'P', b'R') };
-    let Some(buffer) = input.as_mut() else { return BAD };
+    let refuse = |error: HeadError| Prepared::Refuse { status: error.status(), termination: (b'P', b'R') };
+    let Some(buffer) = input.as_mut() else { return refuse(HeadError::RequestLine) };
     let head = match parse_request(buffer.bytes()) {
         Ok(Some(head)) if head.len <= session.frontend.head_bytes_max => head,
-        Ok(_) => return BAD,
-        Err(error) => return Prepared::Refuse { status: error.status(), termination: (b'P', b'R') },
+        Ok(Some(_)) => return refuse(HeadError::TooLong),
+        Ok(None) => return refuse(HeadError::RequestLine),
+        Err(error) => return refuse(error),
     };
     if session.frontend.logger.is_active() {
         trace.request = Some(request_line(&head, buffer.bytes()));
@@ -74,13 +75,15 @@ pub(super) fn prepare(session: &Session, input: &mut Option<Buffer>, trace: &mut
     let forward_for = backend.config.http.forward_for.as_ref().or(frontend.forward_for.as_ref());
     let after = if connection == ConnectionMode::KeepAlive { After::KeepAlive } else { After::Close };
     if write_head(session, &head, buffer.bytes(), forward_for, after, &mut out).is_none() {
-        return BAD;
+        return refuse(HeadError::TooLong);
     }
     let keep_alive =
         head.keep_alive && connection != ConnectionMode::Close && !session.frontend.leaving.get();
     let (facts, upgrade, framing) = (head.facts(), head.upgrade, head.framing);
     buffer.consume(head.len);
-    let Ok(upload) = take_body(framing, input, &mut out) else { return BAD };
+    let Ok(upload) = take_body(framing, input, &mut out) else {
+        return Prepared::Refuse { status: 400, termination: (b'P', b'D') };
+    };
     Prepared::Send(Request { backend, facts, out, upload, connection, keep_alive, upgrade })
 }
 
@@ -93,13 +96,13 @@ fn write_head(
     after: After,
     out: &mut Buffer,
 ) -> Option<()> {
-    let mut text = heapless::Vec::<u8, 46>::new();
+    let mut text = heapless::String::<46>::new();
     let mut fields = heapless::Vec::<(&str, &[u8]), 1>::new();
     let wanted = forward_for.filter(|option| !(option.if_none && head.has(bytes, &option.header)));
     if let (Some(option), Some(peer)) = (wanted, session.peer) {
         // 46 bytes hold the longest address, IPv6 with an embedded IPv4 one.
         write!(text, "{}", client_ip(peer)).ok()?;
-        fields.push((&option.header, &text)).ok()?;
+        fields.push((&option.header, text.as_bytes())).ok()?;
     }
     let edits = RequestEdits {
         after,

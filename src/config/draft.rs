@@ -1,0 +1,161 @@
+//! What the statements of a text add up to, before names are resolved and defaults filled in.
+
+use super::diagnostics::Spot;
+use super::model::{
+    Acl, AclId, AclTest, Balance, Bind, Condition, ConnectionMode, ContentRule, ForwardFor, LogFormat,
+    LogTarget, Mode, Place, Server,
+};
+use std::collections::BTreeMap;
+
+/// What a `defaults` section can set and a proxy inherits. `None` = not written.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Settings {
+    pub mode: Option<Mode>,
+    pub maxconn: Option<u32>,
+    pub backlog: Option<u32>,
+    pub balance: Option<Balance>,
+    pub retries: Option<u32>,
+    pub default_backend: Option<NameRef>,
+    pub timeouts: Timeouts,
+    pub connection: Option<ConnectionMode>,
+    pub forward_for: Option<ForwardFor>,
+    pub log_global: bool,
+    pub logs: Vec<LogTarget>,
+    pub log_format: LogFormat,
+    pub dont_log_null: bool,
+    pub client_keepalive: Option<bool>,
+    pub server_keepalive: Option<bool>,
+    pub disabled: bool,
+}
+
+/// `timeout …`, milliseconds.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Timeouts {
+    pub connect: Option<u64>,
+    pub client: Option<u64>,
+    pub server: Option<u64>,
+    pub tunnel: Option<u64>,
+    pub http_request: Option<u64>,
+    pub http_keep_alive: Option<u64>,
+    pub client_fin: Option<u64>,
+    pub server_fin: Option<u64>,
+    pub check: Option<u64>,
+    pub queue: Option<u64>,
+}
+
+/// A name that is resolved at the end, with its place.
+#[derive(Debug, Clone)]
+pub(crate) struct NameRef {
+    pub name: String,
+    pub spot: Spot,
+}
+
+/// Which kind of proxy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ProxyKind {
+    Frontend,
+    Listen,
+    Backend,
+}
+
+impl ProxyKind {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Frontend => "frontend",
+            Self::Listen => "listen",
+            Self::Backend => "backend",
+        }
+    }
+
+    pub fn has_client_side(self) -> bool {
+        self != Self::Backend
+    }
+
+    pub fn has_server_side(self) -> bool {
+        self != Self::Frontend
+    }
+}
+
+/// A `frontend`, `listen` or `backend` section.
+#[derive(Debug)]
+pub(crate) struct Proxy {
+    pub kind: ProxyKind,
+    pub name: String,
+    pub spot: Spot,
+    pub settings: Settings,
+    pub binds: Vec<Bind>,
+    pub acls: AclTable,
+    pub inspect_delay_ms: Option<u64>,
+    pub content_rules: Vec<ContentRule>,
+    pub use_backends: Vec<UseRule>,
+    pub servers: Vec<Server>,
+    /// Names of `servers` and the line each was written in.
+    pub server_names: BTreeMap<String, u32>,
+}
+
+impl Proxy {
+    /// An empty proxy that inherits `settings`.
+    pub fn new(kind: ProxyKind, name: String, spot: Spot, settings: Settings) -> Self {
+        Self {
+            kind,
+            name,
+            spot,
+            settings,
+            binds: Vec::new(),
+            acls: AclTable::default(),
+            inspect_delay_ms: None,
+            content_rules: Vec::new(),
+            use_backends: Vec::new(),
+            servers: Vec::new(),
+            server_names: BTreeMap::new(),
+        }
+    }
+}
+
+/// `use_backend` before its backend is known.
+#[derive(Debug)]
+pub(crate) struct UseRule {
+    pub backend: NameRef,
+    pub condition: Option<Condition>,
+    pub place: Place,
+}
+
+/// The ACLs of a proxy, found by name.
+#[derive(Debug, Default)]
+pub(crate) struct AclTable {
+    list: Vec<Acl>,
+    /// Keys: a name; a blank and the name of a predefined ACL; an anonymous one's text from its brace on. The
+    /// latter two cannot be names.
+    by_key: BTreeMap<String, AclId>,
+}
+
+impl AclTable {
+    /// The ACL with this key.
+    pub fn get(&self, key: &str) -> Option<AclId> {
+        self.by_key.get(key).copied()
+    }
+
+    /// Adds an alternative to the ACL with this key, which is made where there is none.
+    pub fn add(&mut self, key: &str, name: &str, place: &Place, test: AclTest) -> AclId {
+        if let Some(id) = self.get(key)
+            && let Some(acl) = self.list.get_mut(id.0)
+        {
+            acl.tests.push(test);
+            return id;
+        }
+        let id = AclId(self.list.len());
+        self.list.push(Acl { name: name.to_owned(), place: place.clone(), tests: vec![test] });
+        self.by_key.insert(key.to_owned(), id);
+        id
+    }
+
+    /// The names that a condition can use, for suggestions.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.by_key.keys().map(String::as_str).filter(|key| !key.starts_with([' ', '{']))
+    }
+
+    /// All of them, in the order of their ids.
+    pub fn into_list(self) -> Vec<Acl> {
+        self.list
+    }
+}

@@ -1,0 +1,154 @@
+//! `log` lines (configuration §4.2, "log").
+
+use super::{Keyword, Sections};
+use crate::config::address;
+use crate::config::builder::{Builder, Statement};
+use crate::config::diagnostics::Fault;
+use crate::config::lexer::Word;
+use crate::config::model::{LogTarget, LogWire};
+use crate::config::suggest;
+use crate::config::values::number;
+
+/// Facilities, each at its number.
+const FACILITIES: [&str; 24] = [
+    "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "auth2", "ftp", "ntp",
+    "audit", "alert", "cron2", "local0", "local1", "local2", "local3", "local4", "local5", "local6",
+    "local7",
+];
+/// Severities, each at its number.
+const LEVELS: [&str; 8] = ["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"];
+/// Shortest and longest `len`.
+const LEN_BYTES: (u32, u32) = (80, 65_535);
+/// Lines a section can send to.
+const TARGETS_MAX: usize = 64;
+
+const ARGS: &str = "global | <address> [len <bytes>] [format <format>] <facility> [<level> [<minlevel>]]";
+
+pub(super) const TABLE: &[Keyword] = &[
+    Keyword::new(
+        "log",
+        Sections::GLOBAL,
+        "1.3",
+        ARGS,
+        "where lines go that proxies with `log global` write",
+        |b, st| {
+            if let Some(word) = st.args().first().filter(|word| word.is("global")) {
+                return Err(Fault::at(
+                    word.span,
+                    "`log global` stands in proxies; here an address is expected",
+                ));
+            }
+            let target = target(b, st)?;
+            push(&mut b.global.logs, target, st)
+        },
+    ),
+    Keyword::new(
+        "log",
+        Sections::PROXIES,
+        "1.3",
+        ARGS,
+        "where session lines go; `no log` = nowhere",
+        |b, st| {
+            if st.negated {
+                st.none()?;
+                let settings = b.settings()?;
+                settings.logs.clear();
+                settings.log_global = false;
+                return Ok(());
+            }
+            if let [word, rest @ ..] = st.args()
+                && word.is("global")
+            {
+                st.end(rest)?;
+                b.settings()?.log_global = true;
+                return Ok(());
+            }
+            let target = target(b, st)?;
+            push(&mut b.settings()?.logs, target, st)
+        },
+    )
+    .with_no(),
+];
+
+fn push(logs: &mut Vec<LogTarget>, target: LogTarget, st: &Statement<'_>) -> Result<(), Fault> {
+    if logs.len() == TARGETS_MAX {
+        return Err(Fault::at(st.name_span(), format!("a section has at most {TARGETS_MAX} `log` lines")));
+    }
+    logs.push(target);
+    Ok(())
+}
+
+fn target(b: &Builder<'_>, st: &Statement<'_>) -> Result<LogTarget, Fault> {
+    let [first, rest @ ..] = st.args() else {
+        return Err(Fault::at(st.name_span(), format!("expected `log {ARGS}`")));
+    };
+    let address = address::log(first, b.env)?;
+    let mut target = LogTarget {
+        address,
+        len_bytes: 1_024,
+        format: LogWire::Rfc3164,
+        facility: 0,
+        level: 7,
+        min_level: 0,
+    };
+    let mut words = rest.iter();
+    let mut facility = None;
+    while let Some(word) = words.next() {
+        match word.bytes.as_slice() {
+            b"len" => {
+                let value = value_of(word, words.next())?;
+                target.len_bytes = number(value, LEN_BYTES.0, LEN_BYTES.1)? as usize;
+            }
+            b"format" => target.format = format(value_of(word, words.next())?)?,
+            b"sample" => return Err(Fault::at(word.span, "`sample` is not built yet")),
+            _ => {
+                facility = Some(word);
+                break;
+            }
+        }
+    }
+    let Some(facility) = facility else {
+        return Err(Fault::line("the facility is missing; write for example `daemon` or `local0`"));
+    };
+    target.facility = position(facility, &FACILITIES, "facility")?;
+    if let Some(level) = words.next() {
+        target.level = position(level, &LEVELS, "level")?;
+    }
+    if let Some(level) = words.next() {
+        target.min_level = position(level, &LEVELS, "level")?;
+    }
+    st.end(words.as_slice())?;
+    Ok(target)
+}
+
+fn value_of<'w>(word: &Word, value: Option<&'w Word>) -> Result<&'w Word, Fault> {
+    value.ok_or_else(|| Fault::at(word.span, format!("{} needs a value", word.quoted())))
+}
+
+fn format(word: &Word) -> Result<LogWire, Fault> {
+    match word.bytes.as_slice() {
+        b"local" | b"rfc3164" => Ok(LogWire::Rfc3164),
+        b"short" => Ok(LogWire::Short),
+        b"raw" => Ok(LogWire::Raw),
+        b"rfc5424" | b"priority" | b"timed" | b"iso" => {
+            Err(Fault::at(word.span, format!("the format {} is not built yet", word.quoted())))
+        }
+        _ => Err(Fault::at(
+            word.span,
+            format!("{}: expected a format: local, rfc3164, short or raw", word.quoted()),
+        )),
+    }
+}
+
+/// The number of a name in one of the two lists above.
+fn position(word: &Word, names: &[&'static str], what: &str) -> Result<u8, Fault> {
+    let text = word.text()?;
+    let at = names.iter().position(|name| *name == text).and_then(|at| u8::try_from(at).ok());
+    at.ok_or_else(|| {
+        let hint = suggest::hint(text, names.iter().copied());
+        Fault::at(
+            word.span,
+            format!("{} is no {what}{hint}; expected one of {}", word.quoted(), names.join(" ")),
+        )
+    })
+}

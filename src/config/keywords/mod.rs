@@ -1,0 +1,280 @@
+//! THE keyword table: each keyword is one entry that carries its name, where it may stand, its arguments, its
+//! help, its state and its parser. Parsing, "allowed only in …", "did you mean …" and `docs/keywords.md` all
+//! come from it. To add a keyword, add an entry to the file of its topic (and take its name out of `known.rs`).
+
+pub(crate) mod bind;
+pub(crate) mod global;
+pub(crate) mod known;
+mod logs;
+mod markdown;
+mod options;
+mod proxy;
+mod rules;
+pub(crate) mod server;
+mod timeouts;
+
+pub use markdown::markdown;
+
+use super::builder::{Builder, Statement};
+use super::diagnostics::Fault;
+use super::lexer::Word;
+use super::suggest;
+
+/// A set of section kinds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Sections(u8);
+
+impl Sections {
+    pub const GLOBAL: Self = Self(1);
+    pub const DEFAULTS: Self = Self(2);
+    pub const FRONTEND: Self = Self(4);
+    pub const LISTEN: Self = Self(8);
+    pub const BACKEND: Self = Self(16);
+    /// Everything with a client side.
+    pub const CLIENT_SIDE: Self = Self(2 | 4 | 8);
+    /// Everything with a server side.
+    pub const SERVER_SIDE: Self = Self(2 | 8 | 16);
+    /// Every proxy section and `defaults`.
+    pub const PROXIES: Self = Self(2 | 4 | 8 | 16);
+
+    /// Both sets.
+    pub const fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether the sets have a section in common.
+    pub const fn meets(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// `frontend, listen and backend`.
+    pub fn names(self) -> String {
+        let all = [
+            (Self::GLOBAL, "global"),
+            (Self::DEFAULTS, "defaults"),
+            (Self::FRONTEND, "frontend"),
+            (Self::LISTEN, "listen"),
+            (Self::BACKEND, "backend"),
+        ];
+        let names: Vec<&str> = all.iter().filter(|(s, _)| self.meets(*s)).map(|(_, name)| *name).collect();
+        match names.split_last() {
+            Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
+            Some((last, _)) => (*last).to_owned(),
+            None => String::new(),
+        }
+    }
+}
+
+/// What becomes of a keyword.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Status {
+    /// It works.
+    Works,
+    /// It is checked and then ignored, with a warning: why that does no harm.
+    AcceptedIgnored(&'static str),
+    /// It is an error: why.
+    Refused(&'static str),
+    /// It is accepted with a warning: what is not active.
+    NotYet(&'static str),
+}
+
+/// One entry of a table; `F` is the type of its parser.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Entry<F> {
+    /// The keyword, its words separated by one blank.
+    pub name: &'static str,
+    /// Where it may stand. Not used for parameters of `bind` and `server` lines.
+    pub sections: Sections,
+    /// In other proxy sections it only has no effect, which is a warning and no error.
+    pub lenient: bool,
+    /// Whether `no` may stand before it.
+    pub no: bool,
+    /// Its arguments.
+    pub args: &'static str,
+    /// What it does, in one line.
+    pub help: &'static str,
+    /// The HAProxy branch that has it; `1.3` = that or an earlier one.
+    pub since: &'static str,
+    /// What becomes of it.
+    pub status: Status,
+    /// An old spelling: what to write instead.
+    pub instead: Option<&'static str>,
+    /// Its parser.
+    pub parse: F,
+}
+
+/// Parses a statement into the builder.
+pub(crate) type Parse = fn(&mut Builder<'_>, &Statement<'_>) -> Result<(), Fault>;
+/// A keyword of a section.
+pub(crate) type Keyword = Entry<Parse>;
+
+impl<F: Copy> Entry<F> {
+    /// An entry that works.
+    pub const fn new(
+        name: &'static str,
+        sections: Sections,
+        since: &'static str,
+        args: &'static str,
+        help: &'static str,
+        parse: F,
+    ) -> Self {
+        let status = Status::Works;
+        Self { name, sections, lenient: false, no: false, args, help, since, status, instead: None, parse }
+    }
+
+    /// `no` may stand before it.
+    pub const fn with_no(mut self) -> Self {
+        self.no = true;
+        self
+    }
+
+    /// In other proxy sections it has no effect.
+    pub const fn lenient(mut self) -> Self {
+        self.lenient = true;
+        self
+    }
+
+    /// Another state than [`Status::Works`].
+    pub const fn status(mut self, status: Status) -> Self {
+        self.status = status;
+        self
+    }
+
+    /// It is the old spelling of another.
+    pub const fn instead(mut self, name: &'static str) -> Self {
+        self.instead = Some(name);
+        self
+    }
+}
+
+/// The tables of section keywords, by topic.
+const TOPICS: &[(&str, &[Keyword])] = &[
+    ("Process (`global`)", global::TABLE),
+    ("Proxies", proxy::TABLE),
+    ("Rules", rules::TABLE),
+    ("Timeouts", timeouts::TABLE),
+    ("Options", options::TABLE),
+    ("Logs", logs::TABLE),
+];
+
+/// Most words of a keyword.
+const NAME_WORDS_MAX: usize = 3;
+
+/// What the words at the start of a line name.
+pub(crate) enum Found {
+    /// One of ours.
+    Ours(&'static Keyword),
+    /// One that HAProxy knows and oneport does not: where HAProxy allows it.
+    Known(&'static str, Sections),
+    /// Nothing known.
+    Unknown,
+}
+
+/// Every section keyword, sorted by name; made once a load.
+pub(crate) struct Index(Vec<&'static Keyword>);
+
+impl Index {
+    /// Sorts the tables.
+    pub fn new() -> Self {
+        let mut all: Vec<&'static Keyword> = TOPICS.iter().flat_map(|(_, table)| table.iter()).collect();
+        all.sort_by_key(|keyword| keyword.name);
+        Self(all)
+    }
+
+    /// The keyword with the most words that these words begin with, preferring one allowed in `section`: a
+    /// name may stand for different things in `global` and in proxies.
+    pub fn find(&self, words: &[Word], section: Sections) -> Found {
+        for len in (1..=words.len().min(NAME_WORDS_MAX)).rev() {
+            let name = joined(words, len);
+            let from = self.0.partition_point(|keyword| keyword.name < name.as_str());
+            let same = || self.0.iter().skip(from).take_while(|keyword| keyword.name == name);
+            // Of those that may not stand here, one that would only have no effect.
+            let elsewhere = || same().find(|k| k.lenient).or_else(|| same().next());
+            if let Some(keyword) = same().find(|k| k.sections.meets(section)).or_else(elsewhere) {
+                // Allowed here in HAProxy, though not yet here in oneport.
+                if !keyword.sections.meets(section)
+                    && let Some((name, sections)) = known_keyword(&name, section)
+                    && sections.meets(section)
+                {
+                    return Found::Known(name, sections);
+                }
+                return Found::Ours(keyword);
+            }
+            if let Some((name, sections)) = known_keyword(&name, section) {
+                return Found::Known(name, sections);
+            }
+        }
+        Found::Unknown
+    }
+
+    /// "; did you mean …?" for words that name nothing: first among what may stand in `section`.
+    pub fn hint(&self, words: &[Word], section: Sections) -> String {
+        let here = |keyword: &&&'static Keyword| keyword.sections.meets(section);
+        // A name of one word is compared with the first word, one of two words with the first two, …
+        for len in (1..=words.len().min(NAME_WORDS_MAX)).rev() {
+            let name = joined(words, len);
+            let ours = self.0.iter().filter(here).map(|keyword| keyword.name);
+            let known = known::KEYWORDS
+                .iter()
+                .filter(|(sections, _)| sections.meets(section))
+                .flat_map(|(_, names)| names.split('|'));
+            let same_len = |n: &&str| n.split(' ').count() == len;
+            let hint = suggest::hint(&name, ours.filter(same_len).chain(known.filter(same_len)));
+            if !hint.is_empty() {
+                return hint;
+            }
+        }
+        String::new()
+    }
+}
+
+/// Whether a list of names separated by `|` has this one.
+pub(crate) fn listed(list: &str, name: &str) -> bool {
+    list.split('|').any(|one| one == name)
+}
+
+fn known_keyword(name: &str, section: Sections) -> Option<(&'static str, Sections)> {
+    let of = |group: &(Sections, &'static str)| {
+        group.1.split('|').find(|one| *one == name).map(|one| (one, group.0))
+    };
+    let here = |found: &(&'static str, Sections)| found.1.meets(section);
+    known::KEYWORDS.iter().filter_map(of).find(here).or_else(|| known::KEYWORDS.iter().find_map(of))
+}
+
+fn joined(words: &[Word], len: usize) -> String {
+    let mut name = String::new();
+    for (i, word) in words.iter().take(len).enumerate() {
+        if i > 0 {
+            name.push(' ');
+        }
+        name.push_str(&String::from_utf8_lossy(&word.bytes));
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_keyword_is_entered_twice() {
+        let index = Index::new();
+        for pair in index.0.windows(2) {
+            let same = pair[0].name == pair[1].name && pair[0].sections.meets(pair[1].sections);
+            assert!(!same, "{}", pair[0].name);
+        }
+        for keyword in &index.0 {
+            assert!(keyword.name.split(' ').count() <= NAME_WORDS_MAX, "{}", keyword.name);
+            assert!(!keyword.help.is_empty() && !keyword.since.is_empty(), "{}", keyword.name);
+            let known = known_keyword(keyword.name, keyword.sections);
+            let both = known.is_some_and(|(_, sections)| sections.meets(keyword.sections));
+            assert!(!both, "{} is built: take it out of known.rs", keyword.name);
+        }
+    }
+
+    #[test]
+    fn sections_are_named() {
+        assert_eq!(Sections::GLOBAL.names(), "global");
+        assert_eq!(Sections::SERVER_SIDE.names(), "defaults, listen and backend");
+    }
+}

@@ -1,0 +1,136 @@
+//! Keywords of proxies that are neither rules, timeouts, options nor logs (configuration §4.2).
+
+use super::{Keyword, Sections};
+use crate::config::builder::{Builder, Statement};
+use crate::config::diagnostics::Fault;
+use crate::config::draft::NameRef;
+use crate::config::model::{Balance, Mode};
+use crate::config::values::{name, number};
+
+const CLIENT: Sections = Sections::CLIENT_SIDE;
+const SERVER: Sections = Sections::SERVER_SIDE;
+const BOTH: Sections = Sections::PROXIES;
+
+pub(super) const TABLE: &[Keyword] = &[
+    Keyword::new("mode", BOTH, "1.3", "tcp|http", "carry bytes, or understand HTTP; default tcp", mode),
+    Keyword::new(
+        "bind",
+        Sections::FRONTEND.or(Sections::LISTEN),
+        "1.3",
+        "<address>[,<address>…] [<parameters>]",
+        "listen here",
+        super::bind::parse,
+    ),
+    Keyword::new(
+        "server",
+        Sections::LISTEN.or(Sections::BACKEND),
+        "1.3",
+        "<name> <address>[:<port>] [<parameters>]",
+        "a server to send to",
+        super::server::parse,
+    ),
+    Keyword::new(
+        "default_backend",
+        CLIENT,
+        "1.3",
+        "<backend>",
+        "the backend when no rule chooses one",
+        |b, st| {
+            let word = st.one("the name of a backend")?;
+            let name = name(word, "backend")?.to_owned();
+            let spot = b.spot(st, Some(word.span));
+            b.settings()?.default_backend = Some(NameRef { name, spot });
+            Ok(())
+        },
+    )
+    .lenient(),
+    Keyword::new(
+        "balance",
+        SERVER,
+        "1.3",
+        "roundrobin",
+        "how a server is chosen; default roundrobin",
+        balance,
+    )
+    .lenient(),
+    Keyword::new("retries", SERVER, "1.3", "<number>", "further attempts to connect; default 3", |b, st| {
+        let retries = number(st.one("a number")?, 0, 1_000)?;
+        b.settings()?.retries = Some(retries);
+        Ok(())
+    })
+    .lenient(),
+    Keyword::new(
+        "maxconn",
+        CLIENT,
+        "1.3",
+        "<number>",
+        "concurrent client connections of the frontend",
+        |b, st| {
+            let value = number(st.one("a number")?, 0, u32::MAX)?;
+            // 0 takes a limit back that `defaults` has set.
+            b.settings()?.maxconn = Some(value).filter(|&n| n > 0);
+            Ok(())
+        },
+    )
+    .lenient(),
+    Keyword::new("backlog", CLIENT, "1.4", "<number>", "length of the kernel's accept queue", |b, st| {
+        let value = number(st.one("a number")?, 0, i32::MAX as u32)?;
+        b.settings()?.backlog = Some(value).filter(|&n| n > 0);
+        Ok(())
+    })
+    .lenient(),
+    Keyword::new("description", BOTH, "1.4", "<text>", "a text for people", |_, _| Ok(())),
+    Keyword::new("disabled", BOTH, "1.3", "", "leave the proxy out", |b, st| {
+        st.none()?;
+        b.settings()?.disabled = true;
+        Ok(())
+    }),
+    Keyword::new("enabled", BOTH, "1.3", "", "take `disabled` of `defaults` back", |b, st| {
+        st.none()?;
+        b.settings()?.disabled = false;
+        Ok(())
+    }),
+];
+
+fn mode(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
+    let word = st.one("tcp or http")?;
+    let mode = match word.bytes.as_slice() {
+        b"tcp" => Mode::Tcp,
+        b"http" => Mode::Http,
+        b"health" => {
+            return Err(Fault::at(word.span, "`mode health` is gone; `http-request return` takes its place"));
+        }
+        _ => {
+            return Err(Fault::at(word.span, format!("{} is no mode; expected tcp or http", word.quoted())));
+        }
+    };
+    b.settings()?.mode = Some(mode);
+    Ok(())
+}
+
+fn balance(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
+    let [word, rest @ ..] = st.args() else {
+        return Err(Fault::at(st.name_span(), "expected `balance roundrobin`"));
+    };
+    let text = word.text()?;
+    // Only the algorithm's name: `hdr(host)`, `uri depth 3`, …
+    match text.split('(').next().unwrap_or_default() {
+        "roundrobin" => st.end(rest)?,
+        "static-rr" | "leastconn" | "first" | "source" | "uri" | "url_param" | "hdr" | "random"
+        | "rdp-cookie" | "hash" | "log-hash" | "sticky" => {
+            return Err(Fault::at(
+                word.span,
+                format!("the balance algorithm {} is not built yet; roundrobin is", word.quoted()),
+            ));
+        }
+        _ => {
+            let hint = crate::config::suggest::hint(text, ["roundrobin"].into_iter());
+            return Err(Fault::at(
+                word.span,
+                format!("{} is no balance algorithm{hint}; expected roundrobin", word.quoted()),
+            ));
+        }
+    }
+    b.settings()?.balance = Some(Balance::RoundRobin);
+    Ok(())
+}

@@ -1,0 +1,108 @@
+//! ACLs and the rules that use them (configuration §4.2 "acl", "use_backend", "tcp-request …").
+
+use super::{Keyword, Sections};
+use crate::config::acl;
+use crate::config::builder::{Builder, Statement};
+use crate::config::condition;
+use crate::config::diagnostics::Fault;
+use crate::config::draft::{NameRef, UseRule};
+use crate::config::lexer::Word;
+use crate::config::model::{Condition, ContentAction, ContentRule};
+use crate::config::values::{name, time_ms};
+
+const CLIENT: Sections = Sections::FRONTEND.or(Sections::LISTEN);
+/// Rules of one kind in one proxy.
+const RULES_MAX: usize = 65_536;
+
+pub(super) const TABLE: &[Keyword] = &[
+    Keyword::new(
+        "acl",
+        CLIENT.or(Sections::BACKEND),
+        "1.3",
+        "<name> <fetch> [<flags>] [<pattern>…]",
+        "name a test; lines of the same name are alternatives",
+        |b, st| {
+            let place = st.place.clone();
+            acl::declare(&mut b.proxy()?.acls, &place, st.args(), st.name_span())
+        },
+    ),
+    Keyword::new(
+        "use_backend",
+        CLIENT,
+        "1.3",
+        "<backend> [if|unless <condition>]",
+        "send to this backend when the condition holds",
+        use_backend,
+    ),
+    Keyword::new(
+        "tcp-request inspect-delay",
+        CLIENT,
+        "1.4",
+        "<time>",
+        "how long rules may wait for more bytes",
+        |b, st| {
+            let time_ms = time_ms(st.one("a time")?)?;
+            // 0 is HAProxy's way to say: do not wait.
+            b.proxy()?.inspect_delay_ms = Some(time_ms).filter(|&ms| ms > 0);
+            Ok(())
+        },
+    ),
+    Keyword::new(
+        "tcp-request content",
+        CLIENT,
+        "1.4",
+        "accept|reject [if|unless <condition>]",
+        "go on, or close the connection, by its first bytes",
+        content,
+    ),
+];
+
+fn use_backend(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
+    let [word, rest @ ..] = st.args() else {
+        return Err(Fault::at(st.name_span(), "expected `use_backend NAME [if|unless CONDITION]`"));
+    };
+    if word.bytes.contains(&b'%') {
+        return Err(Fault::at(word.span, "backend names that are worked out (`%[…]`) are not built yet"));
+    }
+    let name = name(word, "backend")?.to_owned();
+    let spot = b.spot(st, Some(word.span));
+    let condition = condition(b, st, rest)?;
+    let rules = &mut b.proxy()?.use_backends;
+    if rules.len() == RULES_MAX {
+        return Err(too_many());
+    }
+    rules.push(UseRule { backend: NameRef { name, spot }, condition, place: st.place.clone() });
+    Ok(())
+}
+
+fn content(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
+    let [word, rest @ ..] = st.args() else {
+        return Err(Fault::at(st.name_span(), "expected `tcp-request content accept` or `… reject`"));
+    };
+    let action = match word.bytes.as_slice() {
+        b"accept" => ContentAction::Accept,
+        b"reject" => ContentAction::Reject,
+        _ => {
+            let hint = crate::config::suggest::hint(word.text()?, ["accept", "reject"].into_iter());
+            return Err(Fault::at(
+                word.span,
+                format!("the action {} is not built{hint}; expected accept or reject", word.quoted()),
+            ));
+        }
+    };
+    let condition = condition(b, st, rest)?;
+    let rules = &mut b.proxy()?.content_rules;
+    if rules.len() == RULES_MAX {
+        return Err(too_many());
+    }
+    rules.push(ContentRule { action, condition, place: st.place.clone() });
+    Ok(())
+}
+
+fn too_many() -> Fault {
+    Fault::line(format!("a section has at most {RULES_MAX} rules of one kind"))
+}
+
+fn condition(b: &mut Builder<'_>, st: &Statement<'_>, words: &[Word]) -> Result<Option<Condition>, Fault> {
+    condition::parse(&mut b.proxy()?.acls, st.place, words)
+}

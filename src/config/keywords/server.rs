@@ -1,0 +1,155 @@
+//! `server` lines and their parameters (configuration §5.2).
+
+use super::{Entry, Sections, known, listed};
+use crate::config::address;
+use crate::config::builder::{Builder, Statement};
+use crate::config::diagnostics::Fault;
+use crate::config::lexer::Word;
+use crate::config::model::{Check, Server};
+use crate::config::suggest;
+use crate::config::values::{name, number, positive_time_ms};
+
+/// What parameters of a `server` line set.
+#[derive(Debug)]
+pub(crate) struct Parameters {
+    checked: bool,
+    check: Check,
+    weight: u32,
+    maxconn: Option<u32>,
+    backup: bool,
+    disabled: bool,
+}
+
+/// Parses one parameter: its value, or the parameter's own word where it takes none.
+pub(crate) type ServerParse = fn(&mut Parameters, &Word) -> Result<(), Fault>;
+
+/// Parameters of a `server` line.
+pub(crate) const PARAMETERS: &[Entry<ServerParse>] = &[
+    parameter("check", "", "1.3", "connect to it regularly; no traffic while that fails", |p, _| {
+        p.checked = true;
+        Ok(())
+    }),
+    parameter("no-check", "", "1.8", "take `check` back", |p, _| {
+        p.checked = false;
+        Ok(())
+    }),
+    parameter("inter", "<time>", "1.3", "between two checks; default 2s", |p, word| {
+        p.check.inter_ms = positive_time_ms(word)?;
+        Ok(())
+    }),
+    parameter("fastinter", "<time>", "1.3", "between two checks while the state is changing", |p, word| {
+        p.check.fastinter_ms = Some(positive_time_ms(word)?);
+        Ok(())
+    }),
+    parameter("downinter", "<time>", "1.3", "between two checks of a server that is down", |p, word| {
+        p.check.downinter_ms = Some(positive_time_ms(word)?);
+        Ok(())
+    }),
+    parameter("rise", "<number>", "1.3", "successes until it is up again; default 2", |p, word| {
+        p.check.rise = number(word, 1, u32::MAX)?;
+        Ok(())
+    }),
+    parameter("fall", "<number>", "1.3", "failures until it is down; default 3", |p, word| {
+        p.check.fall = number(word, 1, u32::MAX)?;
+        Ok(())
+    }),
+    parameter("port", "<port>", "1.3", "another port for checks", |p, word| {
+        p.check.port = u16::try_from(number(word, 1, 65_535)?).ok();
+        Ok(())
+    }),
+    parameter("weight", "<number>", "1.3", "its share of the traffic, 0 to 256; default 1", |p, word| {
+        p.weight = number(word, 0, 256)?;
+        Ok(())
+    }),
+    parameter("maxconn", "<number>", "1.3", "concurrent connections to it", |p, word| {
+        p.maxconn = Some(number(word, 0, u32::MAX)?).filter(|&n| n > 0);
+        Ok(())
+    }),
+    parameter("backup", "", "1.3", "used when no other server is up", |p, _| {
+        p.backup = true;
+        Ok(())
+    }),
+    parameter("no-backup", "", "1.8", "take `backup` back", |p, _| {
+        p.backup = false;
+        Ok(())
+    }),
+    parameter("disabled", "", "1.4", "start in maintenance", |p, _| {
+        p.disabled = true;
+        Ok(())
+    }),
+    parameter("enabled", "", "1.8", "take `disabled` back", |p, _| {
+        p.disabled = false;
+        Ok(())
+    }),
+];
+
+const fn parameter(
+    name: &'static str,
+    args: &'static str,
+    since: &'static str,
+    help: &'static str,
+    parse: ServerParse,
+) -> Entry<ServerParse> {
+    Entry::new(name, Sections::LISTEN.or(Sections::BACKEND), since, args, help, parse)
+}
+
+/// Parses a `server` line.
+pub(super) fn parse(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
+    let [name_word, address_word, words @ ..] = st.args() else {
+        return Err(Fault::at(st.name_span(), "expected `server NAME ADDRESS[:PORT] [PARAMETERS]`"));
+    };
+    let name = name(name_word, "server")?.to_owned();
+    let address = address::server(address_word, b.env)?;
+    let p = parameters(words)?;
+    let proxy = b.proxy()?;
+    if let Some(line) = proxy.server_names.insert(name.clone(), st.place.line) {
+        return Err(Fault::at(
+            name_word.span,
+            format!("`{}` has a server `{name}` already, in line {line}", proxy.name),
+        ));
+    }
+    proxy.servers.push(Server {
+        name,
+        place: st.place.clone(),
+        address,
+        weight: p.weight,
+        maxconn: p.maxconn,
+        check: p.checked.then_some(p.check),
+        backup: p.backup,
+        disabled: p.disabled,
+    });
+    Ok(())
+}
+
+fn parameters(words: &[Word]) -> Result<Parameters, Fault> {
+    let check =
+        Check { inter_ms: 2_000, fastinter_ms: None, downinter_ms: None, rise: 2, fall: 3, port: None };
+    let mut p =
+        Parameters { checked: false, check, weight: 1, maxconn: None, backup: false, disabled: false };
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        let text = word.text()?;
+        let Some(entry) = PARAMETERS.iter().find(|entry| entry.name == text) else {
+            return Err(unknown(word, text));
+        };
+        let value = match entry.args {
+            "" => word,
+            _ => words
+                .next()
+                .ok_or_else(|| Fault::at(word.span, format!("`{text}` needs a value: {}", entry.args)))?,
+        };
+        (entry.parse)(&mut p, value)?;
+    }
+    Ok(p)
+}
+
+fn unknown(word: &Word, text: &str) -> Fault {
+    if listed(known::SERVER, text) {
+        return Fault::at(
+            word.span,
+            format!("HAProxy has the server parameter `{text}`, oneport has not built it yet"),
+        );
+    }
+    let hint = suggest::hint(text, PARAMETERS.iter().map(|e| e.name).chain(known::SERVER.split('|')));
+    Fault::at(word.span, format!("unknown server parameter {}{hint}", word.quoted()))
+}

@@ -1,0 +1,299 @@
+//! From drafts to the typed [`Config`]: names become indexes, defaults are filled in, sections are checked
+//! against each other.
+
+use super::builder::Builder;
+use super::diagnostics::{Severity, Sink, Spot};
+use super::draft::{NameRef, Proxy, ProxyKind, Settings, Timeouts};
+use super::model::{
+    Backend, BackendId, ClientTimeouts, Config, Frontend, Global, HttpOptions, LogTarget, Mode,
+    ServerTimeouts, UseBackend,
+};
+use super::suggest;
+use super::values::show_ms;
+
+/// Makes the configuration out of everything that was read. Errors and warnings go to the builder's sink; what
+/// is returned is only of use where there was no error.
+pub(crate) fn resolve(mut b: Builder<'_>) -> (Config, Sink) {
+    let backends = number_backends(&b.proxies);
+    check_global(&mut b);
+    let mut tunnel_default = true;
+    for proxy in &b.proxies {
+        let t = &proxy.settings.timeouts;
+        tunnel_default &= t.client.is_none() && t.server.is_none() && t.tunnel.is_none();
+    }
+    let mut reached = vec![false; b.proxies.len()];
+    let targets: Vec<Targets> =
+        (0..b.proxies.len()).map(|i| resolve_targets(&mut b, i, &backends, &mut reached)).collect();
+    check_reached(&mut b, &reached);
+    check_listening(&mut b);
+    let mut config = Config { global: b.global, ..Config::default() };
+    for (proxy, targets) in std::mem::take(&mut b.proxies).into_iter().zip(targets) {
+        warn_of_timeouts(&mut b.sink, &proxy, tunnel_default);
+        if proxy.kind.has_server_side() {
+            config.backends.push(backend(&proxy, &config.global, tunnel_default));
+        }
+        if proxy.kind.has_client_side() && !proxy.settings.disabled {
+            config.frontends.push(frontend(proxy, targets, &config.global, tunnel_default));
+        }
+    }
+    (config, b.sink)
+}
+
+/// Where a frontend can send to, resolved.
+#[derive(Default)]
+struct Targets {
+    default_backend: Option<BackendId>,
+    /// In the order of its `use_backend` rules; `None` = an error was noted.
+    rules: Vec<Option<BackendId>>,
+}
+
+/// The index each proxy's server side will have in [`Config::backends`].
+fn number_backends(proxies: &[Proxy]) -> Vec<Option<BackendId>> {
+    let mut next = 0;
+    let number = |proxy: &Proxy| {
+        proxy.kind.has_server_side().then(|| {
+            next += 1;
+            BackendId(next - 1)
+        })
+    };
+    proxies.iter().map(number).collect()
+}
+
+fn check_global(b: &mut Builder<'_>) {
+    let Global { bufsize_bytes, maxrewrite_bytes, .. } = b.global;
+    // Half a buffer at least is for the head itself.
+    if maxrewrite_bytes > bufsize_bytes / 2 {
+        b.global.maxrewrite_bytes = bufsize_bytes / 2;
+        let message = format!(
+            "`tune.maxrewrite` {maxrewrite_bytes} is more than half of `tune.bufsize` {bufsize_bytes}; \
+             {} is used",
+            bufsize_bytes / 2
+        );
+        b.sink.push(Severity::Warning, Spot::default(), message);
+    }
+}
+
+fn resolve_targets(
+    b: &mut Builder<'_>,
+    at: usize,
+    backends: &[Option<BackendId>],
+    reached: &mut [bool],
+) -> Targets {
+    let mut targets = Targets::default();
+    let Some(proxy) = b.proxies.get(at) else { return targets };
+    if !proxy.kind.has_client_side() {
+        return targets;
+    }
+    let mode = proxy.settings.mode.unwrap_or_default();
+    let mut faults = Vec::new();
+    let mut find = |reference: &NameRef| match target(b, proxy, mode, reference) {
+        Ok(index) => {
+            if let Some(reached) = reached.get_mut(index) {
+                *reached = true;
+            }
+            backends.get(index).copied().flatten()
+        }
+        Err(message) => {
+            faults.push((reference.spot.clone(), message));
+            None
+        }
+    };
+    targets.rules = proxy.use_backends.iter().map(|rule| find(&rule.backend)).collect();
+    targets.default_backend = match &proxy.settings.default_backend {
+        Some(reference) => find(reference),
+        // A `listen` sends to its own servers.
+        None => backends.get(at).copied().flatten(),
+    };
+    let own = proxy.kind == ProxyKind::Listen && proxy.settings.default_backend.is_none();
+    if own && let Some(reached) = reached.get_mut(at) {
+        *reached = true;
+    }
+    if proxy.kind == ProxyKind::Frontend
+        && proxy.use_backends.is_empty()
+        && proxy.settings.default_backend.is_none()
+        && !proxy.settings.disabled
+    {
+        let message = format!(
+            "frontend `{}` has neither `default_backend` nor `use_backend`: its connections go nowhere",
+            proxy.name
+        );
+        b.sink.push(Severity::Warning, proxy.spot.clone(), message);
+    }
+    for (spot, message) in faults {
+        b.sink.push(Severity::Error, spot, message);
+    }
+    targets
+}
+
+/// The proxy a reference names.
+fn target(b: &Builder<'_>, from: &Proxy, mode: Mode, reference: &NameRef) -> Result<usize, String> {
+    let Some(index) = b.proxy_named(true, &reference.name) else {
+        let hint = suggest::hint(&reference.name, b.proxy_names(true));
+        return Err(format!("there is no backend `{}`{hint}", reference.name));
+    };
+    let to = b.proxies.get(index).and_then(|proxy| proxy.settings.mode).unwrap_or_default();
+    if mode == Mode::Http && to == Mode::Tcp {
+        return Err(format!(
+            "`{}` is `mode http` and cannot send to `{}`, which is `mode tcp`; give both the same mode, or make \
+             the frontend `mode tcp`",
+            from.name, reference.name
+        ));
+    }
+    Ok(index)
+}
+
+fn check_reached(b: &mut Builder<'_>, reached: &[bool]) {
+    for (proxy, reached) in b.proxies.iter().zip(reached) {
+        if proxy.kind == ProxyKind::Backend && !reached && !proxy.settings.disabled {
+            let message = format!("no frontend sends to backend `{}`", proxy.name);
+            b.sink.push(Severity::Warning, proxy.spot.clone(), message);
+        }
+    }
+}
+
+fn check_listening(b: &mut Builder<'_>) {
+    let mut listening = false;
+    for proxy in &b.proxies {
+        if !proxy.kind.has_client_side() || proxy.settings.disabled {
+            continue;
+        }
+        listening |= !proxy.binds.is_empty();
+        if proxy.binds.is_empty() {
+            let message =
+                format!("{} `{}` has no `bind` line: nothing can reach it", proxy.kind.name(), proxy.name);
+            b.sink.push(Severity::Warning, proxy.spot.clone(), message);
+        }
+        if !proxy.content_rules.is_empty() && proxy.inspect_delay_ms.is_none() {
+            let message = format!(
+                "{} `{}` has `tcp-request content` rules but no `tcp-request inspect-delay`: they see only what \
+                 has come with the first bytes",
+                proxy.kind.name(),
+                proxy.name
+            );
+            b.sink.push(Severity::Warning, proxy.spot.clone(), message);
+        }
+    }
+    if !listening && !b.sink.has_errors() {
+        let message = "nothing to listen on: no enabled frontend or listen section has a `bind` line";
+        b.sink.push(Severity::Error, Spot::default(), message);
+    }
+}
+
+/// One warning a section that leaves a needed timeout to the defaults, naming every default it gets.
+fn warn_of_timeouts(sink: &mut Sink, proxy: &Proxy, tunnel_default: bool) {
+    let t = &proxy.settings.timeouts;
+    let (client, server) = (proxy.kind.has_client_side(), proxy.kind.has_server_side());
+    let needed = client && t.client.is_none() || server && (t.server.is_none() || t.connect.is_none());
+    if !needed || proxy.settings.disabled {
+        return;
+    }
+    let client_side = client_timeouts(t, tunnel_default);
+    let server_side = server_timeouts(t, tunnel_default);
+    let http = proxy.settings.mode == Some(Mode::Http);
+    let mut used = Vec::new();
+    let mut note = |on: bool, set: Option<u64>, name: &str, value_ms: u64| {
+        if on && set.is_none() {
+            used.push(format!("{name} {}", show_ms(value_ms)));
+        }
+    };
+    note(server, t.connect, "connect", server_side.connect_ms);
+    note(client, t.client, "client", client_side.client_ms);
+    note(server, t.server, "server", server_side.server_ms);
+    note(client && http, t.http_request, "http-request", client_side.http_request_ms);
+    note(client && http, t.http_keep_alive, "http-keep-alive", client_side.http_keep_alive_ms);
+    note(tunnel_default, t.tunnel, "tunnel", client_side.tunnel_ms.unwrap_or(0));
+    note(server && proxy.servers.iter().any(|s| s.check.is_some()), t.check, "check", server_side.check_ms);
+    let message = format!(
+        "{} `{}` sets no value for these timeouts; defaults are used: {}",
+        proxy.kind.name(),
+        proxy.name,
+        used.join(", ")
+    );
+    sink.push(Severity::Warning, proxy.spot.clone(), message);
+}
+
+fn client_timeouts(t: &Timeouts, tunnel_default: bool) -> ClientTimeouts {
+    let default = ClientTimeouts::default();
+    ClientTimeouts {
+        client_ms: t.client.unwrap_or(default.client_ms),
+        client_fin_ms: t.client_fin,
+        http_request_ms: t.http_request.unwrap_or(default.http_request_ms),
+        http_keep_alive_ms: t.http_keep_alive.or(t.http_request).unwrap_or(default.http_keep_alive_ms),
+        tunnel_ms: t.tunnel.or(default.tunnel_ms.filter(|_| tunnel_default)),
+    }
+}
+
+fn server_timeouts(t: &Timeouts, tunnel_default: bool) -> ServerTimeouts {
+    let default = ServerTimeouts::default();
+    let connect_ms = t.connect.unwrap_or(default.connect_ms);
+    ServerTimeouts {
+        connect_ms,
+        server_ms: t.server.unwrap_or(default.server_ms),
+        server_fin_ms: t.server_fin,
+        tunnel_ms: t.tunnel.or(default.tunnel_ms.filter(|_| tunnel_default)),
+        queue_ms: t.queue.unwrap_or(connect_ms),
+        check_ms: t.check.unwrap_or(default.check_ms),
+    }
+}
+
+fn http_options(settings: &Settings) -> HttpOptions {
+    HttpOptions {
+        connection: settings.connection.unwrap_or_default(),
+        forward_for: settings.forward_for.clone(),
+    }
+}
+
+fn logs(settings: &Settings, global: &Global) -> Vec<LogTarget> {
+    let mut logs = if settings.log_global { global.logs.clone() } else { Vec::new() };
+    logs.extend(settings.logs.iter().cloned());
+    logs
+}
+
+fn frontend(proxy: Proxy, targets: Targets, global: &Global, tunnel_default: bool) -> Frontend {
+    let settings = &proxy.settings;
+    let use_backends = proxy.use_backends.into_iter().zip(targets.rules);
+    Frontend {
+        name: proxy.name,
+        place: proxy.spot.place,
+        mode: settings.mode.unwrap_or_default(),
+        binds: proxy.binds,
+        maxconn: settings.maxconn,
+        backlog: settings.backlog,
+        acls: proxy.acls.into_list(),
+        inspect_delay_ms: proxy.inspect_delay_ms,
+        content_rules: proxy.content_rules,
+        use_backends: use_backends
+            .filter_map(|(rule, backend)| {
+                Some(UseBackend { backend: backend?, condition: rule.condition, place: rule.place })
+            })
+            .collect(),
+        default_backend: targets.default_backend,
+        timeouts: client_timeouts(&settings.timeouts, tunnel_default),
+        http: http_options(settings),
+        logs: logs(settings, global),
+        log_format: settings.log_format,
+        dont_log_null: settings.dont_log_null,
+        tcp_keepalive: settings.client_keepalive.unwrap_or(true),
+    }
+}
+
+fn backend(proxy: &Proxy, global: &Global, tunnel_default: bool) -> Backend {
+    let settings = &proxy.settings;
+    let mut servers = proxy.servers.clone();
+    if settings.disabled {
+        // What still names it finds no server.
+        servers.iter_mut().for_each(|server| server.disabled = true);
+    }
+    Backend {
+        name: proxy.name.clone(),
+        place: proxy.spot.place.clone(),
+        mode: settings.mode.unwrap_or_default(),
+        balance: settings.balance.unwrap_or_default(),
+        servers,
+        timeouts: server_timeouts(&settings.timeouts, tunnel_default),
+        retries: settings.retries.unwrap_or(3),
+        http: http_options(settings),
+        tcp_keepalive: settings.server_keepalive.unwrap_or(true),
+        logs: logs(settings, global),
+    }
+}

@@ -1,0 +1,147 @@
+//! The files of a configuration, read whole.
+
+use std::fmt;
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+/// The longest file that is read, in bytes.
+pub const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// One text to load.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// Its name in messages: the path as it was given, or `<preset>`.
+    pub name: Rc<str>,
+    /// Its bytes.
+    pub text: Vec<u8>,
+}
+
+impl Source {
+    /// A text with a name.
+    pub fn new(name: &str, text: impl Into<Vec<u8>>) -> Self {
+        Self { name: name.into(), text: text.into() }
+    }
+}
+
+/// A file or folder that could not be read.
+#[derive(Debug)]
+pub struct SourceError {
+    /// Which.
+    pub path: PathBuf,
+    /// Why not.
+    pub cause: SourceCause,
+}
+
+/// Why a file or folder could not be read.
+#[derive(Debug)]
+pub enum SourceCause {
+    /// The system said no.
+    Io(io::Error),
+    /// Longer than [`FILE_BYTES_MAX`].
+    TooLong,
+    /// A folder without any `*.cfg`.
+    EmptyFolder,
+}
+
+impl fmt::Display for SourceError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}: ", self.path.display())?;
+        match &self.cause {
+            SourceCause::Io(error) => write!(out, "cannot read the configuration: {error}"),
+            SourceCause::TooLong => {
+                write!(out, "a configuration file may have at most {} MiB", FILE_BYTES_MAX >> 20)
+            }
+            SourceCause::EmptyFolder => out.write_str("no *.cfg file in this folder"),
+        }
+    }
+}
+
+impl std::error::Error for SourceError {}
+
+/// Reads the named files in order. A folder stands for its `*.cfg` files in the order of their names' bytes,
+/// without those that begin with a dot (management §3, "-f").
+///
+/// # Errors
+/// The first file that is missing, unreadable or too long; a folder without configuration files.
+pub fn read_sources(paths: &[PathBuf]) -> Result<Vec<Source>, SourceError> {
+    let mut sources = Vec::new();
+    for path in paths {
+        if path.is_dir() {
+            let files = files_of(path)?;
+            if files.is_empty() {
+                return Err(SourceError { path: path.clone(), cause: SourceCause::EmptyFolder });
+            }
+            for file in files {
+                sources.push(read(&file)?);
+            }
+        } else {
+            sources.push(read(path)?);
+        }
+    }
+    Ok(sources)
+}
+
+fn files_of(folder: &Path) -> Result<Vec<PathBuf>, SourceError> {
+    let failed = |error| SourceError { path: folder.to_owned(), cause: SourceCause::Io(error) };
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        let name = path.file_name().map(|n| n.as_encoded_bytes()).unwrap_or_default();
+        if name.ends_with(b".cfg") && !name.starts_with(b".") && !path.is_dir() {
+            files.push(path);
+        }
+    }
+    files.sort_by(|a, b| a.as_os_str().as_encoded_bytes().cmp(b.as_os_str().as_encoded_bytes()));
+    Ok(files)
+}
+
+fn read(path: &Path) -> Result<Source, SourceError> {
+    let failed = |cause| SourceError { path: path.to_owned(), cause };
+    let mut text = Vec::new();
+    let file = fs::File::open(path).map_err(|e| failed(SourceCause::Io(e)))?;
+    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut text).map_err(|e| failed(SourceCause::Io(e)))?;
+    if text.len() as u64 > FILE_BYTES_MAX {
+        return Err(failed(SourceCause::TooLong));
+    }
+    Ok(Source { name: path.to_string_lossy().into(), text })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(name: &str) -> PathBuf {
+        let path = std::env::temp_dir().join(format!("oneport-{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir_all(&path).unwrap();
+        path
+    }
+
+    #[test]
+    fn a_folder_is_its_cfg_files_in_byte_order() {
+        let dir = folder("source-order");
+        for name in ["b.cfg", "a.cfg", "Z.cfg", ".hidden.cfg", "c.txt", "10.cfg", "9.cfg"] {
+            fs::write(dir.join(name), name).unwrap();
+        }
+        fs::create_dir(dir.join("d.cfg")).unwrap();
+        let sources = read_sources(std::slice::from_ref(&dir)).unwrap();
+        let texts: Vec<_> = sources.iter().map(|s| String::from_utf8(s.text.clone()).unwrap()).collect();
+        assert_eq!(texts, ["10.cfg", "9.cfg", "Z.cfg", "a.cfg", "b.cfg"]);
+        fs::remove_dir_all(&dir).unwrap();
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named() {
+        let dir = folder("source-errors");
+        let missing = dir.join("missing.cfg");
+        let error = read_sources(std::slice::from_ref(&missing)).unwrap_err();
+        assert!(error.to_string().contains("missing.cfg: cannot read"), "{error}");
+        assert!(read_sources(std::slice::from_ref(&dir)).unwrap_err().to_string().contains("no *.cfg"));
+        let long = dir.join("long.cfg");
+        fs::write(&long, vec![b'\n'; FILE_BYTES_MAX as usize + 1]).unwrap();
+        assert!(read_sources(&[long]).unwrap_err().to_string().contains("4 MiB"));
+        fs::remove_dir_all(&dir).unwrap();
+    }
+}

@@ -1,0 +1,85 @@
+//! "Did you mean …": the nearest known name, by a bounded edit distance.
+
+/// Longer names are not compared.
+const NAME_BYTES_MAX: usize = 64;
+
+/// The name nearest to `word`, if one is near enough to be a slip: one edit in four characters, at most three.
+pub(crate) fn nearest<'a>(word: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let limit = match word.len() {
+        0..=1 => return None,
+        2..=4 => 1,
+        5..=8 => 2,
+        _ => 3,
+    };
+    names
+        .filter_map(|name| distance(word, name, limit).map(|d| (d, name)))
+        .min_by_key(|&(d, _)| d)
+        .map(|(_, name)| name)
+}
+
+/// `; did you mean …?`, or nothing.
+pub(crate) fn hint<'a>(word: &str, names: impl Iterator<Item = &'a str>) -> String {
+    nearest(word, names).map(|name| format!("; did you mean `{name}`?")).unwrap_or_default()
+}
+
+/// Insertions, deletions, substitutions and swaps of neighbours between two names, letter case aside; `None`
+/// beyond `limit`.
+fn distance(a: &str, b: &str, limit: usize) -> Option<usize> {
+    if a.len().abs_diff(b.len()) > limit || a.len() > NAME_BYTES_MAX || b.len() > NAME_BYTES_MAX {
+        return None;
+    }
+    // Three rows of the usual table; indexes stay below b.len() + 1 <= NAME_BYTES_MAX + 1.
+    let mut before = [0usize; NAME_BYTES_MAX + 1];
+    let mut above = [0usize; NAME_BYTES_MAX + 1];
+    let mut row = [0usize; NAME_BYTES_MAX + 1];
+    for (i, cell) in above.iter_mut().enumerate() {
+        *cell = i;
+    }
+    let mut last_a = 0;
+    for (i, byte_a) in a.bytes().map(|b| b.to_ascii_lowercase()).enumerate() {
+        row[0] = i + 1;
+        let mut best = row[0];
+        let mut last_b = 0;
+        for (j, byte_b) in b.bytes().map(|b| b.to_ascii_lowercase()).enumerate() {
+            let same = usize::from(byte_a != byte_b);
+            let mut cell = (above[j] + same).min(above[j + 1] + 1).min(row[j] + 1);
+            if i > 0 && j > 0 && byte_a == last_b && byte_b == last_a {
+                cell = cell.min(before[j - 1] + 1);
+            }
+            row[j + 1] = cell;
+            best = best.min(cell);
+            last_b = byte_b;
+        }
+        if best > limit {
+            return None;
+        }
+        last_a = byte_a;
+        before = above;
+        above = row;
+    }
+    Some(above[b.len()]).filter(|&d| d <= limit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slips_are_recognised() {
+        let names = ["use_backend", "default_backend", "backlog", "bind", "mode", "timeout client"];
+        for (word, want) in [
+            ("usebackend", Some("use_backend")),
+            ("use-backend", Some("use_backend")),
+            ("dind", Some("bind")),
+            ("bnid", Some("bind")),
+            ("MODE", Some("mode")),
+            ("timeout cleint", Some("timeout client")),
+            ("xyzzy", None),
+            ("a", None),
+            ("", None),
+        ] {
+            assert_eq!(nearest(word, names.into_iter()), want, "{word}");
+        }
+        assert_eq!(nearest(&"a".repeat(1_000), names.into_iter()), None);
+    }
+}

@@ -1,0 +1,385 @@
+//! Whole texts through the loader.
+
+use super::*;
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::Path;
+
+fn load_text(text: &str) -> Loaded {
+    load(&[Source::new("t.cfg", text)], &|name| match name {
+        "FD" => Some("5".to_owned()),
+        _ => None,
+    })
+}
+
+/// The configuration and its warnings, each without place and line.
+fn good(text: &str) -> (Config, Vec<String>) {
+    let loaded = load_text(text);
+    let messages: Vec<String> = loaded.diagnostics.iter().map(ToString::to_string).collect();
+    match loaded.config {
+        Some(config) => (config, messages),
+        None => panic!("{}\n---\n{text}", messages.join("\n")),
+    }
+}
+
+fn errors(text: &str) -> Vec<String> {
+    let loaded = load_text(text);
+    let shown = |d: &Diagnostic| d.to_string();
+    loaded.diagnostics.iter().filter(|d| d.severity == Severity::Error).map(shown).collect()
+}
+
+/// Timeouts, and something to send to and from, so that only the tested line can be wrong.
+const BASE: &str = "defaults\n timeout client 1s\n timeout server 1s\n timeout connect 1s\n";
+
+fn in_frontend(line: &str) -> String {
+    format!(
+        "{BASE}frontend f\n bind :1\n tcp-request inspect-delay 1s\n default_backend b\n {line}\nbackend b\n"
+    )
+}
+
+fn in_backend(line: &str) -> String {
+    format!("{BASE}frontend f\n bind :1\n default_backend b\nbackend b\n {line}\n")
+}
+
+/// The directives of the device gateway's file in the field.
+const GATEWAY: &str = "\
+global
+    maxconn     4096
+    nbproc      1
+
+defaults
+
+frontend all
+    mode tcp
+    bind  *:80
+    tcp-request inspect-delay 500ms
+    tcp-request content accept if HTTP
+    acl is_websocket hdr(upgrade) -i websocket
+    use_backend ws_backend if is_websocket
+    acl is_socket payload(0,4) -m bin 00000000
+    use_backend socket_backend if !HTTP is_socket
+    default_backend www_backend
+#frontend
+
+backend www_backend
+    mode        http
+    option      httpclose
+    option      forwardfor
+    option      http-server-close
+    no option   httpclose
+    server apache2 localhost:8100 weight 1 maxconn 1024 check
+backend ws_backend
+    mode        tcp
+    server ws_router_out localhost:2200 weight 1 maxconn 1024 check
+backend socket_backend
+    mode        tcp
+    server ws_router_in localhost:2100 weight 1 maxconn 1024 check
+";
+
+#[test]
+fn the_gateway_file_means_what_it_says() {
+    let (config, warnings) = good(GATEWAY);
+    assert_eq!(warnings.len(), 5, "{warnings:?}");
+    assert!(warnings[0].starts_with("t.cfg:3: warning: `nbproc` is ignored"), "{}", warnings[0]);
+    assert!(warnings[1].contains("client 50s, tunnel 1h"), "{}", warnings[1]);
+    assert!(warnings[2].contains("connect 5s, server 50s, tunnel 1h, check 2s"), "{}", warnings[2]);
+    assert_eq!(config.global.maxconn, Some(4_096));
+    let all = &config.frontends[0];
+    assert_eq!(all.binds[0].address, BindAddress::Inet("0.0.0.0:80".parse().unwrap()));
+    assert_eq!(all.inspect_delay_ms, Some(500));
+    assert_eq!(all.default_backend, Some(BackendId(0)));
+    assert_eq!(all.use_backends[0].backend, BackendId(1));
+    let terms = &all.use_backends[1].condition.as_ref().unwrap().any_of[0];
+    let names: Vec<_> = terms.iter().map(|t| (t.negated, all.acls[t.acl.0].name.as_str())).collect();
+    assert_eq!(names, [(true, "HTTP"), (false, "is_socket")]);
+    assert_eq!(all.timeouts, ClientTimeouts::default());
+    let www = &config.backends[0];
+    assert_eq!(www.http.connection, ConnectionMode::ServerClose);
+    assert_eq!(www.http.forward_for.as_ref().unwrap().header, "X-Forwarded-For");
+    assert_eq!(www.timeouts, ServerTimeouts::default());
+    assert_eq!(www.servers[0].address, ServerAddress::Inet("localhost".into(), ServerPort::Fixed(8_100)));
+    assert_eq!(www.servers[0].maxconn, Some(1_024));
+    assert_eq!(www.servers[0].check.unwrap().inter_ms, 2_000);
+}
+
+/// The reference files, where they are beside the repository.
+#[test]
+fn reference_files_load_or_say_what_is_missing() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/reference");
+    if !folder.join("single-port.cfg").exists() {
+        eprintln!("no ../shared/reference beside the repository: skipped");
+        return;
+    }
+    for (file, loads) in [("single-port.cfg", true), ("three-sites.cfg", false)] {
+        let sources = read_sources(&[folder.join(file)]).unwrap();
+        let loaded = load(&sources, &|_| None);
+        assert_eq!(loaded.config.is_some(), loads, "{file}: {:?}", loaded.diagnostics);
+    }
+}
+
+#[test]
+fn line_ends_marks_and_a_missing_last_newline_make_no_difference() {
+    let dos = format!("\u{feff}{}", GATEWAY.trim_end().replace('\n', "\r\n"));
+    assert_eq!(format!("{:?}", good(&dos)), format!("{:?}", good(GATEWAY)));
+}
+
+#[test]
+fn all_errors_come_in_one_go_with_their_places() {
+    let text = "global\n maxcon 5\ndefaults\n mod tcp\nfrontend f\n bind :1 nam x\n usebackend b if x\n\
+                 default_backend bb\nbackend b\n server a 1.1.1.1:80 chekc\n timeout server 5x\n";
+    let all = errors(text);
+    let firsts: Vec<&str> = all.iter().map(|e| e.lines().next().unwrap()).collect();
+    assert_eq!(
+        firsts,
+        [
+            "t.cfg:2: error: unknown keyword `maxcon` in section global; did you mean `maxconn`?",
+            "t.cfg:4: error: unknown keyword `mod` in section defaults; did you mean `mode`?",
+            "t.cfg:6: error: unknown bind parameter `nam`; did you mean `name`?",
+            "t.cfg:7: error: unknown keyword `usebackend` in section frontend; did you mean `use_backend`?",
+            "t.cfg:10: error: unknown server parameter `chekc`; did you mean `check`?",
+            "t.cfg:11: error: `5x` has no time unit; expected a time such as 500ms, 5s, 2m, 1h \
+             (us, ms, s, m, h, d; without a unit ms)",
+            "t.cfg:8: error: there is no backend `bb`; did you mean `b`?",
+        ]
+    );
+    assert!(all[2].ends_with("\n     bind :1 nam x\n             ^^^"), "{}", all[2]);
+}
+
+#[test]
+fn mistakes_and_what_is_said_of_them() {
+    for (text, part) in [
+        (in_frontend("server a 1.1.1.1:80"), "`server` is allowed only in listen and backend"),
+        (in_backend("bind :80"), "`bind` is allowed only in frontend and listen"),
+        (in_backend("daemon"), "`daemon` is allowed only in global"),
+        (in_frontend("option httpchk"), "allowed only in defaults, listen and backend"),
+        (in_backend("option httpchk"), "HAProxy has the keyword `option httpchk`"),
+        (in_backend("option httpchek"), "did you mean `option httpchk`"),
+        (in_backend("tcp-request content accept"), "HAProxy has the keyword `tcp-request content`"),
+        (in_frontend("http-request deny"), "HAProxy has the keyword `http-request`"),
+        (in_frontend("timeout cleint 5s"), "did you mean `timeout client`"),
+        (in_frontend("option http-tunnel"), "is refused"),
+        (in_frontend("no timeout client"), "`no` cannot stand before `timeout client`"),
+        (in_frontend("timeout client"), "`timeout client` needs a time"),
+        (in_frontend("timeout client 1s 2s"), "unexpected `2s`"),
+        (in_frontend("option tcplog x"), "takes no arguments"),
+        (in_frontend("mode htp"), "expected tcp or http"),
+        (in_frontend("bind :80 ssl crt x"), "TLS"),
+        (in_frontend("bind :80 tfo"), "not built it yet"),
+        (in_frontend("bind :80 name"), "needs a value"),
+        (in_frontend("bind :80 mode 999"), "octal"),
+        (in_frontend("maxconn 10k"), "expected a number"),
+        (in_frontend("tcp-request content deny"), "expected accept or reject"),
+        (in_frontend("tcp-request content accept when HTTP"), "expected `if`"),
+        (in_frontend("use_backend b if nope"), "no ACL called `nope`"),
+        (in_frontend("use_backend c"), "there is no backend `c`"),
+        (in_frontend("use_backend %[hdr(host)]"), "worked out"),
+        (in_frontend("use_backend f"), "there is no backend `f`"),
+        (in_frontend("acl or always_true"), "cannot be called `or`"),
+        (in_frontend("acl a,b always_true"), "cannot stand in a ACL name"),
+        (in_frontend("log"), "expected `log"),
+        (in_frontend("log 127.0.0.1"), "facility is missing"),
+        (in_frontend("log 127.0.0.1 locl0"), "did you mean `local0`"),
+        (in_frontend("log 127.0.0.1 len 5 local0"), "80"),
+        (in_frontend("log 127.0.0.1 format rfc5424 local0"), "not built yet"),
+        (in_frontend("option forwardfor except 127.0.0.1"), "`except` is not built yet"),
+        (in_frontend("option forwardfor header a:b"), "no header name"),
+        (in_frontend("'unclosed"), "never closed"),
+        (in_frontend(".if 1"), "conditional blocks"),
+        (in_backend("balance leastconn"), "not built yet"),
+        (in_backend("balance rounrobin"), "did you mean `roundrobin`"),
+        (in_backend("server a"), "expected `server NAME"),
+        (in_backend("server a 1.1.1.1:80\n server a 1.1.1.2:80"), "has a server `a` already, in line 9"),
+        (in_backend("server a 1.1.1.1:80 cookie x"), "server parameter `cookie`"),
+        (in_backend("server a 1.1.1.1:80 weight 257"), "from 0 to 256"),
+        (in_backend("server a 1.1.1.1:80 inter 0"), "cannot be 0"),
+        (in_frontend("frontend f\n bind :2"), "there is a frontend `f` already, at t.cfg:5"),
+        (in_frontend("listen b\n bind :2"), "there is a listen `b` already"),
+        (in_frontend("frontend g from none"), "no `defaults` section called `none`"),
+        (in_frontend("frontend g :80"), "addresses stand on `bind` lines"),
+        (in_frontend("frontend"), "needs a name"),
+        (in_frontend("resolvers r"), "HAProxy has the section `resolvers`"),
+        ("bind :80".to_owned(), "stands before the first section"),
+        (String::new(), "nothing to listen on"),
+        (
+            in_frontend(
+                "mode http\nbackend t\n mode tcp\nfrontend g\n mode http\n bind :2\n default_backend t",
+            ),
+            "cannot send to",
+        ),
+    ] {
+        let all = errors(&text);
+        assert!(all.iter().any(|e| e.contains(part)), "{text}\nwanted: {part}\n{}", all.join("\n"));
+    }
+}
+
+#[test]
+fn oddities_are_warnings_and_no_more() {
+    for (text, part) in [
+        (in_backend("backend lonely"), "no frontend sends to backend `lonely`"),
+        (in_frontend("frontend g\n default_backend b"), "has no `bind` line"),
+        (in_frontend("frontend g\n bind :2"), "neither `default_backend` nor `use_backend`"),
+        (in_backend("contimeout 5000"), "old spelling of `timeout connect`"),
+        (in_backend("option forceclose"), "old spelling of `option httpclose`"),
+        (in_backend("option redispatch"), "not active yet"),
+        (in_backend("maxconn 5"), "no effect here"),
+        (in_frontend("timeout server 5s"), "no effect here"),
+        (
+            in_backend("frontend g\n bind :2\n default_backend b\n tcp-request content accept if HTTP"),
+            "inspect-delay",
+        ),
+        (format!("global\n maxconn 1\n maxconn 2\n{}", in_backend("")), "set before"),
+        (format!("global\n tune.maxrewrite 16000\n{}", in_backend("")), "more than half"),
+    ] {
+        let (_, warnings) = good(&text);
+        assert_eq!(warnings.len(), 1, "{text}\n{warnings:?}");
+        assert!(warnings[0].contains(part), "{text}\nwanted: {part}\n{}", warnings[0]);
+    }
+}
+
+#[test]
+fn defaults_start_afresh_and_can_be_named() {
+    let text = "\
+defaults base
+ timeout client 1s
+ timeout server 2s
+ timeout connect 3s
+ mode http
+defaults other from base
+ timeout client 7s
+defaults
+ timeout client 9s
+ timeout server 9s
+ timeout connect 9s
+frontend a
+ bind :1
+ default_backend x
+frontend b from other
+ bind :2
+ default_backend y
+backend x
+backend y from base
+";
+    let (config, warnings) = good(text);
+    assert!(warnings.is_empty(), "{warnings:?}");
+    let seen: Vec<_> = config.frontends.iter().map(|f| (f.mode, f.timeouts.client_ms)).collect();
+    assert_eq!(seen, [(Mode::Tcp, 9_000), (Mode::Http, 7_000)]);
+    assert_eq!(config.backends[1].timeouts.connect_ms, 3_000);
+    assert_eq!(config.backends[0].timeouts.tunnel_ms, None);
+}
+
+#[test]
+fn a_listen_is_both_sides() {
+    let text =
+        format!("{BASE}listen l\n bind :80,unix@/s mode 660 name n\n server a /run/a backup disabled\n");
+    let (config, warnings) = good(&text);
+    assert!(warnings.is_empty(), "{warnings:?}");
+    assert_eq!(config.frontends[0].default_backend, Some(BackendId(0)));
+    assert_eq!(config.frontends[0].binds.len(), 2);
+    assert_eq!(config.frontends[0].binds[1].unix_mode, Some(0o660));
+    assert!(config.backends[0].servers[0].backup && config.backends[0].servers[0].disabled);
+}
+
+#[test]
+fn disabled_proxies_do_not_listen_and_have_no_server() {
+    let text =
+        in_backend("server a 1.1.1.1:1\n disabled\nfrontend off\n bind :9\n disabled\n default_backend b");
+    let (config, warnings) = good(&text);
+    assert!(warnings.is_empty(), "{warnings:?}");
+    assert_eq!(config.frontends.len(), 1);
+    assert!(config.backends[0].servers[0].disabled);
+}
+
+#[test]
+fn options_and_their_no_forms() {
+    let (config, _) = good(&in_frontend(
+        "no option tcpka\n option clitcpka\n option httplog\n option tcplog\n no option httplog\n \
+         option dontlognull\n option httpclose\n no option http-server-close\n \
+         option forwardfor header X-Real-IP if-none",
+    ));
+    let f = &config.frontends[0];
+    assert!(f.tcp_keepalive && f.dont_log_null);
+    assert_eq!(f.log_format, LogFormat::Tcp);
+    assert_eq!(f.http.connection, ConnectionMode::Close);
+    let forward_for = ForwardFor { header: "X-Real-IP".into(), if_none: true };
+    assert_eq!(f.http.forward_for, Some(forward_for));
+}
+
+#[test]
+fn logs_are_global_own_or_none() {
+    let text = "\
+global
+ log 127.0.0.1 len 2048 format raw local3 err notice
+ log stderr daemon
+defaults
+ log global
+ timeout client 1s
+ timeout server 1s
+ timeout connect 1s
+frontend a
+ bind :1
+ log /dev/log local0
+ default_backend b
+frontend c
+ bind :2
+ no log
+ default_backend b
+backend b
+";
+    let (config, _) = good(text);
+    let udp = &config.frontends[0].logs[0];
+    assert_eq!(udp.address, LogAddress::Udp("127.0.0.1".into(), 514));
+    let rest = (udp.len_bytes, udp.format, udp.facility, udp.level, udp.min_level);
+    assert_eq!(rest, (2_048, LogWire::Raw, 19, 3, 5));
+    assert_eq!(config.frontends[0].logs.len(), 3);
+    assert!(config.frontends[1].logs.is_empty());
+    assert_eq!(config.backends[0].logs.len(), 2);
+}
+
+#[test]
+fn keep_alive_falls_back_to_http_request() {
+    let (config, _) = good(&in_frontend("timeout http-request 3s\n timeout tunnel 0"));
+    let t = config.frontends[0].timeouts;
+    assert_eq!((t.http_request_ms, t.http_keep_alive_ms, t.tunnel_ms), (3_000, 3_000, Some(0)));
+}
+
+#[test]
+fn environment_reaches_quotes_and_addresses() {
+    let (config, _) = good(&in_frontend("bind fd@${FD}\n bind \"[::1]:${PORT-8080}\"\n bind :70-72"));
+    let addresses: Vec<_> = config.frontends[0].binds.iter().skip(1).map(|b| b.address.clone()).collect();
+    assert_eq!(addresses[0], BindAddress::Fd(5));
+    assert_eq!(addresses[1], BindAddress::Inet("[::1]:8080".parse::<SocketAddr>().unwrap()));
+    assert_eq!(addresses.len(), 5);
+}
+
+#[test]
+fn sections_do_not_run_on_into_the_next_file() {
+    let sources = [Source::new("a.cfg", GATEWAY), Source::new("b.cfg", "bind :90\n")];
+    let loaded = load(&sources, &|_| None);
+    let error = loaded.diagnostics.iter().find(|d| d.severity == Severity::Error).unwrap();
+    assert!(error.to_string().starts_with("b.cfg:1: error: `bind` stands before"), "{error}");
+}
+
+#[test]
+fn errors_are_bounded() {
+    let loaded = load_text(&format!("global\n{}", " nonsense\n".repeat(5_000)));
+    assert_eq!(loaded.diagnostics.len(), DIAGNOSTICS_MAX + 1);
+    assert!(loaded.config.is_none());
+}
+
+#[test]
+fn a_big_configuration_loads_quickly() {
+    let mut text = BASE.to_owned();
+    text.push_str("frontend f\n bind :1\n tcp-request inspect-delay 1s\n");
+    for i in 0..2_500 {
+        let _ = write!(text, " acl a{i} hdr(host) -i h{i}.example\n use_backend b{i} if a{i} !HTTP\n");
+    }
+    for i in 0..2_500 {
+        let _ = write!(text, "backend b{i}\n server s{i} 127.0.0.1:{} check\n", i + 1);
+    }
+    let start = std::time::Instant::now();
+    let (config, warnings) = good(&text);
+    assert!(warnings.is_empty(), "{warnings:?}");
+    assert_eq!(config.backends.len(), 2_500);
+    // Unoptimised and on a busy machine; what is quadratic takes minutes.
+    assert!(start.elapsed().as_secs() < 5, "{:?}", start.elapsed());
+}

@@ -1,0 +1,208 @@
+//! Accepting: in batches, as long as there is room, from a listening socket whose frontend can change.
+
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::io;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use crate::config::Bind;
+use crate::net::{Accepted, Listener};
+use crate::reactor::{Deadline, Handle};
+use crate::session::{Admission, Frontend, serve};
+
+/// Connections accepted from one socket before other tasks get their turn.
+const BATCH: u32 = 64;
+/// How long accepting pauses when the process or the system is out of descriptors or memory, unless a
+/// connection ends before, milliseconds.
+const EXHAUSTED_PAUSE_MS: u64 = 1_000;
+
+/// How long there must have been enough of everything before a shortage is called over, milliseconds.
+const CALM_MS: u64 = 10_000;
+
+/// A listening socket at work.
+pub(super) struct Port {
+    bind: Bind,
+    listener: RefCell<Option<Rc<Listener>>>,
+    frontend: RefCell<Rc<Frontend>>,
+    closing: Cell<bool>,
+    waker: RefCell<Option<Waker>>,
+}
+
+impl Port {
+    pub(super) fn new(bind: Bind, listener: Listener, frontend: Rc<Frontend>) -> Rc<Self> {
+        Rc::new(Self {
+            bind,
+            listener: RefCell::new(Some(Rc::new(listener))),
+            frontend: RefCell::new(frontend),
+            closing: Cell::new(false),
+            waker: RefCell::default(),
+        })
+    }
+
+    /// Whether this socket is what a `bind` line of another configuration asks for.
+    pub(super) fn is_for(&self, bind: &Bind) -> bool {
+        self.bind.address == bind.address
+            && self.bind.v6only == bind.v6only
+            && self.bind.unix_mode == bind.unix_mode
+            && self.bind.interface == bind.interface
+    }
+
+    /// Gives new connections to another frontend from now on.
+    pub(super) fn serve_for(&self, frontend: Rc<Frontend>) {
+        self.frontend.replace(frontend);
+    }
+
+    /// Starts accepting.
+    pub(super) fn start(self: &Rc<Self>, reactor: Handle, room: &Rc<Room>) {
+        let on_end: Rc<dyn Fn()> = {
+            let room = room.clone();
+            Rc::new(move || room.look_again())
+        };
+        reactor.spawn(accept(self.clone(), room.clone(), on_end)).detach();
+    }
+
+    /// Takes what the kernel has already accepted for us, then closes: a client that got through to the
+    /// queue is served and not reset.
+    pub(super) fn close(&self) {
+        self.closing.set(true);
+        if let Some(waker) = self.waker.borrow_mut().take() {
+            waker.wake();
+        }
+    }
+}
+
+async fn accept(port: Rc<Port>, room: Rc<Room>, on_end: Rc<dyn Fn()>) {
+    let Some(listener) = port.listener.take() else { return };
+    let reactor = room.reactor;
+    let mut batch = 0;
+    loop {
+        room.wait_for(&port).await;
+        match poll_fn(|context| poll_accept(context, &port, &listener)).await {
+            Some(Ok(accepted)) => {
+                let admission = Admission::new(port.frontend.borrow().clone(), on_end.clone());
+                reactor.spawn(serve(admission, accepted)).detach();
+                room.recovered();
+                batch += 1;
+                if batch >= BATCH {
+                    batch = 0;
+                    smol::future::yield_now().await;
+                }
+            }
+            // Closing, and the queue is empty.
+            None => return,
+            Some(Err(error)) if is_exhausted(&error) => room.exhausted(&error, &port).await,
+            // The client was gone before we came to it (ECONNABORTED and its like).
+            Some(Err(_)) => {}
+        }
+    }
+}
+
+/// A connection, an error, or `None` when the port is closing and nobody is left in the kernel's queue.
+fn poll_accept(
+    context: &mut Context<'_>,
+    port: &Port,
+    listener: &Listener,
+) -> Poll<Option<io::Result<Accepted>>> {
+    match listener.poll_accept(context) {
+        Poll::Ready(result) => Poll::Ready(Some(result)),
+        Poll::Pending if port.closing.get() => {
+            // Closing can come while the last edge is still unread: ask the kernel once more.
+            match listener.try_accept() {
+                Ok(accepted) => Poll::Ready(Some(Ok(accepted))),
+                Err(_) => Poll::Ready(None),
+            }
+        }
+        Poll::Pending => {
+            *port.waker.borrow_mut() = Some(context.waker().clone());
+            Poll::Pending
+        }
+    }
+}
+
+fn is_exhausted(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM]
+        .iter()
+        .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+}
+
+/// Room for connections: the limits of the process, and who waits for them.
+pub(super) struct Room {
+    reactor: Handle,
+    maxconn: u32,
+    waiting: RefCell<Vec<Waker>>,
+    /// Said already that descriptors are short; said again only after it got better.
+    told: Cell<bool>,
+    last_exhausted_ms: Cell<u64>,
+}
+
+impl Room {
+    pub(super) fn new(reactor: Handle, maxconn: u32) -> Self {
+        Self {
+            reactor,
+            maxconn,
+            waiting: RefCell::default(),
+            told: Cell::new(false),
+            last_exhausted_ms: Cell::new(0),
+        }
+    }
+
+    /// Something has ended or changed: those who pause look again.
+    pub(super) fn look_again(&self) {
+        if self.waiting.borrow().is_empty() {
+            return;
+        }
+        for waker in self.waiting.take() {
+            waker.wake();
+        }
+    }
+
+    /// Returns once `ready` is true; it is asked again each time a connection ends.
+    pub(super) async fn until(&self, ready: impl Fn() -> bool) {
+        poll_fn(|context| self.poll_until(context, &ready)).await;
+    }
+
+    fn poll_until(&self, context: &mut Context<'_>, ready: impl Fn() -> bool) -> Poll<()> {
+        if ready() {
+            return Poll::Ready(());
+        }
+        self.waiting.borrow_mut().push(context.waker().clone());
+        Poll::Pending
+    }
+
+    /// Waits until neither the process nor the port's frontend is at its `maxconn`. Beyond that, clients wait
+    /// in the kernel's queue. A port that closes takes what is there regardless.
+    async fn wait_for(&self, port: &Port) {
+        self.until(|| {
+            let frontend = port.frontend.borrow();
+            let full = frontend.process.connections.get() >= self.maxconn
+                || frontend.config.maxconn.is_some_and(|maxconn| frontend.connections.get() >= maxconn);
+            !full || port.closing.get()
+        })
+        .await;
+    }
+
+    /// Pauses until a connection ends or a second has passed.
+    async fn exhausted(&self, error: &io::Error, port: &Port) {
+        self.last_exhausted_ms.set(self.reactor.now_ms());
+        if !self.told.replace(true) {
+            let connections = port.frontend.borrow().process.connections.get();
+            log::error!(
+                "accepting pauses with {connections} connections: {error}; it goes on when there is room"
+            );
+        }
+        let pause = Deadline::new(self.reactor);
+        pause.set_after(EXHAUSTED_PAUSE_MS);
+        let first = Cell::new(true);
+        let _ = pause.guard(self.until(|| !first.replace(false))).await;
+    }
+
+    /// A connection was accepted. That all is well is said only after a while: near the limit it goes to and fro.
+    fn recovered(&self) {
+        if self.told.get() && self.reactor.now_ms().saturating_sub(self.last_exhausted_ms.get()) > CALM_MS {
+            self.told.set(false);
+            log::warn!("accepting goes on");
+        }
+    }
+}

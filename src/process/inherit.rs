@@ -1,0 +1,49 @@
+//! Descriptors that another process opened for us (`bind fd@N`).
+//!
+//! Unsafe lives here because taking ownership of a number cannot be checked by the compiler. What makes it
+//! sound: only numbers that were listening sockets before this process opened anything are given out, each once.
+#![allow(unsafe_code)]
+
+use std::cell::RefCell;
+use std::fs;
+use std::io;
+use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd};
+
+thread_local! {
+    static INHERITED: RefCell<Vec<i32>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Notes which listening sockets this process was started with. To be called before it opens any of its own.
+pub fn note_inherited_sockets() {
+    // The standard streams (0 to 2) are never listening sockets of a configuration.
+    let Ok(folder) = fs::read_dir("/proc/self/fd") else { return };
+    let numbers = folder.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
+    let inherited = numbers.filter(|number| *number > 2 && is_listening(*number)).collect();
+    INHERITED.set(inherited);
+}
+
+/// Takes over a listening socket by its number; from then on it is closed on exec.
+///
+/// # Errors
+/// `InvalidInput` when the process was started without such a socket, or it was taken before.
+pub fn inherited_descriptor(number: i32) -> io::Result<OwnedFd> {
+    let position = INHERITED.with_borrow(|all| all.iter().position(|known| *known == number));
+    let Some(position) = position else {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("descriptor {number} is not a listening socket that this process was started with"),
+        ));
+    };
+    INHERITED.with_borrow_mut(|all| all.swap_remove(position));
+    // SAFETY: it was open before this process opened anything, nothing of ours closes numbers it does not own,
+    // and taking it out of the list makes this its only owner.
+    let fd = unsafe { OwnedFd::from_raw_fd(number) };
+    rustix::io::fcntl_setfd(&fd, rustix::io::FdFlags::CLOEXEC)?;
+    Ok(fd)
+}
+
+fn is_listening(number: i32) -> bool {
+    // SAFETY: the borrow lasts for this one call, which only asks; a closed number is answered with EBADF.
+    let fd = unsafe { BorrowedFd::borrow_raw(number) };
+    rustix::net::sockopt::socket_acceptconn(fd).unwrap_or(false)
+}

@@ -1,0 +1,37 @@
+//! Replays the fuzz corpora without a fuzzer, so that every toolchain and board runs them.
+
+use std::path::Path;
+
+#[path = "../fuzz/bodies/chunked.rs"]
+mod chunked_body;
+#[path = "../fuzz/bodies/request_head.rs"]
+mod request_head_body;
+#[path = "../fuzz/bodies/response_head.rs"]
+mod response_head_body;
+
+fn replay(name: &str, check: fn(&[u8])) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(name);
+    let mut count = 0;
+    for entry in std::fs::read_dir(&folder).expect("the corpus is part of the project") {
+        let path = entry.expect("a readable folder").path();
+        println!("{}", path.display());
+        check(&std::fs::read(&path).expect("a readable file"));
+        count += 1;
+    }
+    assert!(count > 0, "{} is empty", folder.display());
+}
+
+#[test]
+fn chunked() {
+    replay("chunked", chunked_body::check);
+}
+
+#[test]
+fn request_head() {
+    replay("request_head", request_head_body::check);
+}
+
+#[test]
+fn response_head() {
+    replay("response_head", response_head_body::check);
+}
