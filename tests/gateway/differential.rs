@@ -116,7 +116,8 @@ fn run(case: &Case, program: Program, segments: Segments) -> String {
         })
         .collect();
     let port = free_port();
-    let mut config = case.config.replace("@listen@", &port.to_string()).replace("@dead@", &free_port().to_string());
+    let mut config =
+        case.config.replace("@listen@", &port.to_string()).replace("@dead@", &free_port().to_string());
     for (name, backend) in &backends {
         config = config.replace(&format!("@{name}@"), &backend.port.to_string());
     }
@@ -146,7 +147,8 @@ fn converse(mut client: Client, steps: &[Step], segments: Segments) -> String {
                 while !wanted.is_empty() && !received.windows(wanted.len()).any(|part| part == wanted) {
                     let (bytes, end) = client.read_until_quiet(ms(20));
                     received.extend(bytes);
-                    if end != crate::support::socket::End::Open || started.elapsed() > Duration::from_secs(4) {
+                    if end != crate::support::socket::End::Open || started.elapsed() > Duration::from_secs(4)
+                    {
                         break;
                     }
                 }

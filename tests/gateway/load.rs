@@ -148,7 +148,12 @@ fn twenty_reloads_under_load_fail_no_connection() {
     std::thread::sleep(ms(300));
     stop.store(true, Ordering::Relaxed);
     let failed = clients.into_iter().map(|client| usize::from(client.join().is_err())).sum::<usize>();
-    assert_eq!(failed, 0, "clients saw a failed connection, after {} good ones", done.load(Ordering::Relaxed));
+    assert_eq!(
+        failed,
+        0,
+        "clients saw a failed connection, after {} good ones",
+        done.load(Ordering::Relaxed)
+    );
     expect_echo(&mut long_lived, "through twenty reloads".into());
     assert!(done.load(Ordering::Relaxed) > 100, "only {} connections", done.load(Ordering::Relaxed));
 }

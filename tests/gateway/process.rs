@@ -178,7 +178,10 @@ fn a_daemon_with_a_pidfile() {
         assert_eq!(client.answer().status, 200);
         for descriptor in 0..3 {
             let target = std::fs::read_link(format!("/proc/{pid}/fd/{descriptor}")).unwrap_or_default();
-            assert!(!target.to_string_lossy().starts_with("pipe:"), "a daemon holds none of its parent's pipes");
+            assert!(
+                !target.to_string_lossy().starts_with("pipe:"),
+                "a daemon holds none of its parent's pipes"
+            );
         }
         crate::support::process::send_signal(pid, Signal::TERM);
         eventually("the daemon ends", || !is_alive(pid));
@@ -211,7 +214,8 @@ fn version_flags() {
 fn quiet_says_nothing() {
     let (port, dir) = (free_port(), folder());
     let file = dir.path().join("q.cfg");
-    std::fs::write(&file, format!("listen l\n mode http\n bind 127.0.0.1:{port}\n server s 127.0.0.1:1\n")).unwrap();
+    std::fs::write(&file, format!("listen l\n mode http\n bind 127.0.0.1:{port}\n server s 127.0.0.1:1\n"))
+        .unwrap();
     // The way an OpenWrt service checks its file.
     let output = run(&["-c", "-q", "-V", "-f", file.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(0), "{}", written(&output));

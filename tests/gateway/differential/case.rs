@@ -99,7 +99,9 @@ impl Case {
             let step = match word {
                 "send" => Step::Send(bytes(rest)?),
                 "await" => Step::Await(bytes(rest)?),
-                "pause" => Step::Pause(Duration::from_millis(rest.parse().map_err(|_| "milliseconds expected")?)),
+                "pause" => {
+                    Step::Pause(Duration::from_millis(rest.parse().map_err(|_| "milliseconds expected")?))
+                }
                 "finish" => Step::Finish,
                 _ => return Err("send, await, pause or finish expected"),
             };

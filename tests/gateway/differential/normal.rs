@@ -13,7 +13,8 @@ pub fn requests(bytes: &[u8]) -> String {
     let mut out = String::new();
     let mut rest = bytes;
     while !rest.is_empty() {
-        let Some(message) = Message::split(rest, |line| line.ends_with("HTTP/1.1") || line.ends_with("HTTP/1.0"))
+        let Some(message) =
+            Message::split(rest, |line| line.ends_with("HTTP/1.1") || line.ends_with("HTTP/1.0"))
         else {
             out.push_str(&format!("  raw {}\n", show(rest)));
             break;
@@ -35,7 +36,8 @@ pub fn answers(bytes: &[u8]) -> String {
         };
         rest = &rest[message.len..];
         let status = message.first.split(' ').nth(1).unwrap_or_default();
-        let own = !message.fields.iter().any(|field| field.starts_with("x-origin:")) && !status.starts_with('1');
+        let own =
+            !message.fields.iter().any(|field| field.starts_with("x-origin:")) && !status.starts_with('1');
         if own {
             out.push_str(&format!("  {status} made by the proxy\n"));
         } else {
