@@ -42,7 +42,14 @@ impl Rig {
         let mut bystander = gateway.client();
         bystander.send([0; 8]);
         assert_eq!(bystander.read_exact(8), [0; 8]);
-        let descriptors = gateway.settled_descriptors();
+        // The first session line opens the way to the syslog server (in HAProxy one for each thread).
+        let mut first = gateway.client();
+        first.send([0; 8]);
+        assert_eq!(first.read_exact(8), [0; 8]);
+        drop(first);
+        syslog.wait_for(" sniffed raw/");
+        let lazy = if Program::subject() == Program::Haproxy { 4 } else { 0 };
+        let descriptors = gateway.settled_descriptors() + lazy;
         Self { gateway, syslog, http_port, bystander, descriptors, _echo: echo }
     }
 
