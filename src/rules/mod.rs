@@ -1,1 +1,157 @@
-//! ACLs and actions over a view of the bytes.
+//! ACLs, conditions and rules over the first bytes of a connection: pure functions, no allocation.
+//!
+//! Everything has three values: what more bytes could still make true or false is [`Verdict::NotYet`]. Once a
+//! verdict is yes or no, more bytes do not change it, so the answer does not depend on how a client's bytes
+//! were cut into segments.
+
+mod fetch;
+mod matching;
+#[cfg(test)]
+mod tests;
+mod view;
+
+pub use view::View;
+
+use crate::config::{Acl, BackendId, Condition, ContentAction, Frontend, Term};
+
+/// Yes, no, or more bytes are needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It holds.
+    Yes,
+    /// It does not.
+    No,
+    /// More bytes will tell.
+    NotYet,
+}
+
+impl Verdict {
+    /// The opposite; what is open stays open.
+    #[must_use]
+    pub fn negate(self) -> Self {
+        match self {
+            Self::Yes => Self::No,
+            Self::No => Self::Yes,
+            Self::NotYet => Self::NotYet,
+        }
+    }
+
+    /// Both: one no is enough for no.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::No, _) | (_, Self::No) => Self::No,
+            (Self::Yes, Self::Yes) => Self::Yes,
+            _ => Self::NotYet,
+        }
+    }
+
+    /// Either: one yes is enough for yes.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        self.negate().and(other.negate()).negate()
+    }
+}
+
+impl From<bool> for Verdict {
+    fn from(value: bool) -> Self {
+        if value { Self::Yes } else { Self::No }
+    }
+}
+
+/// What the `tcp-request content` rules say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ContentVerdict {
+    /// Go on to choosing a backend.
+    Accept,
+    /// Close the connection.
+    Reject,
+    /// More bytes are needed; at the end of the inspect delay ask again with a final view.
+    NotYet,
+}
+
+/// Where a connection or request goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Choice {
+    /// To this backend.
+    Backend(BackendId),
+    /// No rule matched and there is no default: an error answer, or a close.
+    None,
+    /// More bytes are needed; at the end of the inspect delay ask again with a final view.
+    NotYet,
+}
+
+/// Runs the `tcp-request content` rules in order, up to the first that matches or is undecided. No match means
+/// accept (configuration §4.2, "tcp-request content"). Never [`ContentVerdict::NotYet`] for a final view.
+#[must_use]
+pub fn content_verdict(frontend: &Frontend, view: &View<'_>) -> ContentVerdict {
+    for rule in &frontend.content_rules {
+        match optional(rule.condition.as_ref(), &frontend.acls, view) {
+            Verdict::No => {}
+            Verdict::NotYet => return ContentVerdict::NotYet,
+            Verdict::Yes => {
+                return match rule.action {
+                    ContentAction::Accept => ContentVerdict::Accept,
+                    ContentAction::Reject => ContentVerdict::Reject,
+                };
+            }
+        }
+    }
+    ContentVerdict::Accept
+}
+
+/// The first `use_backend` rule whose condition holds, else the default backend. A rule that more bytes could
+/// still make true holds up the choice, where HAProxy would pass it over: so a preamble may come in pieces.
+/// Never [`Choice::NotYet`] for a final view.
+#[must_use]
+pub fn choose_backend(frontend: &Frontend, view: &View<'_>) -> Choice {
+    for rule in &frontend.use_backends {
+        match optional(rule.condition.as_ref(), &frontend.acls, view) {
+            Verdict::No => {}
+            Verdict::NotYet => return Choice::NotYet,
+            Verdict::Yes => return Choice::Backend(rule.backend),
+        }
+    }
+    frontend.default_backend.map_or(Choice::None, Choice::Backend)
+}
+
+/// Whether a condition holds; `acls` are those of its proxy. Never [`Verdict::NotYet`] for a final view.
+#[must_use]
+pub fn evaluate(condition: &Condition, acls: &[Acl], view: &View<'_>) -> Verdict {
+    let mut any = Verdict::No;
+    for group in &condition.any_of {
+        any = any.or(all_hold(group, acls, view));
+        if any == Verdict::Yes {
+            break;
+        }
+    }
+    if condition.unless { any.negate() } else { any }
+}
+
+fn optional(condition: Option<&Condition>, acls: &[Acl], view: &View<'_>) -> Verdict {
+    condition.map_or(Verdict::Yes, |condition| evaluate(condition, acls, view))
+}
+
+fn all_hold(group: &[Term], acls: &[Acl], view: &View<'_>) -> Verdict {
+    let mut all = Verdict::Yes;
+    for term in group {
+        // Ids are resolved by the loader; one from elsewhere names an ACL without alternatives.
+        let verdict = acls.get(term.acl.0).map_or(Verdict::No, |acl| any_test(acl, view));
+        all = all.and(if term.negated { verdict.negate() } else { verdict });
+        if all == Verdict::No {
+            break;
+        }
+    }
+    all
+}
+
+fn any_test(acl: &Acl, view: &View<'_>) -> Verdict {
+    let mut any = Verdict::No;
+    for test in &acl.tests {
+        any = any.or(fetch::test(test, view));
+        if any == Verdict::Yes {
+            break;
+        }
+    }
+    any
+}
