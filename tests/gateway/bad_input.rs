@@ -289,6 +289,8 @@ fn a_client_that_resets_mid_answer() {
         client.read_exact(100_000);
         client.reset();
     }
+    // An empty splice pipe may be kept for the next bulk transfer.
+    rig.descriptors += 2;
     rig.check(200, "CD--");
 }
 

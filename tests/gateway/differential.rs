@@ -30,7 +30,7 @@ fn oneport_and_haproxy_do_the_same() {
     let queue = std::sync::Mutex::new(cases.iter());
     let problems = std::sync::Mutex::new(Vec::new());
     std::thread::scope(|scope| {
-        for _ in 0..6 {
+        for _ in 0..8 {
             scope.spawn(|| {
                 loop {
                     let Some(case) = queue.lock().unwrap().next() else { return };
@@ -159,7 +159,7 @@ fn converse(mut client: Client, steps: &[Step], segments: Segments) -> String {
     }
     // What has come, and whether the connection is then open or not. A close and a reset are the same
     // here: which of the two it is depends on what was unread at that moment.
-    let (rest, end) = client.read_until_quiet(ms(900));
+    let (rest, end) = client.read_until_quiet(ms(700));
     received.extend(rest);
     let end = if end == crate::support::socket::End::Open { "open" } else { "closed" };
     format!("{}  then the connection is {end}\n", normal::answers(&received))

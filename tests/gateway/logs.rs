@@ -27,10 +27,11 @@ impl Rig {
                  defaults\n log global\n mode {mode}\n option {option}\n timeout connect 300ms\n timeout client 20s\n \
                  timeout server 20s\n retries 0\n\
                  frontend front\n bind 127.0.0.1:{port}\n default_backend back\n{}\
-                 backend back\n{}\n server s1 127.0.0.1:{server_port}\n",
+                 backend back\n{}\n server s1 127.0.0.1:{server_port}{}\n",
                 syslog.port,
                 only(lines, "front: "),
                 only(lines, "back: "),
+                only(lines, "server: ").trim_end(),
             )
         });
         Self { syslog, gateway }
@@ -192,7 +193,7 @@ fn no_server_left() {
     let rig = Rig::start(
         "http",
         free_port(),
-        "back: default-server check inter 100 fall 1\nback: server s0 127.0.0.1:1 disabled",
+        "server: check inter 100 fall 1\nback: server s0 127.0.0.1:1 disabled",
     );
     std::thread::sleep(ms(1_000));
     let mut client = rig.gateway.client();
@@ -484,7 +485,7 @@ fn a_sniffed_port_logs_http_with_httplog_and_the_rest_with_tcplog() {
 #[test]
 fn servers_going_down_are_told() {
     let backend = Backend::web("a");
-    let rig = Rig::start("http", backend.port, "back: default-server check inter 100 fall 2 rise 1");
+    let rig = Rig::start("http", backend.port, "server: check inter 100 fall 2 rise 1");
     backend.stop();
     let line = rig.syslog.wait_for("DOWN");
     assert!(line.contains("back/s1"), "{line}");

@@ -90,7 +90,7 @@ fn a_backup_serves_only_when_the_others_are_down() {
 fn checks_take_a_server_out_and_back_in() {
     let (a, b) = (Backend::web("a"), Backend::web("b"));
     let gateway = gateway(&format!(
-        " default-server inter 150 fall 2 rise 2\n server a 127.0.0.1:{} check\n server b 127.0.0.1:{} check",
+        " server a 127.0.0.1:{} check inter 150 fall 2 rise 2\n server b 127.0.0.1:{} check inter 150 fall 2 rise 2",
         a.port, b.port
     ));
     assert_eq!(counts(&gateway, 6), BTreeMap::from([("a".into(), 3), ("b".into(), 3)]));

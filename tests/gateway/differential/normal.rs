@@ -58,7 +58,8 @@ impl Message {
     /// The first message of `bytes`, if they begin with one that is whole.
     fn split(bytes: &[u8], is_start: impl Fn(&str) -> bool) -> Option<Self> {
         let head_len = bytes.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
-        let head = std::str::from_utf8(&bytes[..head_len]).ok()?;
+        // One character a byte, so that bytes above 127 can be compared as well.
+        let head: String = bytes[..head_len].iter().map(|byte| char::from(*byte)).collect();
         let mut lines = head.trim_end().split("\r\n");
         let first = lines.next().filter(|line| is_start(line))?.to_string();
         let mut fields: Vec<String> = lines
