@@ -105,7 +105,11 @@ async fn attempt(slot: &Slot, first: &[u8], local: Option<SocketAddr>) -> io::Re
         .target(local)
         .ok_or_else(|| io::Error::new(io::ErrorKind::AddrNotAvailable, "the server has no port"))?;
     let backend = slot.backend();
-    let stream = Stream::connect(backend.reactor, &target, backend.config.tcp_keepalive)?;
+    let connect = || Stream::connect(backend.reactor, &target, backend.config.tcp_keepalive);
+    let stream = match connect() {
+        Err(error) if is_out_of_descriptors(&error) && backend.close_idle() => connect()?,
+        result => result?,
+    };
     let sent = if first.is_empty() {
         stream.connected().await?;
         0
@@ -113,4 +117,9 @@ async fn attempt(slot: &Slot, first: &[u8], local: Option<SocketAddr>) -> io::Re
         poll_fn(|context| stream.poll_write(context, first, false)).await?
     };
     Ok((stream, sent))
+}
+
+fn is_out_of_descriptors(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    [Errno::MFILE, Errno::NFILE].iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
 }

@@ -46,9 +46,10 @@ impl IdlePool {
         }
     }
 
-    pub(super) fn clear(&self) {
+    /// Closes all; false when there were none.
+    pub(super) fn clear(&self) -> bool {
         let all = std::mem::take(&mut *self.idle.borrow_mut());
-        drop(all);
+        !all.is_empty()
     }
 
     /// Closes what the server has ended or what is too old; returns when the next one will be.

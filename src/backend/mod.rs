@@ -108,6 +108,11 @@ impl Backend {
         self.queue.wake_one();
     }
 
+    /// Closes all idle connections, for want of descriptors; false when there were none.
+    fn close_idle(&self) -> bool {
+        self.servers.iter().fold(false, |closed, server| server.idle.clear() || closed)
+    }
+
     /// Sessions that wait for a server.
     pub fn queued(&self) -> usize {
         self.queue.len()

@@ -90,6 +90,8 @@ struct Session {
     accepted_ms: u64,
     /// Unix time at the accept, milliseconds.
     accepted_wall_ms: u64,
+    /// Loop clock and unix time of the first byte, once there was one.
+    first_byte: Cell<Option<(u64, u64)>>,
     /// The one timer of the session.
     deadline: Deadline,
 }
@@ -133,6 +135,7 @@ impl Session {
             peer,
             accepted_ms: reactor.now_ms(),
             accepted_wall_ms: reactor.wall_ms(),
+            first_byte: Cell::new(None),
             deadline: Deadline::new(reactor),
             client: stream,
         }
@@ -140,6 +143,14 @@ impl Session {
 
     fn reactor(&self) -> Handle {
         self.client.reactor()
+    }
+
+    /// Notes that the client has begun to send.
+    fn note_first_byte(&self) {
+        if self.first_byte.get().is_none() {
+            let reactor = self.reactor();
+            self.first_byte.set(Some((reactor.now_ms(), reactor.wall_ms())));
+        }
     }
 
     fn peer(&self) -> Peer {

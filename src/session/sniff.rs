@@ -39,6 +39,7 @@ pub(super) async fn sniff(session: &Session, buffer: &mut Option<Buffer>) -> Sni
             }
             Ok(Ok(0)) => is_final = true,
             Ok(Ok(_)) => {
+                session.note_first_byte();
                 is_final = buffer.as_mut().is_some_and(|buffer| buffer.room().is_empty());
             }
             Ok(Err(_)) => return Sniffed::Ended { sent_something: buffer.is_some(), who: b'C' },
@@ -52,12 +53,15 @@ fn decide(session: &Session, bytes: &[u8], is_final: bool) -> Option<Sniffed> {
     let view = View::new(bytes, is_final);
     match content_verdict(frontend, &view) {
         ContentVerdict::Reject => return Some(Sniffed::Rejected),
-        ContentVerdict::NotYet => return None,
-        ContentVerdict::Accept => {}
+        ContentVerdict::NotYet if !is_final => return None,
+        ContentVerdict::Accept | ContentVerdict::NotYet => {}
     }
     match choose_backend(frontend, &view) {
         Choice::Backend(id) => Some(Sniffed::Chosen(Some(id))),
         Choice::None => Some(Sniffed::Chosen(None)),
+        // Rules leave nothing undecided on a final view; should one ever, the default is better than a wait
+        // that nothing ends.
+        Choice::NotYet if is_final => Some(Sniffed::Chosen(frontend.default_backend)),
         Choice::NotYet => None,
     }
 }

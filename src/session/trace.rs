@@ -33,6 +33,14 @@ impl Trace {
         Self::starting(reactor.now_ms(), reactor.wall_ms())
     }
 
+    /// One of a connection's first request: it began with the first byte, which sniffing may have read.
+    pub(super) fn since_first_byte(session: &Session) -> Self {
+        session.note_first_byte();
+        let (start_ms, start_wall_ms) =
+            session.first_byte.get().unwrap_or((session.accepted_ms, session.accepted_wall_ms));
+        Self::starting(start_ms, start_wall_ms)
+    }
+
     /// One that began with the accept.
     pub(super) fn since_accept(session: &Session) -> Self {
         Self::starting(session.accepted_ms, session.accepted_wall_ms)

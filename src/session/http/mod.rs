@@ -66,7 +66,7 @@ async fn first_byte(
         }
         return None;
     }
-    let mut trace = if nth == 0 { Trace::since_accept(session) } else { Trace::begin(session) };
+    let mut trace = if nth == 0 { Trace::since_first_byte(session) } else { Trace::begin(session) };
     trace.backend = sniffed.cloned();
     Some(trace)
 }
