@@ -4,10 +4,14 @@ use std::path::Path;
 
 #[path = "../fuzz/bodies/chunked.rs"]
 mod chunked_body;
+#[path = "../fuzz/bodies/config_load.rs"]
+mod config_load_body;
 #[path = "../fuzz/bodies/request_head.rs"]
 mod request_head_body;
 #[path = "../fuzz/bodies/response_head.rs"]
 mod response_head_body;
+#[path = "../fuzz/bodies/rules_sniff.rs"]
+mod rules_sniff_body;
 
 fn replay(name: &str, check: fn(&[u8])) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(name);
@@ -34,4 +38,14 @@ fn request_head() {
 #[test]
 fn response_head() {
     replay("response_head", response_head_body::check);
+}
+
+#[test]
+fn config_load() {
+    replay("config_load", config_load_body::check);
+}
+
+#[test]
+fn rules_sniff() {
+    replay("rules_sniff", rules_sniff_body::check);
 }

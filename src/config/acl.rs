@@ -43,7 +43,8 @@ pub(crate) const METHODS: [(&str, MatchKind); 9] = [
     ("bin", MatchKind::Bin),
 ];
 
-/// Adds the test of an `acl` line (`words` follow the keyword) to the table.
+/// Adds the test of an `acl` line (`words` follow the keyword) to the table. Says whether it can never match,
+/// for want of a pattern.
 ///
 /// # Errors
 /// A bad name, fetch, flag or pattern.
@@ -52,7 +53,7 @@ pub(crate) fn declare(
     place: &Place,
     words: &[Word],
     keyword: Span,
-) -> Result<(), Fault> {
+) -> Result<bool, Fault> {
     let [name_word, rest @ ..] = words else {
         return Err(Fault::at(keyword, "expected `acl NAME FETCH [FLAGS] [PATTERN…]`"));
     };
@@ -60,9 +61,19 @@ pub(crate) fn declare(
     if name.eq_ignore_ascii_case("or") {
         return Err(Fault::at(name_word.span, "an ACL cannot be called `or`: that word joins conditions"));
     }
-    let test = test(rest, name_word.span)?;
+    let test = match test(rest, name_word.span) {
+        Ok(test) => test,
+        Err(fault) => {
+            // The name is known all the same, so that the rules that use it are not complained about as well.
+            let matcher = Matcher { kind: MatchKind::Bool, ignore_case: false, patterns: Vec::new() };
+            table.add(name, name, place, AclTest { fetch: Fetch::Always(false), matcher });
+            return Err(fault);
+        }
+    };
+    let no_pattern = test.matcher.patterns.is_empty();
+    let never = no_pattern && !matches!(test.matcher.kind, MatchKind::Found | MatchKind::Bool);
     table.add(name, name, place, test);
-    Ok(())
+    Ok(never)
 }
 
 /// Parses fetch, flags and patterns; `before` is the word they follow.
@@ -104,12 +115,6 @@ pub(crate) fn test(words: &[Word], before: Span) -> Result<AclTest, Fault> {
                 matcher.patterns.push(pattern);
             }
         }
-    }
-    if matcher.patterns.is_empty() && !matches!(kind, MatchKind::Found | MatchKind::Bool) {
-        return Err(Fault::at(
-            fetch_word.span,
-            format!("{} is compared with no pattern: it would never match", fetch_word.quoted()),
-        ));
     }
     Ok(AclTest { fetch, matcher })
 }
@@ -341,7 +346,6 @@ mod tests {
         for (text, part) in [
             ("", "missing"),
             ("hdr host", "name of a header"),
-            ("hdr(host)", "no pattern"),
             ("hdr(host) -x a", "no flag"),
             ("hdr(host) -m", "needs a matching method"),
             ("hdr(host) -m reg a", "not built yet"),

@@ -148,6 +148,10 @@ impl<'a> Builder<'a> {
     pub fn read(&mut self, source: &Source) {
         self.close_section();
         for (number, line) in lexer::lines(&source.text).enumerate() {
+            // A file that is no configuration need not be read to its end.
+            if self.sink.is_full() {
+                break;
+            }
             let line_number = u32::try_from(number + 1).unwrap_or(u32::MAX);
             let place = Place { file: source.name.clone(), line: line_number };
             if let Err(fault) = self.line(&place, line) {
@@ -226,7 +230,7 @@ impl<'a> Builder<'a> {
             self.section = Section::Skipped;
             return self.open_section(&text, &words, place, line);
         }
-        if listed(known::SECTIONS, &text) && words.len() <= 3 && !self.is_keyword(&words) {
+        if words.len() <= 3 && listed(known::SECTIONS, &text) && !self.is_keyword(&words) {
             self.close_section();
             self.section = Section::Skipped;
             return Err(Fault::at(

@@ -154,13 +154,18 @@ impl Sink {
         self.errors > 0
     }
 
+    /// Whether further errors would not be shown.
+    pub fn is_full(&self) -> bool {
+        self.errors > DIAGNOSTICS_MAX
+    }
+
     /// The messages in the order they were found, with a count of those left out.
     pub fn finish(mut self) -> Vec<Diagnostic> {
         let left_out =
             self.errors.saturating_sub(DIAGNOSTICS_MAX) + self.others.saturating_sub(DIAGNOSTICS_MAX);
         if left_out > 0 {
             let spot = Spot::default();
-            let message = format!("{left_out} more messages are not shown");
+            let message = format!("only the first {DIAGNOSTICS_MAX} errors and warnings are shown");
             let Spot { place, line_text, column, width } = spot;
             self.list.push(Diagnostic { place, severity: Severity::Note, message, line_text, column, width });
         }
@@ -236,6 +241,6 @@ mod tests {
         }
         let list = sink.finish();
         assert_eq!(list.len(), DIAGNOSTICS_MAX + 1);
-        assert!(list[DIAGNOSTICS_MAX].message.starts_with("5 more"));
+        assert!(list[DIAGNOSTICS_MAX].message.starts_with("only the first"));
     }
 }

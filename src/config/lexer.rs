@@ -113,7 +113,7 @@ impl Splitter<'_> {
                 }
                 b'\'' => self.strong()?,
                 b'"' => self.weak()?,
-                b'\\' => self.escape()?,
+                b'\\' => self.escape(false)?,
                 byte => {
                     self.push(byte)?;
                     self.at += 1;
@@ -150,7 +150,7 @@ impl Splitter<'_> {
                     self.at += 1;
                     return Ok(());
                 }
-                b'\\' => self.escape()?,
+                b'\\' => self.escape(true)?,
                 b'$' => self.variable()?,
                 byte => {
                     self.push(byte)?;
@@ -161,14 +161,16 @@ impl Splitter<'_> {
         Err(Fault::at(Span { start: open, end: open + 1 }, "this quote is never closed"))
     }
 
-    /// A backslash. Before a character that needs no escape it stands for itself, as in HAProxy.
-    fn escape(&mut self) -> Result<(), Fault> {
+    /// A backslash. Before a character that needs no escape it stands for itself, as in HAProxy: a dollar sign
+    /// needs one only inside of weak quotes.
+    fn escape(&mut self, weak: bool) -> Result<(), Fault> {
         let start = self.at;
         let (byte, len) = match self.line.get(start + 1) {
             Some(b'n') => (b'\n', 2),
             Some(b'r') => (b'\r', 2),
             Some(b't') => (b'\t', 2),
-            Some(&byte @ (b' ' | b'#' | b'\\' | b'\'' | b'"' | b'$')) => (byte, 2),
+            Some(&byte @ (b' ' | b'#' | b'\\' | b'\'' | b'"')) => (byte, 2),
+            Some(b'$') if weak => (b'$', 2),
             Some(b'x') => {
                 let digit = |at: usize| self.line.get(at).and_then(|&b| (b as char).to_digit(16));
                 let (Some(high), Some(low)) = (digit(start + 2), digit(start + 3)) else {
@@ -356,6 +358,8 @@ mod tests {
             (r#""a${EMPTY-dflt}z""#, "az"),
             (r#""${.LINE}""#, "15"),
             ("a$A", "a$A"),
+            (r"a\$A", r"a\$A"),
+            ("foo\\", "foo\\"),
             (r"\x4a\#b#c", "J#b"),
             (r#""foo'b#ar"'q"q'"#, "foo'b#arq\"q"),
             (r#""\$A""#, "$A"),

@@ -2,7 +2,7 @@
 //! against each other.
 
 use super::builder::Builder;
-use super::diagnostics::{Severity, Sink, Spot};
+use super::diagnostics::{DIAGNOSTICS_MAX, Severity, Sink, Spot};
 use super::draft::{NameRef, Proxy, ProxyKind, Settings, Timeouts};
 use super::model::{
     Backend, BackendId, ClientTimeouts, Config, Frontend, Global, HttpOptions, LogTarget, Mode,
@@ -11,10 +11,15 @@ use super::model::{
 use super::suggest;
 use super::values::show_ms;
 
+/// Above so many proxies no near name is looked for.
+const HINT_PROXIES_MAX: usize = 10_000;
+
 /// Makes the configuration out of everything that was read. Errors and warnings go to the builder's sink; what
 /// is returned is only of use where there was no error.
 pub(crate) fn resolve(mut b: Builder<'_>) -> (Config, Sink) {
     let backends = number_backends(&b.proxies);
+    // Where lines could not be read, what seems to be missing may well be there.
+    let whole = !b.sink.has_errors();
     check_global(&mut b);
     let mut tunnel_default = true;
     for proxy in &b.proxies {
@@ -24,11 +29,15 @@ pub(crate) fn resolve(mut b: Builder<'_>) -> (Config, Sink) {
     let mut reached = vec![false; b.proxies.len()];
     let targets: Vec<Targets> =
         (0..b.proxies.len()).map(|i| resolve_targets(&mut b, i, &backends, &mut reached)).collect();
-    check_reached(&mut b, &reached);
-    check_listening(&mut b);
+    if whole {
+        check_reached(&mut b, &reached);
+        check_listening(&mut b);
+    }
     let mut config = Config { global: b.global, ..Config::default() };
     for (proxy, targets) in std::mem::take(&mut b.proxies).into_iter().zip(targets) {
-        warn_of_timeouts(&mut b.sink, &proxy, tunnel_default);
+        if whole {
+            warn_of_timeouts(&mut b.sink, &proxy, tunnel_default);
+        }
         if proxy.kind.has_server_side() {
             config.backends.push(backend(&proxy, &config.global, tunnel_default));
         }
@@ -86,18 +95,22 @@ fn resolve_targets(
     }
     let mode = proxy.settings.mode.unwrap_or_default();
     let mut faults = Vec::new();
-    let mut find = |reference: &NameRef| match target(b, proxy, mode, reference) {
-        Ok(index) => {
-            if let Some(reached) = reached.get_mut(index) {
-                *reached = true;
+    let mut find =
+        |reference: &NameRef| match target(b, proxy, mode, reference, faults.len() <= DIAGNOSTICS_MAX) {
+            Ok(index) => {
+                if let Some(reached) = reached.get_mut(index) {
+                    *reached = true;
+                }
+                backends.get(index).copied().flatten()
             }
-            backends.get(index).copied().flatten()
-        }
-        Err(message) => {
-            faults.push((reference.spot.clone(), message));
-            None
-        }
-    };
+            Err(message) => {
+                // What would not be shown need not be kept.
+                if faults.len() <= DIAGNOSTICS_MAX {
+                    faults.push((reference.spot.clone(), message));
+                }
+                None
+            }
+        };
     targets.rules = proxy.use_backends.iter().map(|rule| find(&rule.backend)).collect();
     targets.default_backend = match &proxy.settings.default_backend {
         Some(reference) => find(reference),
@@ -112,6 +125,7 @@ fn resolve_targets(
         && proxy.use_backends.is_empty()
         && proxy.settings.default_backend.is_none()
         && !proxy.settings.disabled
+        && !b.sink.has_errors()
     {
         let message = format!(
             "frontend `{}` has neither `default_backend` nor `use_backend`: its connections go nowhere",
@@ -126,9 +140,18 @@ fn resolve_targets(
 }
 
 /// The proxy a reference names.
-fn target(b: &Builder<'_>, from: &Proxy, mode: Mode, reference: &NameRef) -> Result<usize, String> {
+fn target(
+    b: &Builder<'_>,
+    from: &Proxy,
+    mode: Mode,
+    reference: &NameRef,
+    shown: bool,
+) -> Result<usize, String> {
     let Some(index) = b.proxy_named(true, &reference.name) else {
-        let hint = suggest::hint(&reference.name, b.proxy_names(true));
+        // Looking for a near name among very many, very often, would take minutes.
+        let few = b.proxies.len() <= HINT_PROXIES_MAX;
+        let hint =
+            if few && shown { suggest::hint(&reference.name, b.proxy_names(true)) } else { String::new() };
         return Err(format!("there is no backend `{}`{hint}", reference.name));
     };
     let to = b.proxies.get(index).and_then(|proxy| proxy.settings.mode).unwrap_or_default();

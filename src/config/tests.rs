@@ -218,6 +218,7 @@ fn oddities_are_warnings_and_no_more() {
         (in_backend("backend lonely"), "no frontend sends to backend `lonely`"),
         (in_frontend("frontend g\n default_backend b"), "has no `bind` line"),
         (in_frontend("frontend g\n bind :2"), "neither `default_backend` nor `use_backend`"),
+        (in_frontend("acl a hdr(host)"), "no pattern"),
         (in_backend("contimeout 5000"), "old spelling of `timeout connect`"),
         (in_backend("option forceclose"), "old spelling of `option httpclose`"),
         (in_backend("option redispatch"), "not active yet"),

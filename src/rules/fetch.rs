@@ -1,84 +1,126 @@
-//! Sample fetches: taking from the view what an ACL compares.
+//! Sample fetches (configuration §7.3), each with the verdict of its matcher.
 
+use super::Verdict;
+use super::matching::{could_match, matches};
 use super::view::{Head, View};
-use super::{Verdict, any, matcher};
-use crate::config::{AclTest, Fetch, Matcher};
+use crate::config::{AclTest, Fetch, MatchKind, Matcher};
 
-/// The value of one ACL line.
+/// Fetches the sample of one test and compares it.
 pub(super) fn test(test: &AclTest, view: &View<'_>) -> Verdict {
-    let matcher = &test.matcher;
+    let found = test.matcher.kind == MatchKind::Found;
     match &test.fetch {
-        Fetch::Always(value) => matcher::boolean(matcher, *value).into(),
-        Fetch::ProtoHttp => match view.head() {
-            Head::Whole(_) => matcher::boolean(matcher, true).into(),
-            Head::Absent => matcher::boolean(matcher, false).into(),
-            Head::Partial => Verdict::NotYet,
+        // The sample is a boolean, which is there in any case.
+        Fetch::Always(value) => (*value || found).into(),
+        Fetch::ProtoHttp => match view.http() {
+            Head::Whole(_) => Verdict::Yes,
+            Head::NotYet => Verdict::NotYet,
+            Head::None => Verdict::No,
         },
-        Fetch::Payload { offset, len } => payload(matcher, *offset, *len, view),
-        Fetch::Header { name, occurrence } => header(matcher, name, *occurrence, view),
+        Fetch::Payload { offset, len: 0 } => open_payload(*offset, &test.matcher, view),
+        Fetch::Payload { offset, len } => payload(*offset, *len, &test.matcher, view),
+        Fetch::Header { name, occurrence } => header(name, *occurrence, &test.matcher, view),
     }
 }
 
-/// `payload(offset,len)`: exactly these bytes. While some are missing it is "not yet", unless those that are
-/// there already contradict every pattern.
-fn payload(matcher: &Matcher, offset: usize, len: usize, view: &View<'_>) -> Verdict {
-    let there = view.bytes().get(offset..).unwrap_or_default();
-    if len == 0 {
-        // All there is: it could always be more, until no more will come.
-        return match view.is_final() {
-            true if there.is_empty() => Verdict::No,
-            true => matcher::sample(matcher, there).into(),
-            false => Verdict::NotYet,
-        };
+/// `payload(offset,len)` with a length: there once all its bytes are.
+fn payload(offset: usize, len: usize, matcher: &Matcher, view: &View<'_>) -> Verdict {
+    let start = view.bytes().get(offset..).unwrap_or_default();
+    if let Some(sample) = start.get(..len) {
+        return matches(matcher, sample).into();
     }
-    match there.get(..len) {
-        Some(sample) => matcher::sample(matcher, sample).into(),
-        None if view.is_final() => Verdict::No,
-        None if matcher::is_contradicted(matcher, there, len) => Verdict::No,
-        None => Verdict::NotYet,
+    // What is there already may contradict every pattern: then nothing is worth waiting for.
+    if view.is_final() || !could_match(matcher, start, len) {
+        return Verdict::No;
     }
+    Verdict::NotYet
 }
 
-/// `hdr(name[,occurrence])`: each value of a comma-separated list counts by itself (configuration §7.3.6).
-fn header(matcher: &Matcher, name: &str, occurrence: i32, view: &View<'_>) -> Verdict {
-    let head = match view.head() {
-        Head::Whole(head) => head,
-        Head::Partial => return Verdict::NotYet,
-        Head::Absent => return Verdict::No,
-    };
-    let values = || head.values(view.bytes(), name).flat_map(elements);
-    let found = |value: Option<&[u8]>| value.is_some_and(|value| matcher::sample(matcher, value)).into();
-    match occurrence {
-        0 => any(values().map(|value| matcher::sample(matcher, value).into())),
-        nth if nth > 0 => found(values().nth(nth.unsigned_abs() as usize - 1)),
-        from_end => {
-            let count = values().count();
-            let back = from_end.unsigned_abs() as usize;
-            found(count.checked_sub(back).and_then(|index| values().nth(index)))
+/// `payload(offset,0)`: all there is, which more bytes make longer.
+fn open_payload(offset: usize, matcher: &Matcher, view: &View<'_>) -> Verdict {
+    let sample = view.bytes().get(offset..).unwrap_or_default();
+    if view.is_final() {
+        return (!sample.is_empty() && matches(matcher, sample)).into();
+    }
+    match matcher.kind {
+        // These stay true, however many bytes follow.
+        MatchKind::Found | MatchKind::Beg | MatchKind::Sub
+            if !sample.is_empty() && matches(matcher, sample) =>
+        {
+            Verdict::Yes
         }
+        MatchKind::Beg | MatchKind::Str | MatchKind::Bin => {
+            // As if the sample had the length of the pattern, each pattern by itself.
+            let alone = |pattern: &Vec<u8>| sample.len() <= pattern.len() || matcher.kind == MatchKind::Beg;
+            let open = matcher
+                .patterns
+                .iter()
+                .any(|pattern| alone(pattern) && super::matching::agree(matcher, pattern, sample));
+            if open { Verdict::NotYet } else { Verdict::No }
+        }
+        MatchKind::Bool => Verdict::No,
+        _ => Verdict::NotYet,
     }
 }
 
-/// The elements of a comma-separated list, without the blanks around them. A comma in a quoted string parts
-/// nothing. A field without a value has one empty element.
-fn elements(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut quoted = false;
-    let mut escaped = false;
-    value
-        .split(move |byte| {
-            if escaped {
-                escaped = false;
-                return false;
-            }
+/// `hdr(name[,occurrence])`: the comma-separated elements of all fields of that name.
+fn header(name: &str, occurrence: i32, matcher: &Matcher, view: &View<'_>) -> Verdict {
+    let head = match view.http() {
+        Head::Whole(head) => head,
+        Head::NotYet => return Verdict::NotYet,
+        Head::None => return Verdict::No,
+    };
+    let elements = || head.values(view.bytes(), name).flat_map(Elements::of);
+    let wanted = match occurrence {
+        0 => return elements().any(|sample| matches(matcher, sample)).into(),
+        // First = 1.
+        n if n > 0 => usize::try_from(n).ok().and_then(|n| n.checked_sub(1)),
+        // Last = -1; counted first, since nothing is allocated.
+        n => usize::try_from(n.unsigned_abs()).ok().and_then(|n| elements().count().checked_sub(n)),
+    };
+    let sample = wanted.and_then(|index| elements().nth(index));
+    sample.is_some_and(|sample| matches(matcher, sample)).into()
+}
+
+/// The elements of a comma-separated value, blanks around them removed; commas in quoted strings do not count
+/// (RFC 9110 §5.6.1, §5.6.4).
+struct Elements<'a> {
+    rest: Option<&'a [u8]>,
+}
+
+impl<'a> Elements<'a> {
+    fn of(value: &'a [u8]) -> Self {
+        Self { rest: Some(value) }
+    }
+}
+
+impl<'a> Iterator for Elements<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let rest = self.rest.take()?;
+        let mut in_quotes = false;
+        let mut escaped = false;
+        for (at, byte) in rest.iter().enumerate() {
             match byte {
-                b'\\' if quoted => escaped = true,
-                b'"' => quoted = !quoted,
-                b',' if !quoted => return true,
+                _ if escaped => escaped = false,
+                b'\\' if in_quotes => escaped = true,
+                b'"' => in_quotes = !in_quotes,
+                b',' if !in_quotes => {
+                    self.rest = rest.get(at + 1..);
+                    return rest.get(..at).map(trim);
+                }
                 _ => {}
             }
-            false
-        })
-        .map(<[u8]>::trim_ascii)
+        }
+        Some(trim(rest))
+    }
+}
+
+fn trim(value: &[u8]) -> &[u8] {
+    let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+    let start = value.iter().position(|byte| !is_blank(byte)).unwrap_or(value.len());
+    let end = value.iter().rposition(|byte| !is_blank(byte)).map_or(start, |last| last + 1);
+    value.get(start..end).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -86,9 +128,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lists_are_parted_at_commas_outside_quotes() {
-        let all: Vec<&[u8]> = elements(b" a, \"b, \\\"c\" ,,d ").collect();
-        assert_eq!(all, [&b"a"[..], b"\"b, \\\"c\"", b"", b"d"]);
-        assert_eq!(elements(b"").count(), 1);
+    fn elements_are_cut_at_commas_outside_of_quotes() {
+        let elements = |value: &'static str| {
+            Elements::of(value.as_bytes()).map(|e| std::str::from_utf8(e).unwrap()).collect::<Vec<_>>()
+        };
+        assert_eq!(elements("a"), ["a"]);
+        assert_eq!(elements(" a b ,\tc,"), ["a b", "c", ""]);
+        assert_eq!(elements(r#"a="x,\",y", b"#), [r#"a="x,\",y""#, "b"]);
+        assert_eq!(elements(""), [""]);
     }
 }

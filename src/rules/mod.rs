@@ -1,54 +1,92 @@
-//! ACLs and actions: conditions with three values over a view of the bytes. Pure functions, no allocation.
+//! ACLs, conditions and rules over the first bytes of a connection: pure functions, no allocation.
 //!
-//! A client's first bytes come in any segmentation, so a condition is *yes*, *no*, or *not yet*: more bytes
-//! could still change it. What is decided stays decided, however many bytes follow.
+//! Everything has three values: what more bytes could still make true or false is [`Verdict::NotYet`]. Once a
+//! verdict is yes or no, more bytes do not change it, so the answer does not depend on how a client's bytes
+//! were cut into segments.
 
 mod fetch;
-mod matcher;
+mod matching;
+#[cfg(test)]
+mod tests;
 mod view;
 
 pub use view::View;
 
 use crate::config::{Acl, BackendId, Condition, ContentAction, Frontend, Term};
 
-/// The value of a condition.
+/// Yes, no, or more bytes are needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// It holds, whatever follows.
+    /// It holds.
     Yes,
-    /// It does not, whatever follows.
+    /// It does not.
     No,
-    /// It depends on bytes that are still to come.
+    /// More bytes will tell.
     NotYet,
 }
 
-/// What `tcp-request content` rules come to.
+impl Verdict {
+    /// The opposite; what is open stays open.
+    #[must_use]
+    pub fn negate(self) -> Self {
+        match self {
+            Self::Yes => Self::No,
+            Self::No => Self::Yes,
+            Self::NotYet => Self::NotYet,
+        }
+    }
+
+    /// Both: one no is enough for no.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::No, _) | (_, Self::No) => Self::No,
+            (Self::Yes, Self::Yes) => Self::Yes,
+            _ => Self::NotYet,
+        }
+    }
+
+    /// Either: one yes is enough for yes.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        self.negate().and(other.negate()).negate()
+    }
+}
+
+impl From<bool> for Verdict {
+    fn from(value: bool) -> Self {
+        if value { Self::Yes } else { Self::No }
+    }
+}
+
+/// What the `tcp-request content` rules say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ContentVerdict {
     /// Go on to choosing a backend.
     Accept,
     /// Close the connection.
     Reject,
-    /// More bytes are needed.
+    /// More bytes are needed; at the end of the inspect delay ask again with a final view.
     NotYet,
 }
 
-/// What `use_backend` rules come to.
+/// Where a connection or request goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Choice {
-    /// This backend.
+    /// To this backend.
     Backend(BackendId),
-    /// No rule matches, and there is no default.
+    /// No rule matched and there is no default: an error answer, or a close.
     None,
-    /// A rule that more bytes could still make true stands before any that is.
+    /// More bytes are needed; at the end of the inspect delay ask again with a final view.
     NotYet,
 }
 
-/// Evaluates `tcp-request content` rules in order: the first that matches decides, the first that cannot be
-/// decided yet makes the whole wait, and none means accept (configuration §4.2, "tcp-request content").
+/// Runs the `tcp-request content` rules in order, up to the first that matches or is undecided. No match means
+/// accept (configuration §4.2, "tcp-request content"). Never [`ContentVerdict::NotYet`] for a final view.
+#[must_use]
 pub fn content_verdict(frontend: &Frontend, view: &View<'_>) -> ContentVerdict {
     for rule in &frontend.content_rules {
-        match holds(rule.condition.as_ref(), &frontend.acls, view) {
+        match optional(rule.condition.as_ref(), &frontend.acls, view) {
             Verdict::No => {}
             Verdict::NotYet => return ContentVerdict::NotYet,
             Verdict::Yes => {
@@ -62,11 +100,13 @@ pub fn content_verdict(frontend: &Frontend, view: &View<'_>) -> ContentVerdict {
     ContentVerdict::Accept
 }
 
-/// Evaluates `use_backend` rules in order. A rule that is not decided yet is waited for, even when a later one
-/// or the default would do: two of eight zero bytes must not end at the default backend.
+/// The first `use_backend` rule whose condition holds, else the default backend. A rule that more bytes could
+/// still make true holds up the choice, where HAProxy would pass it over: so a preamble may come in pieces.
+/// Never [`Choice::NotYet`] for a final view.
+#[must_use]
 pub fn choose_backend(frontend: &Frontend, view: &View<'_>) -> Choice {
     for rule in &frontend.use_backends {
-        match holds(rule.condition.as_ref(), &frontend.acls, view) {
+        match optional(rule.condition.as_ref(), &frontend.acls, view) {
             Verdict::No => {}
             Verdict::NotYet => return Choice::NotYet,
             Verdict::Yes => return Choice::Backend(rule.backend),
@@ -75,67 +115,43 @@ pub fn choose_backend(frontend: &Frontend, view: &View<'_>) -> Choice {
     frontend.default_backend.map_or(Choice::None, Choice::Backend)
 }
 
-/// The value of an `if` or `unless`; without one the rule always holds.
-fn holds(condition: Option<&Condition>, acls: &[Acl], view: &View<'_>) -> Verdict {
+/// Whether a condition holds; `acls` are those of its proxy. Never [`Verdict::NotYet`] for a final view.
+#[must_use]
+pub fn evaluate(condition: &Condition, acls: &[Acl], view: &View<'_>) -> Verdict {
+    let mut any = Verdict::No;
+    for group in &condition.any_of {
+        any = any.or(all_hold(group, acls, view));
+        if any == Verdict::Yes {
+            break;
+        }
+    }
+    if condition.unless { any.negate() } else { any }
+}
+
+fn optional(condition: Option<&Condition>, acls: &[Acl], view: &View<'_>) -> Verdict {
     condition.map_or(Verdict::Yes, |condition| evaluate(condition, acls, view))
 }
 
-/// The value of a condition.
-pub fn evaluate(condition: &Condition, acls: &[Acl], view: &View<'_>) -> Verdict {
-    let group = |terms: &Vec<Term>| all(terms.iter().map(|term| term_value(term, acls, view)));
-    let value = any(condition.any_of.iter().map(group));
-    if condition.unless { value.not() } else { value }
-}
-
-fn term_value(term: &Term, acls: &[Acl], view: &View<'_>) -> Verdict {
-    // The parser has checked the index; a missing ACL would hold nothing.
-    let tests = acls.get(term.acl.0).map_or(&[][..], |acl| &acl.tests);
-    let value = any(tests.iter().map(|test| fetch::test(test, view)));
-    if term.negated { value.not() } else { value }
-}
-
-impl Verdict {
-    /// The opposite; "not yet" stays.
-    fn not(self) -> Self {
-        match self {
-            Self::Yes => Self::No,
-            Self::No => Self::Yes,
-            Self::NotYet => Self::NotYet,
+fn all_hold(group: &[Term], acls: &[Acl], view: &View<'_>) -> Verdict {
+    let mut all = Verdict::Yes;
+    for term in group {
+        // Ids are resolved by the loader; one from elsewhere names an ACL without alternatives.
+        let verdict = acls.get(term.acl.0).map_or(Verdict::No, |acl| any_test(acl, view));
+        all = all.and(if term.negated { verdict.negate() } else { verdict });
+        if all == Verdict::No {
+            break;
         }
     }
+    all
 }
 
-impl From<bool> for Verdict {
-    fn from(value: bool) -> Self {
-        if value { Self::Yes } else { Self::No }
-    }
-}
-
-/// Or: one yes is enough, and then nothing further is looked at.
-fn any(values: impl Iterator<Item = Verdict>) -> Verdict {
-    let mut result = Verdict::No;
-    for value in values {
-        match value {
-            Verdict::Yes => return Verdict::Yes,
-            Verdict::NotYet => result = Verdict::NotYet,
-            Verdict::No => {}
+fn any_test(acl: &Acl, view: &View<'_>) -> Verdict {
+    let mut any = Verdict::No;
+    for test in &acl.tests {
+        any = any.or(fetch::test(test, view));
+        if any == Verdict::Yes {
+            break;
         }
     }
-    result
+    any
 }
-
-/// And: one no is enough.
-fn all(values: impl Iterator<Item = Verdict>) -> Verdict {
-    let mut result = Verdict::Yes;
-    for value in values {
-        match value {
-            Verdict::No => return Verdict::No,
-            Verdict::NotYet => result = Verdict::NotYet,
-            Verdict::Yes => {}
-        }
-    }
-    result
-}
-
-#[cfg(test)]
-mod tests;

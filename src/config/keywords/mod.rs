@@ -184,27 +184,28 @@ impl Index {
     /// The keyword with the most words that these words begin with, preferring one allowed in `section`: a
     /// name may stand for different things in `global` and in proxies.
     pub fn find(&self, words: &[Word], section: Sections) -> Found {
+        let mut misplaced = None;
         for len in (1..=words.len().min(NAME_WORDS_MAX)).rev() {
             let name = joined(words, len);
             let from = self.0.partition_point(|keyword| keyword.name < name.as_str());
             let same = || self.0.iter().skip(from).take_while(|keyword| keyword.name == name);
-            // Of those that may not stand here, one that would only have no effect.
-            let elsewhere = || same().find(|k| k.lenient).or_else(|| same().next());
-            if let Some(keyword) = same().find(|k| k.sections.meets(section)).or_else(elsewhere) {
-                // Allowed here in HAProxy, though not yet here in oneport.
-                if !keyword.sections.meets(section)
-                    && let Some((name, sections)) = known_keyword(&name, section)
-                    && sections.meets(section)
-                {
-                    return Found::Known(name, sections);
-                }
+            if let Some(keyword) = same().find(|k| k.sections.meets(section)) {
                 return Found::Ours(keyword);
             }
-            if let Some((name, sections)) = known_keyword(&name, section) {
-                return Found::Known(name, sections);
-            }
+            // Of those that may not stand here, one that would only have no effect.
+            let elsewhere = || same().find(|k| k.lenient).or_else(|| same().next());
+            misplaced = misplaced.or_else(elsewhere);
         }
-        Found::Unknown
+        // Only now, since this list is not sorted: what HAProxy allows here comes before what we have elsewhere.
+        let known = (1..=words.len().min(NAME_WORDS_MAX))
+            .rev()
+            .find_map(|len| known_keyword(&joined(words, len), section));
+        match (known, misplaced) {
+            (Some((name, sections)), _) if sections.meets(section) => Found::Known(name, sections),
+            (_, Some(keyword)) => Found::Ours(keyword),
+            (Some((name, sections)), None) => Found::Known(name, sections),
+            (None, None) => Found::Unknown,
+        }
     }
 
     /// "; did you mean …?" for words that name nothing: first among what may stand in `section`.

@@ -23,7 +23,14 @@ pub(super) const TABLE: &[Keyword] = &[
         "name a test; lines of the same name are alternatives",
         |b, st| {
             let place = st.place.clone();
-            acl::declare(&mut b.proxy()?.acls, &place, st.args(), st.name_span())
+            if acl::declare(&mut b.proxy()?.acls, &place, st.args(), st.name_span())? {
+                b.warn(
+                    st,
+                    None,
+                    "there is no pattern to compare with: this never matches (`-m found` asks for presence)",
+                );
+            }
+            Ok(())
         },
     ),
     Keyword::new(
