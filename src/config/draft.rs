@@ -1,6 +1,7 @@
 //! What the statements of a text add up to, before names are resolved and defaults filled in.
 
 use super::diagnostics::Spot;
+use super::keywords::server::Parameters;
 use super::model::{
     Acl, AclId, AclTest, Balance, Bind, Condition, ConnectionMode, ContentRule, ForwardFor, LogFormat,
     LogTarget, Mode, Place, Server,
@@ -19,6 +20,8 @@ pub(crate) struct Settings {
     pub timeouts: Timeouts,
     pub connection: Option<ConnectionMode>,
     pub forward_for: Option<ForwardFor>,
+    pub reuse: Option<bool>,
+    pub default_server: Option<Parameters>,
     pub log_global: bool,
     pub logs: Vec<LogTarget>,
     pub log_format: LogFormat,

@@ -172,8 +172,6 @@ pub struct Bind {
     pub unix_mode: Option<u32>,
     /// `v6only`: an IPv6 socket that takes no IPv4 connections. `v4v6` is the opposite; `None` = the system's default.
     pub v6only: Option<bool>,
-    /// `interface NAME`: only connections arriving there.
-    pub interface: Option<String>,
 }
 
 /// What a `bind` line names.
@@ -272,12 +270,14 @@ pub enum ConnectionMode {
 }
 
 /// Options of a proxy for HTTP.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpOptions {
     /// `option http-server-close`, `option httpclose`, `option http-keep-alive`.
     pub connection: ConnectionMode,
     /// `option forwardfor`. A backend's wins over the frontend's.
     pub forward_for: Option<ForwardFor>,
+    /// `http-reuse`: false for `never`. A server connection then serves one request.
+    pub reuse: bool,
 }
 
 /// Timeouts of a frontend. Where the file sets none, the defaults given here apply (and a warning names them).

@@ -263,6 +263,7 @@ fn http_options(settings: &Settings) -> HttpOptions {
     HttpOptions {
         connection: settings.connection.unwrap_or_default(),
         forward_for: settings.forward_for.clone(),
+        reuse: settings.reuse.unwrap_or(true),
     }
 }
 

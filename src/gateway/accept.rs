@@ -45,7 +45,6 @@ impl Port {
         self.bind.address == bind.address
             && self.bind.v6only == bind.v6only
             && self.bind.unix_mode == bind.unix_mode
-            && self.bind.interface == bind.interface
     }
 
     /// Gives new connections to another frontend from now on.
@@ -189,7 +188,8 @@ impl Room {
         if !self.told.replace(true) {
             let connections = port.frontend.borrow().process.connections.get();
             log::error!(
-                "accepting pauses with {connections} connections: {error}; it goes on when there is room"
+                "out of file descriptors or memory with {connections} connections ({error}): \
+                 accepting pauses, and goes on when there is room"
             );
         }
         let pause = Deadline::new(self.reactor);

@@ -11,9 +11,6 @@ use crate::config::values::number;
 
 /// Addresses of one proxy, ranges expanded.
 const BINDS_MAX: usize = 4_096;
-/// Longest name of a network interface (`IFNAMSIZ` without its final zero).
-const INTERFACE_BYTES_MAX: usize = 15;
-
 /// Parses one parameter: its value, or the parameter's own word where it takes none.
 pub(crate) type BindParse = fn(&mut Bind, &Word) -> Result<(), Fault>;
 
@@ -46,15 +43,6 @@ pub(crate) const PARAMETERS: &[Entry<BindParse>] = &[
         bind.v6only = Some(true);
         Ok(())
     }),
-    parameter("interface", "<name>", "1.3", "only connections that arrive there", |bind, word| {
-        let name = word.text()?;
-        let fine = |b: u8| b.is_ascii_graphic() && b != b'/';
-        if name.is_empty() || name.len() > INTERFACE_BYTES_MAX || !name.bytes().all(fine) {
-            return Err(Fault::at(word.span, format!("{} is no name of an interface", word.quoted())));
-        }
-        bind.interface = Some(name.to_owned());
-        Ok(())
-    }),
 ];
 
 const fn parameter(
@@ -83,7 +71,6 @@ pub(super) fn parse(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault
         name: None,
         unix_mode: None,
         v6only: None,
-        interface: None,
     };
     let mut words = words.iter();
     while let Some(word) = words.next() {

@@ -75,10 +75,10 @@ pub(crate) const KEYWORDS: &[(Sections, &str)] = &[
     ),
     (
         Sections::DEFAULTS.or(Sections::LISTEN).or(Sections::BACKEND),
-        "cookie|default-server|external-check command|external-check path|fullconn|\
+        "cookie|external-check command|external-check path|fullconn|\
      hash-preserve-affinity|hash-type|http-check|http-check comment|http-check connect|\
      http-check disable-on-404|http-check expect|http-check send|http-check send-state|\
-     http-check set-var|http-check unset-var|http-reuse|http-send-name-header|\
+     http-check set-var|http-check unset-var|http-send-name-header|\
      load-server-state-from-file|max-keep-alive-queue|option abortonclose|\
      option accept-invalid-http-response|option allbackups|option checkcache|option external-check|\
      option h1-case-adjust-bogus-server|option http-drop-response-trailers|\
@@ -112,7 +112,7 @@ pub(crate) const KEYWORDS: &[(Sections, &str)] = &[
 pub(crate) const BIND: &str = "accept-netscaler-cip|accept-proxy|allow-0rtt|alpn|ca-file|ca-ignore-err|ca-sign-file|\
      ca-sign-pass|ca-verify-file|ciphers|ciphersuites|crl-file|crt|crt-ignore-err|crt-list|curves|\
      defer-accept|ecdhe|expose-fd|force-sslv3|force-tlsv10|force-tlsv11|force-tlsv12|force-tlsv13|\
-     generate-certificates|gid|group|id|level|mss|namespace|nice|no-ca-names|no-sslv3|\
+     generate-certificates|gid|group|id|interface|level|mss|namespace|nice|no-ca-names|no-sslv3|\
      no-tls-tickets|no-tlsv10|no-tlsv11|no-tlsv12|no-tlsv13|npn|prefer-client-ciphers|process|proto|\
      severity-output|shards|ssl|ssl-max-ver|ssl-min-ver|strict-sni|tcp-ut|tfo|thread|\
      tls-ticket-keys|transparent|uid|user|verify";

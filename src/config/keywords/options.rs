@@ -96,7 +96,7 @@ pub(super) const TABLE: &[Keyword] = &[
     )
     .with_no()
     .lenient()
-    .status(Status::NotYet("the interval has no effect, every attempt asks the balance algorithm again")),
+    .status(Status::NotYet("a retry goes to another server only once a check has found the first one down")),
 ];
 
 const fn option(

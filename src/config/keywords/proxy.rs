@@ -30,6 +30,24 @@ pub(super) const TABLE: &[Keyword] = &[
         super::server::parse,
     ),
     Keyword::new(
+        "default-server",
+        SERVER,
+        "1.4",
+        "<parameters>",
+        "what the `server` lines that follow begin with",
+        super::server::parse_default,
+    )
+    .lenient(),
+    Keyword::new(
+        "http-reuse",
+        SERVER,
+        "1.6",
+        "never|safe|aggressive|always",
+        "whether idle server connections serve further requests; all but never do what is safe here",
+        http_reuse,
+    )
+    .lenient(),
+    Keyword::new(
         "default_backend",
         CLIENT,
         "1.3",
@@ -105,6 +123,20 @@ fn mode(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
         }
     };
     b.settings()?.mode = Some(mode);
+    Ok(())
+}
+
+fn http_reuse(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
+    const EXPECTED: &str = "never, safe, aggressive or always";
+    let word = st.one(EXPECTED)?;
+    let reuse = match word.bytes.as_slice() {
+        b"never" => false,
+        b"safe" | b"aggressive" | b"always" => true,
+        _ => {
+            return Err(Fault::at(word.span, format!("{} is no mode; expected {EXPECTED}", word.quoted())));
+        }
+    };
+    b.settings()?.reuse = Some(reuse);
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use crate::config::suggest;
 use crate::config::values::{name, number, positive_time_ms};
 
 /// What parameters of a `server` line set.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Parameters {
     checked: bool,
     check: Check,
@@ -100,7 +100,7 @@ pub(super) fn parse(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault
     };
     let name = name(name_word, "server")?.to_owned();
     let address = address::server(address_word, b.env)?;
-    let p = parameters(words)?;
+    let p = parameters(b.settings()?.default_server.clone().unwrap_or_default(), words)?;
     let proxy = b.proxy()?;
     if let Some(line) = proxy.server_names.insert(name.clone(), st.place.line) {
         return Err(Fault::at(
@@ -121,11 +121,26 @@ pub(super) fn parse(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault
     Ok(())
 }
 
-fn parameters(words: &[Word]) -> Result<Parameters, Fault> {
-    let check =
-        Check { inter_ms: 2_000, fastinter_ms: None, downinter_ms: None, rise: 2, fall: 3, port: None };
-    let mut p =
-        Parameters { checked: false, check, weight: 1, maxconn: None, backup: false, disabled: false };
+/// Parses `default-server`: what later `server` lines begin with (configuration §4.2, "default-server").
+pub(super) fn parse_default(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
+    if st.args().is_empty() {
+        return Err(Fault::at(st.name_span(), "expected `default-server PARAMETERS`"));
+    }
+    let settings = b.settings()?;
+    let so_far = settings.default_server.clone().unwrap_or_default();
+    settings.default_server = Some(parameters(so_far, st.args())?);
+    Ok(())
+}
+
+impl Default for Parameters {
+    fn default() -> Self {
+        let check =
+            Check { inter_ms: 2_000, fastinter_ms: None, downinter_ms: None, rise: 2, fall: 3, port: None };
+        Self { checked: false, check, weight: 1, maxconn: None, backup: false, disabled: false }
+    }
+}
+
+fn parameters(mut p: Parameters, words: &[Word]) -> Result<Parameters, Fault> {
     let mut words = words.iter();
     while let Some(word) = words.next() {
         let text = word.text()?;

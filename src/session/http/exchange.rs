@@ -159,12 +159,11 @@ impl<'a> Exchange<'a> {
         if self.answered {
             return Next::Close;
         }
-        if self.request.facts.method == Method::Head {
-            answer::refuse_head(self.session, status, self.trace).await;
-        } else {
-            answer::refuse(self.session, status, self.trace).await;
-        }
-        Next::Close
+        // The fault is the server's, and the whole request was read: the client may go on.
+        let whole = self.request.upload.is_none() && status >= 500;
+        let keep_alive = whole && self.request.keep_alive && self.request.facts.version == Version::Http11;
+        let head_only = self.request.facts.method == Method::Head;
+        answer::send(self.session, status, head_only, keep_alive, self.trace).await
     }
 
     /// An idle connection where one may be used, else a new one.
@@ -173,7 +172,7 @@ impl<'a> Exchange<'a> {
     /// is then sent again; another one gets an idle connection only when the client itself sent it on a used
     /// connection and so is ready for the same mishap (what HAProxy's manual calls `http-reuse safe`).
     async fn link(&mut self, slot: Slot) -> Result<Link, Failure> {
-        let reusable = self.request.connection == ConnectionMode::KeepAlive && !self.request.upgrade;
+        let reusable = self.may_share() && !self.request.upgrade;
         if reusable
             && (self.may_repeat() || self.nth > 0)
             && let Some(stream) = slot.server().take_idle()
@@ -185,6 +184,11 @@ impl<'a> Exchange<'a> {
             return Ok(Link { stream, slot, reused: true });
         }
         self.new_link(slot).await
+    }
+
+    /// Whether server connections serve more than one request.
+    fn may_share(&self) -> bool {
+        self.request.connection == ConnectionMode::KeepAlive && self.request.backend.config.http.reuse
     }
 
     /// Whether sending the request a second time does no harm, and all of it is still at hand.
@@ -540,7 +544,7 @@ impl<'a> Exchange<'a> {
         let delimited = head.framing != Framing::UntilClose;
         let clean = body.into_rest().is_none() && upload_done && !self.upload_broken;
         let Link { stream, slot, .. } = link;
-        if clean && delimited && head.keep_alive && self.request.connection == ConnectionMode::KeepAlive {
+        if clean && delimited && head.keep_alive && self.may_share() {
             slot.keep(stream);
         } else {
             drop(stream);
