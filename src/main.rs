@@ -118,29 +118,60 @@ fn start(mut cli: Cli) -> Result<ExitCode, Failed> {
 
 /// Serves until a signal ends it. Connections are tasks of their own; this one only steers.
 async fn serve(cli: Cli, gateway: Gateway, mut signals: Signals, sinks: Rc<Sinks>) {
+    let mut postponed = None;
     loop {
-        let event = smol::future::or(async { Some(signals.next().await) }, async {
-            gateway.finished().await;
-            None
-        })
-        .await;
+        let event = match postponed.take() {
+            Some(event) => Some(event),
+            None => next_event(&gateway, &mut signals).await,
+        };
         match event {
             // The last connection has ended after SIGUSR1.
             None => return,
-            Some(Ok(Event::Reload)) if gateway.is_finishing() => {
+            Some(Event::Reload) if gateway.is_finishing() => {
                 log::warn!("not reading the configuration again: this process is about to end");
             }
-            Some(Ok(Event::Reload)) => reload(&cli, &gateway, &sinks).await,
-            Some(Ok(Event::Finish)) => {
+            Some(Event::Reload) => {
+                // A look-up of names can take long; a wish to stop does not wait for it.
+                let reload = async {
+                    reload(&cli, &gateway, &sinks).await;
+                    true
+                };
+                let stop = async {
+                    loop {
+                        match signals.next().await {
+                            Ok(Event::Stop) | Err(_) => return false,
+                            Ok(event) => postponed = Some(event),
+                        }
+                    }
+                };
+                if !smol::future::or(reload, stop).await {
+                    return;
+                }
+            }
+            Some(Event::Finish) => {
                 log::info!("finishing {} connections, then stopping", gateway.connections());
                 gateway.finish();
             }
-            Some(Ok(Event::Stop)) | Some(Err(_)) => {
+            Some(Event::Stop) => {
                 log::info!("stopping with {} connections", gateway.connections());
                 return;
             }
         }
     }
+}
+
+/// What is to be done next; `None` when the last connection has ended after SIGUSR1.
+async fn next_event(gateway: &Gateway, signals: &mut Signals) -> Option<Event> {
+    // An error means that no signal will come any more.
+    let signal = async { Some(signals.next().await.unwrap_or(Event::Stop)) };
+    if !gateway.is_finishing() {
+        return signal.await;
+    }
+    let finished = async {
+        gateway.finished().await;
+        None
+    };
+    smol::future::or(signal, finished).await
 }
 
 /// Reads the configuration again and puts it into force, or says why not and goes on as before.

@@ -24,6 +24,10 @@ pub(super) async fn watch(backend: Weak<Backend>, index: usize, check: Check, fi
         let start = Instant::now();
         let result = connect(&target, timeout_ms, &backend).await;
         let Some(backend) = backend.upgrade() else { return };
+        if let (Err(_), Some(server)) = (&result, backend.servers.get(index)) {
+            // The name's next address, where it has several.
+            server.rotate_target();
+        }
         if let Some(change) = health.note(result.is_ok()) {
             apply(&backend, index, change, result, start.elapsed());
         }

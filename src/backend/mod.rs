@@ -64,10 +64,10 @@ impl Backend {
     /// Starts the health checks and the purge of idle connections.
     pub fn start(self: &Rc<Self>) {
         let mut tasks = self.tasks.borrow_mut();
-        let checked = self.servers.iter().filter(|server| server.config.check.is_some()).count();
+        let checked = self.servers.iter().filter(|server| server.is_checked()).count();
         let mut nth = 0;
         for (index, server) in self.servers.iter().enumerate() {
-            if let Some(check) = server.config.check {
+            if let Some(check) = server.config.check.filter(|_| server.is_checked()) {
                 // The first checks are spread over one interval, so that they never come all at once.
                 let delay_ms = check.inter_ms * nth / (checked.max(1) as u64);
                 nth += 1;
@@ -110,7 +110,7 @@ impl Backend {
 
     /// Closes all idle connections, for want of descriptors; false when there were none.
     fn close_idle(&self) -> bool {
-        self.servers.iter().fold(false, |closed, server| server.idle.clear() || closed)
+        self.servers.iter().filter(|server| server.idle.clear()).count() > 0
     }
 
     /// Sessions that wait for a server.

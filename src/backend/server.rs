@@ -115,6 +115,11 @@ impl Server {
         self.up.get() && !self.config.disabled
     }
 
+    /// Whether checks are made: not while it is in maintenance.
+    pub(super) fn is_checked(&self) -> bool {
+        self.config.check.is_some() && !self.config.disabled
+    }
+
     /// Whether it is at its `maxconn`.
     pub fn is_full(&self) -> bool {
         self.config.maxconn.is_some_and(|maxconn| self.connections.get() >= maxconn)

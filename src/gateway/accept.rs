@@ -6,7 +6,7 @@ use std::io;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use crate::config::Bind;
+use crate::config::{Bind, BindAddress};
 use crate::net::{Accepted, Listener};
 use crate::reactor::{Deadline, Handle};
 use crate::session::{Admission, Frontend, serve};
@@ -47,6 +47,17 @@ impl Port {
             && self.bind.unix_mode == bind.unix_mode
     }
 
+    /// Whether a `bind` line asks for the TCP port that this socket has, on whatever address.
+    pub(super) fn shares_tcp_port(&self, bind: &Bind) -> bool {
+        let port_of = |address: &BindAddress| match address {
+            BindAddress::Inet(address) => Some(address.port()),
+            BindAddress::Host(_, port) => Some(*port),
+            _ => None,
+        };
+        let port = port_of(&self.bind.address);
+        port.is_some() && port == port_of(&bind.address)
+    }
+
     /// Gives new connections to another frontend from now on.
     pub(super) fn serve_for(&self, frontend: Rc<Frontend>) {
         self.frontend.replace(frontend);
@@ -73,6 +84,7 @@ impl Port {
 
 async fn accept(port: Rc<Port>, room: Rc<Room>, on_end: Rc<dyn Fn()>) {
     let Some(listener) = port.listener.take() else { return };
+    let _open = room.port_opened();
     let reactor = room.reactor;
     let mut batch = 0;
     loop {
@@ -83,16 +95,20 @@ async fn accept(port: Rc<Port>, room: Rc<Room>, on_end: Rc<dyn Fn()>) {
                 reactor.spawn(serve(admission, accepted)).detach();
                 room.recovered();
                 batch += 1;
-                if batch >= BATCH {
-                    batch = 0;
-                    smol::future::yield_now().await;
-                }
             }
             // Closing, and the queue is empty.
             None => return,
             Some(Err(error)) if is_exhausted(&error) => room.exhausted(&error, &port).await,
-            // The client was gone before we came to it (ECONNABORTED and its like).
-            Some(Err(_)) => {}
+            Some(Err(error)) if is_broken(&error) => {
+                log::error!("'{}' accepts no more connections: {error}", port.bind.text);
+                return;
+            }
+            // The client was gone before we came to it, or the network has a fault of its own (accept(2)).
+            Some(Err(_)) => batch = BATCH,
+        }
+        if batch >= BATCH {
+            batch = 0;
+            smol::future::yield_now().await;
         }
     }
 }
@@ -126,11 +142,21 @@ fn is_exhausted(error: &io::Error) -> bool {
         .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
 }
 
+/// Whether the listening socket itself is beyond use: shut down by somebody who shares it, say.
+fn is_broken(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    [Errno::INVAL, Errno::BADF, Errno::NOTSOCK, Errno::OPNOTSUPP]
+        .iter()
+        .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+}
+
 /// Room for connections: the limits of the process, and who waits for them.
 pub(super) struct Room {
     reactor: Handle,
     maxconn: u32,
     waiting: RefCell<Vec<Waker>>,
+    /// Ports that accept, or still take what is in their queue.
+    open_ports: Cell<u32>,
     /// Said already that descriptors are short; said again only after it got better.
     told: Cell<bool>,
     last_exhausted_ms: Cell<u64>,
@@ -142,9 +168,21 @@ impl Room {
             reactor,
             maxconn,
             waiting: RefCell::default(),
+            open_ports: Cell::new(0),
             told: Cell::new(false),
             last_exhausted_ms: Cell::new(0),
         }
+    }
+
+    /// Counts a port until the guard is dropped.
+    fn port_opened(self: &Rc<Self>) -> PortOpen {
+        self.open_ports.set(self.open_ports.get() + 1);
+        PortOpen(self.clone())
+    }
+
+    /// Ports that have not ended yet.
+    pub(super) fn open_ports(&self) -> u32 {
+        self.open_ports.get()
     }
 
     /// Something has ended or changed: those who pause look again.
@@ -204,5 +242,15 @@ impl Room {
             self.told.set(false);
             log::warn!("accepting goes on");
         }
+    }
+}
+
+/// A port that has not ended.
+struct PortOpen(Rc<Room>);
+
+impl Drop for PortOpen {
+    fn drop(&mut self) {
+        self.0.open_ports.set(self.0.open_ports.get().saturating_sub(1));
+        self.0.look_again();
     }
 }

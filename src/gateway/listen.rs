@@ -35,12 +35,20 @@ pub(super) fn open_all(
     for frontend in frontends {
         for bind in &frontend.config.binds {
             let is_planned = |port: &Rc<Port>| planned.iter().any(|one| Rc::ptr_eq(&one.port, port));
-            let known = open.iter().find(|port| port.is_for(bind) && !is_planned(port));
-            if let Some(port) = known {
-                planned.push(Planned { port: port.clone(), frontend: frontend.clone(), is_new: false });
+            // A host name can stand for several sockets: all of them.
+            let known: Vec<_> =
+                open.iter().filter(|port| port.is_for(bind) && !is_planned(port)).cloned().collect();
+            if !known.is_empty() {
+                planned.extend(known.into_iter().map(|port| Planned {
+                    port,
+                    frontend: frontend.clone(),
+                    is_new: false,
+                }));
                 continue;
             }
-            match open_one(reactor, frontend, bind, names, options) {
+            // Ours on the same port, with another address or option, is no stranger.
+            let take_over = options.take_over || open.iter().any(|port| port.shares_tcp_port(bind));
+            match open_one(reactor, frontend, bind, names, options.maxconn, take_over) {
                 Ok(listeners) => planned.extend(listeners.into_iter().map(|listener| Planned {
                     port: Port::new(bind.clone(), listener, frontend.clone()),
                     frontend: frontend.clone(),
@@ -66,16 +74,17 @@ fn open_one(
     frontend: &Frontend,
     bind: &Bind,
     names: &Names,
-    options: &Options,
+    maxconn: u32,
+    take_over: bool,
 ) -> io::Result<Vec<Listener>> {
-    let maxconn = bind.maxconn.or(frontend.config.maxconn).unwrap_or(options.maxconn);
+    let maxconn = bind.maxconn.or(frontend.config.maxconn).unwrap_or(maxconn);
     let backlog = bind.backlog.or(frontend.config.backlog).unwrap_or(maxconn);
     let listen_options = ListenOptions {
         backlog: i32::try_from(backlog).unwrap_or(i32::MAX),
         keepalive: frontend.config.tcp_keepalive,
         v6only: bind.v6only,
         unix_mode: bind.unix_mode,
-        take_over: options.take_over,
+        take_over,
     };
     let listener = match &bind.address {
         BindAddress::Inet(address) => Listener::tcp(reactor, *address, &listen_options)?,

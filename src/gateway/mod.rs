@@ -128,7 +128,9 @@ impl Gateway {
 
     /// Returns once the last connection has ended; only after [`Gateway::finish`].
     pub async fn finished(&self) {
-        self.room.until(|| self.stopping.get() && self.process.connections.get() == 0).await;
+        let is_over =
+            || self.stopping.get() && self.room.open_ports() == 0 && self.process.connections.get() == 0;
+        self.room.until(is_over).await;
     }
 
     /// Client connections now.

@@ -5,7 +5,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::task::{Context, Poll, ready};
 
@@ -14,7 +13,7 @@ use rustix::net::{
     listen, socket_with, sockopt,
 };
 
-use super::Stream;
+use super::{Stream, Target};
 use crate::reactor::{Direction, Handle, Source};
 
 /// How a listening socket is made.
@@ -80,7 +79,7 @@ impl Listener {
     pub fn unix(reactor: Handle, path: &Path, options: &ListenOptions) -> io::Result<Self> {
         if let Ok(metadata) = fs::symlink_metadata(path) {
             let taken = !metadata.file_type().is_socket();
-            if taken || (!options.take_over && UnixStream::connect(path).is_ok()) {
+            if taken || (!options.take_over && is_answered(reactor, path)) {
                 return Err(io::ErrorKind::AddrInUse.into());
             }
         }
@@ -174,6 +173,15 @@ fn tcp_socket(address: SocketAddr, options: &ListenOptions) -> io::Result<OwnedF
 fn unix_socket() -> io::Result<OwnedFd> {
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
     Ok(socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?)
+}
+
+/// Whether somebody listens on a unix socket; one whose queue is full does. Does not wait.
+fn is_answered(reactor: Handle, path: &Path) -> bool {
+    let Ok(address) = SocketAddrUnix::new(path) else { return false };
+    match Stream::connect(reactor, &Target::Unix(address), false) {
+        Ok(_) => true,
+        Err(error) => error.kind() == io::ErrorKind::WouldBlock,
+    }
 }
 
 /// Beside the final path, so that the rename stays within one file system.

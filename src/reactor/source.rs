@@ -17,6 +17,9 @@ const WRITABLE: u8 = 2;
 /// The peer has finished sending, or the connection is broken: a read will never block again.
 const ENDED: u8 = 4;
 
+/// Urgent data was seen: a read stops short at its mark although more follows.
+const URGENT: u8 = 8;
+
 /// `key` of a source that epoll does not know yet.
 const UNREGISTERED: u32 = u32::MAX;
 
@@ -53,14 +56,17 @@ pub(super) struct Sources {
 }
 
 impl Sources {
-    /// Notes an event. A key may be stale: its source was dropped after the kernel queued the event, and
-    /// another source may have the key now. That one is woken for nothing and finds `EAGAIN`, which is harmless.
+    /// Notes an event. All events of a turn are noted before any task runs, so no key is stale: the source of
+    /// each is still the one that the kernel meant.
     pub(super) fn mark(&mut self, key: u64, flags: epoll::EventFlags) {
         use epoll::EventFlags as F;
         let Some(entry) = usize::try_from(key).ok().and_then(|key| self.entries.get_mut(key)) else {
             return;
         };
         let broken = flags.intersects(F::HUP | F::ERR);
+        if flags.intersects(F::PRI) {
+            entry.ready |= URGENT;
+        }
         if flags.intersects(F::RDHUP) || broken {
             entry.ready |= ENDED;
         }
@@ -134,9 +140,10 @@ impl Source {
     }
 
     /// Says that a read came back short: the kernel's buffer is empty, so the next read waits for an edge
-    /// instead of asking for an `EAGAIN`. Not believed once the peer has ended: the end is still to be read.
+    /// instead of asking for an `EAGAIN`. Not believed once the peer has ended, since the end is still to be
+    /// read, nor once it has sent urgent data, at whose mark a read stops.
     pub fn drained(&self) {
-        if self.ready() & ENDED == 0 {
+        if self.ready() & (ENDED | URGENT) == 0 {
             self.clear(Direction::Read);
         }
     }
@@ -177,7 +184,7 @@ impl Source {
             &self.reactor.epoll,
             &self.fd,
             epoll::EventData::new_u64(u64::from(key)),
-            F::IN | F::OUT | F::RDHUP | F::ET,
+            F::IN | F::OUT | F::PRI | F::RDHUP | F::ET,
         )?;
         slot.insert(Entry { ready: self.hint.get(), ..Entry::default() });
         self.key.set(key);

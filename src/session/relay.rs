@@ -34,8 +34,8 @@ pub enum Bound {
 pub enum FlowError {
     /// Reading failed.
     Source(io::Error),
-    /// Writing failed. Why does not matter: the connection's other direction tells who ended it.
-    Sink,
+    /// Writing failed.
+    Sink(io::Error),
     /// The connection ended before the message did.
     Truncated,
     /// The chunked framing is broken.
@@ -157,13 +157,13 @@ impl Flow {
         self.waiting = Waiting::Sink;
         while let Some(pipe) = self.pipe.as_mut().filter(|pipe| !pipe.is_empty()) {
             let result = ready!(to.source().poll_io(context, Direction::Write, |fd| pipe.drain(fd)));
-            self.passed_bytes += result.map_err(|_| FlowError::Sink)? as u64;
+            self.passed_bytes += result.map_err(FlowError::Sink)? as u64;
             *moved = true;
         }
         while self.admitted > 0 {
             let Some(buffer) = &mut self.buffer else { break };
             let bytes = buffer.bytes().get(..self.admitted).unwrap_or_default();
-            let len = ready!(to.poll_write(context, bytes, false)).map_err(|_| FlowError::Sink)?;
+            let len = ready!(to.poll_write(context, bytes, false)).map_err(FlowError::Sink)?;
             buffer.consume(len);
             self.admitted -= len;
             self.passed_bytes += len as u64;

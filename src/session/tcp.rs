@@ -27,7 +27,6 @@ pub(super) async fn run(
     trace.backend = Some(backend.clone());
     let first = buffer.as_ref().map(Buffer::bytes).unwrap_or_default();
     let Some(Connected { stream, sent, slot, .. }) = server_for(session, &backend, first, trace).await else {
-        // Nothing was answered: a reset tells the client apart from an orderly, empty answer.
         return;
     };
     if let Some(buffer) = &mut buffer {

@@ -5,15 +5,13 @@ use std::rc::Rc;
 use super::Session;
 use crate::backend::{Backend, Slot};
 use crate::config::{LogFormat, Mode};
-use crate::observe::{BAD_REQUEST, NO_SERVER, Record, Timers};
+use crate::observe::{BAD_REQUEST, NO_SERVER, Peer, Record, Timers};
 
 /// Facts for one line.
 pub(super) struct Trace {
     pub backend: Option<Rc<Backend>>,
     /// Index of the server in its backend.
     server: Option<usize>,
-    /// The server's connections, this one included, when it was chosen.
-    server_connections: u32,
     pub timers: Timers,
     pub bytes_to_client: u64,
     pub status: i16,
@@ -24,6 +22,7 @@ pub(super) struct Trace {
     /// Loop clock and unix time at which it began.
     start_ms: u64,
     start_wall_ms: u64,
+    stopped: bool,
 }
 
 impl Trace {
@@ -50,7 +49,6 @@ impl Trace {
         Self {
             backend: None,
             server: None,
-            server_connections: 0,
             timers: Timers::default(),
             bytes_to_client: 0,
             status: -1,
@@ -59,6 +57,7 @@ impl Trace {
             request: None,
             start_ms,
             start_wall_ms,
+            stopped: false,
         }
     }
 
@@ -70,12 +69,18 @@ impl Trace {
     /// Notes the server that was chosen.
     pub(super) fn chose(&mut self, slot: &Slot) {
         self.server = Some(slot.index());
-        self.server_connections = slot.server().connections.get();
     }
 
     /// Sets the first two characters of the termination state: who, and in which phase.
     pub(super) fn end(&mut self, who: u8, phase: u8) {
         self.termination = [who, phase, b'-', b'-'];
+    }
+
+    /// The session is over but for closing: what follows no longer counts. Only the first call does anything.
+    pub(super) fn stop_clock(&mut self, session: &Session) {
+        if !std::mem::replace(&mut self.stopped, true) {
+            self.timers.total = self.elapsed_ms(session);
+        }
     }
 
     /// Writes the line, where the frontend has somewhere to write it. `http` = it was an HTTP session.
@@ -84,15 +89,22 @@ impl Trace {
         if !frontend.logger.is_active() {
             return;
         }
-        self.timers.total = self.elapsed_ms(session);
+        self.stop_clock(session);
+        // On a sniffed port each session gets the line of its own kind.
+        let format = match frontend.config.log_format {
+            LogFormat::Http if !http => LogFormat::Tcp,
+            format => format,
+        };
+        // Only this line tells our own address, which costs a system call.
+        let local = match format {
+            LogFormat::Default => session.client.local_address().map_or(Peer::Unix(1), Peer::Inet),
+            LogFormat::Tcp | LogFormat::Http => Peer::Unix(1),
+        };
         let server =
             self.backend.as_ref().zip(self.server).and_then(|(backend, index)| backend.servers.get(index));
         let record = Record {
             client: session.peer(),
-            local: session
-                .client
-                .local_address()
-                .map_or(crate::observe::Peer::Unix(1), crate::observe::Peer::Inet),
+            local,
             accepted_ms: i64::try_from(self.start_wall_ms).unwrap_or(i64::MAX),
             frontend: &frontend.config.name,
             mode: frontend.config.mode,
@@ -105,17 +117,12 @@ impl Trace {
             actconn: frontend.process.connections.get(),
             feconn: frontend.connections.get(),
             beconn: self.backend.as_ref().map_or(0, |backend| backend.connections.get()),
-            srvconn: self.server_connections,
+            srvconn: server.map_or(0, |server| server.connections.get()),
             retries: self.retries,
             redispatched: false,
             srv_queue: 0,
             backend_queue: 0,
             request: self.request.as_deref().unwrap_or(BAD_REQUEST),
-        };
-        // On a sniffed port each session gets the line of its own kind.
-        let format = match frontend.config.log_format {
-            LogFormat::Http if !http => LogFormat::Tcp,
-            format => format,
         };
         let now_ms = i64::try_from(session.reactor().wall_ms()).unwrap_or(i64::MAX);
         frontend.logger.session(&record, format, now_ms);

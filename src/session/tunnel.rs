@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::io;
 use std::task::Poll;
 
-use super::relay::{Flow, FlowError};
+use super::relay::{Flow, FlowError, Waiting};
 use crate::net::Stream;
 use crate::reactor::Deadline;
 
@@ -42,7 +42,8 @@ pub async fn tunnel(
     deadline: &Deadline,
     timeouts: TunnelTimeouts,
 ) -> TunnelEnd {
-    let mut state = State { up_open: true, down_open: true, silence_ms: 0, silent: b'c', who: b'-' };
+    let mut state =
+        State { up_open: true, down_open: true, silence_ms: 0, silent: b'c', who: b'-', reset: false };
     state.limit_silence(&timeouts);
     deadline.set_after(state.silence_ms);
     poll_fn(|context| {
@@ -51,7 +52,7 @@ pub async fn tunnel(
             && let Poll::Ready(result) = up.poll_move(context, client, server, &mut moved)
         {
             state.up_open = false;
-            state.after_end(result, client, server, b'C', b'S')?;
+            state.after_end(result, server, b'C', b'S')?;
             if state.down_open {
                 server.shutdown_write();
             }
@@ -62,7 +63,7 @@ pub async fn tunnel(
             && let Poll::Ready(result) = down.poll_move(context, server, client, &mut moved)
         {
             state.down_open = false;
-            state.after_end(result, server, client, b'S', b'C')?;
+            state.after_end(result, client, b'S', b'C')?;
             if state.up_open {
                 client.shutdown_write();
             }
@@ -80,9 +81,18 @@ pub async fn tunnel(
     .await
     .unwrap_or_else(|cut| {
         if let Cut::Silence = cut {
-            state.who = state.silent;
+            // Whoever takes no more bytes is the one who is silent.
+            state.who = match (up.waiting(), down.waiting()) {
+                (_, Waiting::Sink) => b'c',
+                (Waiting::Sink, _) => b's',
+                _ => state.silent,
+            };
         }
     });
+    if state.reset {
+        client.reset_on_close();
+        server.reset_on_close();
+    }
     TunnelEnd { up_bytes: up.passed_bytes(), down_bytes: down.passed_bytes(), who: state.who }
 }
 
@@ -99,6 +109,8 @@ struct State {
     silence_ms: u64,
     silent: u8,
     who: u8,
+    /// A write has met a reset: both sides end with one.
+    reset: bool,
 }
 
 impl State {
@@ -106,7 +118,6 @@ impl State {
     fn after_end(
         &mut self,
         result: Result<(), FlowError>,
-        from: &Stream,
         to: &Stream,
         source: u8,
         sink: u8,
@@ -115,12 +126,11 @@ impl State {
             Ok(()) => Ok(()),
             // The one who reads is gone, but what it has sent before is still to be delivered; the other
             // direction finds the end or the reset by itself.
-            Err(FlowError::Sink) => {
+            Err(FlowError::Sink(error)) => {
+                // The failed write has taken the socket's error: its read will only see an end.
+                self.reset |= is_reset(&error);
                 if self.who == b'-' {
                     self.who = sink;
-                }
-                if !self.up_open && !self.down_open {
-                    from.reset_on_close();
                 }
                 Ok(())
             }

@@ -39,6 +39,7 @@ pub(super) async fn send(
     if keep_alive {
         return Next::Another;
     }
+    trace.stop_clock(session);
     session.close_gently().await;
     Next::Close
 }

@@ -20,6 +20,9 @@ use crate::http::{
 use crate::net::{Buffer, Stream};
 use crate::reactor::Expired;
 
+/// Interim answers (1xx) that a server may send before the final one.
+const INTERIM_MAX: u32 = 64;
+
 /// Handles the request whose whole head stands at the front of `input`.
 pub(super) async fn handle(
     session: &Session,
@@ -43,6 +46,9 @@ pub(super) async fn handle(
             Next::Close
         }
         Prepared::Refuse { status, termination: (who, phase) } => {
+            if who == b'P' {
+                trace.timers.request = -1;
+            }
             trace.end(who, phase);
             answer::refuse(session, status, &mut trace).await;
             Next::Close
@@ -89,8 +95,14 @@ struct Exchange<'a> {
     replay: Option<Box<[u8]>>,
     /// The server takes no more of the body, but may still answer.
     upload_broken: bool,
+    /// Bytes of the body that went into `request.out` with the head.
+    upload_start: u64,
     /// Any part of the final answer has been sent to the client.
     answered: bool,
+    /// Interim answers (1xx) so far.
+    interim: u32,
+    /// The server has tied who the client is to the connection: nobody else may get it.
+    is_private: bool,
 }
 
 impl<'a> Exchange<'a> {
@@ -101,6 +113,7 @@ impl<'a> Exchange<'a> {
         nth: u32,
         trace: &'a mut Trace,
     ) -> Self {
+        let upload_start = request.upload.as_ref().map_or(0, Flow::passed_bytes);
         Self {
             session,
             trace,
@@ -110,7 +123,10 @@ impl<'a> Exchange<'a> {
             sent: 0,
             replay: None,
             upload_broken: false,
+            upload_start,
             answered: false,
+            interim: 0,
+            is_private: false,
         }
     }
 
@@ -188,7 +204,11 @@ impl<'a> Exchange<'a> {
 
     /// Whether server connections serve more than one request.
     fn may_share(&self) -> bool {
-        self.request.connection == ConnectionMode::KeepAlive && self.request.backend.config.http.reuse
+        let backend = &self.request.backend;
+        // A server without a port of its own is another one for each port the client comes to.
+        self.request.connection == ConnectionMode::KeepAlive
+            && backend.config.http.reuse
+            && !backend.needs_local_port()
     }
 
     /// Whether sending the request a second time does no harm, and all of it is still at hand.
@@ -227,6 +247,7 @@ impl<'a> Exchange<'a> {
         self.request.out = Buffer::take();
         self.request.out.append(&bytes);
         self.sent = 0;
+        self.upload_broken = false;
         self.new_link(slot).await
     }
 
@@ -265,7 +286,7 @@ impl<'a> Exchange<'a> {
 
     /// Whether no byte of the body beyond the first write has gone to the server.
     fn upload_untouched(&self) -> bool {
-        self.request.upload.as_ref().is_none_or(|upload| upload.passed_bytes() == 0)
+        self.request.upload.as_ref().is_none_or(|upload| upload.passed_bytes() == self.upload_start)
     }
 
     /// Moves the request on, and is ready when bytes of the answer have come (0 = the end), or not at all.
@@ -317,7 +338,7 @@ impl<'a> Exchange<'a> {
                 *moved = true;
                 Ok(())
             }
-            Poll::Ready(Err(FlowError::Sink)) => {
+            Poll::Ready(Err(FlowError::Sink(_))) => {
                 self.upload_broken = true;
                 Ok(())
             }
@@ -366,11 +387,16 @@ impl<'a> Exchange<'a> {
                 }
                 Err(_) => return Err(BAD),
             };
-            if head.status == 101 && !self.request.upgrade {
+            let unasked = !self.request.upgrade || self.request.upload.is_some();
+            if head.status == 101 && unasked {
                 return Err(BAD);
             }
             if !head.is_interim() {
                 return Ok(Some(Box::new(head)));
+            }
+            self.interim += 1;
+            if self.interim > INTERIM_MAX {
+                return Err(BAD);
             }
             if self.request.facts.version == Version::Http11 {
                 let mut out = Buffer::take();
@@ -435,7 +461,7 @@ impl<'a> Exchange<'a> {
 
     /// Writes the head for the client into `out` and takes it out of `response`.
     fn answer_head(
-        &self,
+        &mut self,
         head: &ResponseHead,
         response: &mut Option<Buffer>,
         after: After,
@@ -443,6 +469,7 @@ impl<'a> Exchange<'a> {
     ) -> Result<(), Failure> {
         const BAD: Failure = Failure::Status(502, b'P', b'H');
         let Some(buffer) = response else { return Err(BAD) };
+        self.is_private |= ties_to_connection(head, buffer.bytes());
         let len = write_response(head, buffer.bytes(), &self.edits(after), out.room()).map_err(|_| BAD)?;
         out.filled(len);
         buffer.consume(head.len);
@@ -482,7 +509,34 @@ impl<'a> Exchange<'a> {
         let later = body.passed_bytes().saturating_sub(before);
         self.trace.bytes_to_client = self.trace.bytes_to_client.saturating_add(later);
         result?;
+        self.finish_upload(&link.stream).await;
         self.finish(head, link, body, keep_alive).await
+    }
+
+    /// The server has answered before the request's body was over. It may well be reading on, so the body is
+    /// passed on until one side ends it or the client is silent for too long.
+    async fn finish_upload(&mut self, server: &Stream) {
+        if self.request.upload.is_none() && self.sent >= self.request.out.len() {
+            return;
+        }
+        let session = self.session;
+        let client_ms = session.frontend.config.timeouts.client_ms;
+        session.deadline.set_after(client_ms);
+        let whole = poll_fn(|context| {
+            let mut moved = false;
+            if self.poll_request(context, server, &mut moved).is_err() || self.upload_broken {
+                return Poll::Ready(false);
+            }
+            if self.request.upload.is_none() && self.sent >= self.request.out.len() {
+                return Poll::Ready(true);
+            }
+            if moved {
+                session.deadline.set_after(client_ms);
+            }
+            session.deadline.poll_expired(context).map(|_| false)
+        })
+        .await;
+        self.upload_broken |= !whole;
     }
 
     /// Moves the answer's body to the client, and the request's to the server.
@@ -501,10 +555,10 @@ impl<'a> Exchange<'a> {
             if let Some(buffer) = &mut out {
                 match session.client.poll_flush(context, buffer) {
                     Poll::Ready(Ok(())) => out = None,
-                    Poll::Ready(Err(_)) => return Poll::Ready(Ok(Err(FlowError::Sink))),
+                    Poll::Ready(Err(error)) => return Poll::Ready(Ok(Err(FlowError::Sink(error)))),
                     Poll::Pending => return session.deadline.poll_expired(context).map(Err),
                 }
-                session.deadline.set_after(server_ms);
+                moved = true;
             }
             let result = body.poll_move(context, server, &session.client, &mut moved);
             if result.is_ready() {
@@ -522,7 +576,7 @@ impl<'a> Exchange<'a> {
         let client_first = out.is_some() || body.waiting() == Waiting::Sink;
         match result {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(FlowError::Sink)) => Err(Failure::Silent(b'C', b'D')),
+            Ok(Err(FlowError::Sink(_))) => Err(Failure::Silent(b'C', b'D')),
             Ok(Err(FlowError::Source(_) | FlowError::Truncated | FlowError::Framing)) => {
                 // The client must not take half an answer for a whole one.
                 session.client.reset_on_close();
@@ -542,7 +596,13 @@ impl<'a> Exchange<'a> {
     ) -> Result<Next, Failure> {
         let upload_done = self.request.upload.is_none() && self.sent >= self.request.out.len();
         let delimited = head.framing != Framing::UntilClose;
-        let clean = body.into_rest().is_none() && upload_done && !self.upload_broken;
+        // A dechunked answer keeps nothing of what follows it, so it cannot tell whether something did.
+        let dechunked = head.framing == Framing::Chunked && self.request.facts.version == Version::Http10;
+        let clean = body.into_rest().is_none()
+            && upload_done
+            && !self.upload_broken
+            && !dechunked
+            && !self.is_private;
         let Link { stream, slot, .. } = link;
         if clean && delimited && head.keep_alive && self.may_share() {
             slot.keep(stream);
@@ -552,9 +612,22 @@ impl<'a> Exchange<'a> {
         drop(slot);
         if !upload_done || self.upload_broken {
             // The server answered without waiting for the whole body; the client may still be sending it.
+            self.trace.stop_clock(self.session);
             self.session.close_gently().await;
             return Ok(Next::Close);
         }
         Ok(if keep_alive { Next::Another } else { Next::Close })
     }
+}
+
+/// Whether an answer begins an authentication of the connection itself (NTLM, Negotiate), as 401 and 407 do.
+fn ties_to_connection(head: &ResponseHead, bytes: &[u8]) -> bool {
+    const SCHEMES: [&[u8]; 2] = [b"NTLM", b"Negotiate"];
+    let begins = |value: &[u8]| {
+        SCHEMES
+            .iter()
+            .any(|scheme| value.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)))
+    };
+    matches!(head.status, 401 | 407)
+        && ["www-authenticate", "proxy-authenticate"].iter().any(|name| head.values(bytes, name).any(begins))
 }

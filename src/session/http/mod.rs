@@ -55,7 +55,8 @@ async fn first_byte(
         // Counted from the accept, the sniffing included.
         session.deadline.set_at(session.accepted_ms.saturating_add(timeouts.http_request_ms));
     }
-    while nothing_but_empty_lines(input) {
+    let mut blank = 0;
+    while nothing_but_empty_lines(input, &mut blank) {
         let end = match session.deadline.guard(session.client.fill(input)).await {
             Ok(Ok(len)) if len > 0 => continue,
             Ok(_) => b'C',
@@ -86,16 +87,28 @@ async fn refuse_silence(session: &Session, who: u8, sniffed: Option<&Rc<Backend>
     }
 }
 
-/// Empty lines before a request are passed over (RFC 9112 §2.2); true while nothing else is there.
-fn nothing_but_empty_lines(input: &mut Option<Buffer>) -> bool {
+/// Empty lines before a request are passed over (RFC 9112 §2.2), a few of them; true while nothing else is there.
+/// What is no empty line, or one too many, is left for the parser, which refuses it.
+fn nothing_but_empty_lines(input: &mut Option<Buffer>, blank: &mut u32) -> bool {
+    const EMPTY_LINES_MAX: u32 = 4;
     let Some(buffer) = input else { return true };
-    let blank = buffer.bytes().iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
-    buffer.consume(blank);
-    if buffer.is_empty() {
-        *input = None;
-        return true;
+    while *blank < EMPTY_LINES_MAX {
+        match buffer.bytes() {
+            [b'\n', ..] => buffer.consume(1),
+            [b'\r', b'\n', ..] => buffer.consume(2),
+            _ => break,
+        }
+        *blank += 1;
     }
-    false
+    match buffer.bytes() {
+        [] => {
+            *input = None;
+            true
+        }
+        // Perhaps the first half of an empty line.
+        [b'\r'] => *blank < EMPTY_LINES_MAX,
+        _ => false,
+    }
 }
 
 /// Reads until a whole head is there. False when it will not be: the client has its answer then.
