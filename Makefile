@@ -35,7 +35,7 @@ size: build ## how large it is; fails from 1 MiB on
 fuzz: ## a short run of every fuzz target (nightly and cargo-fuzz); a replay of the corpus where they are missing
 	@if $(CARGO) +nightly fuzz --version >/dev/null 2>&1; then \
 	    for target in $$($(CARGO) +nightly fuzz list); do \
-	        $(CARGO) +nightly fuzz run "$$target" -- -max_total_time=$(FUZZ_SECONDS) || exit 1; \
+	        $(CARGO) +nightly fuzz run "$$target" -- -verbosity=0 -max_total_time=$(FUZZ_SECONDS) || exit 1; \
 	    done; \
 	else \
 	    echo "no nightly with cargo-fuzz here: replaying the corpus"; \

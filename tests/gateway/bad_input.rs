@@ -7,7 +7,7 @@ use crate::support::ports::free_port;
 use crate::support::process::Gateway;
 use crate::support::program::Program;
 use crate::support::syslog::Syslog;
-use crate::support::{logline, ms, show};
+use crate::support::{ignore, logline, ms, show};
 use std::time::Duration;
 
 /// A gateway with two ports before one scripted web backend (`mode http`, and sniffed), and a bystander.
@@ -198,28 +198,28 @@ fn a_backend_that_refuses() {
 
 #[test]
 fn a_backend_that_hangs() {
-    expect_for_backend(|peer| drop(peer.read_to_end()), 504, "sH--");
+    expect_for_backend(|peer| ignore(peer.read_to_end()), 504, "sH--");
 }
 
 #[test]
 fn a_backend_that_closes_at_once() {
-    expect_for_backend(|peer| drop(peer.read_request()), 502, "SH--");
+    expect_for_backend(|peer| ignore(peer.read_request()), 502, "SH--");
 }
 
 #[test]
 fn a_backend_that_resets_before_its_answer() {
-    expect_for_backend(|peer| drop((peer.read_request(), peer.reset())), 502, "SH--");
+    expect_for_backend(|peer| ignore((peer.read_request(), peer.reset())), 502, "SH--");
 }
 
 #[test]
 fn a_backend_that_closes_in_its_head() {
-    expect_for_backend(|peer| drop((peer.read_request(), peer.write("HTTP/1.1 200 O"))), 502, "SH--");
+    expect_for_backend(|peer| ignore((peer.read_request(), peer.write("HTTP/1.1 200 O"))), 502, "SH--");
 }
 
 #[test]
 fn a_backend_that_talks_garbage() {
     expect_for_backend(
-        |peer| drop((peer.read_request(), peer.write([7; 100]), peer.read_to_end())),
+        |peer| ignore((peer.read_request(), peer.write([7; 100]), peer.read_to_end())),
         502,
         "PH--",
     );
@@ -296,7 +296,7 @@ fn a_client_that_resets_mid_answer() {
 
 #[test]
 fn a_client_that_resets_mid_request() {
-    let backend = Backend::start(|peer| drop(peer.read_request()));
+    let backend = Backend::start(|peer| ignore(peer.read_request()));
     let mut rig = Rig::start(backend.port);
     for mut client in rig.clients() {
         client.send("POST /page HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\nsome");

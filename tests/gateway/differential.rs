@@ -11,11 +11,11 @@ mod case;
 mod normal;
 
 use crate::support::client::Client;
-use crate::support::ms;
 use crate::support::peers::{Backend, Peer};
 use crate::support::ports::free_port;
 use crate::support::process::{Gateway, Starter};
 use crate::support::program::Program;
+use crate::support::{ignore, ms};
 use case::{Case, Reply, Step};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -138,7 +138,7 @@ fn converse(mut client: Client, steps: &[Step], segments: Segments) -> String {
     for step in steps {
         match step {
             Step::Send(bytes) => match segments {
-                Segments::Whole => drop(client.send(bytes)),
+                Segments::Whole => ignore(client.send(bytes)),
                 Segments::Halves => client.send_pieces(bytes.chunks(bytes.len().div_ceil(2).max(1)), ms(60)),
                 Segments::Bytes => client.send_bytewise(bytes, Duration::from_micros(500)),
             },

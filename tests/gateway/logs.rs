@@ -6,7 +6,7 @@ use crate::support::ports::free_port;
 use crate::support::process::Gateway;
 use crate::support::program::Program;
 use crate::support::syslog::Syslog;
-use crate::support::{eventually, ms};
+use crate::support::{eventually, ignore, ms};
 use std::time::Duration;
 
 const GET: &str = "GET /page HTTP/1.1\r\nHost: h\r\n\r\n";
@@ -127,12 +127,12 @@ fn http_terminations() {
         peer.pause(ms(200));
     };
     let cases: Vec<(&str, &str, Script, Act, i32, &str)> = vec![
-        ("slow server", "back: timeout server 300ms", |peer| drop(peer.read_to_end()), ask, 504, "sH--"),
-        ("server closes before its answer", "", |peer| drop(peer.read_request()), ask, 502, "SH--"),
+        ("slow server", "back: timeout server 300ms", |peer| ignore(peer.read_to_end()), ask, 504, "sH--"),
+        ("server closes before its answer", "", |peer| ignore(peer.read_request()), ask, 502, "SH--"),
         (
             "server closes in its head",
             "",
-            |peer| drop((peer.read_request(), peer.write("HTTP/1.1 200"))),
+            |peer| ignore((peer.read_request(), peer.write("HTTP/1.1 200"))),
             ask,
             502,
             "SH--",
@@ -140,7 +140,7 @@ fn http_terminations() {
         (
             "server resets before its answer",
             "",
-            |peer| drop((peer.read_request(), peer.reset())),
+            |peer| ignore((peer.read_request(), peer.reset())),
             ask,
             502,
             "SH--",
@@ -148,7 +148,7 @@ fn http_terminations() {
         (
             "answer is not HTTP",
             "",
-            |peer| drop((peer.read_request(), peer.write("no HTTP\r\n\r\n"), peer.read_to_end())),
+            |peer| ignore((peer.read_request(), peer.write("no HTTP\r\n\r\n"), peer.read_to_end())),
             ask,
             502,
             "PH--",
@@ -288,15 +288,15 @@ fn tcp_terminations() {
         (
             "silent client",
             "front: timeout client 300ms",
-            |peer| drop(peer.read_to_end()),
-            |rig| drop(rig.gateway.client().read_to_end()),
+            |peer| ignore(peer.read_to_end()),
+            |rig| ignore(rig.gateway.client().read_to_end()),
             "cD",
         ),
         (
             "silent server",
             "back: timeout server 300ms",
-            |peer| drop(peer.read_to_end()),
-            |rig| drop(rig.gateway.client().read_to_end()),
+            |peer| ignore(peer.read_to_end()),
+            |rig| ignore(rig.gateway.client().read_to_end()),
             "sD",
         ),
         (
@@ -318,7 +318,7 @@ fn tcp_terminations() {
         (
             "client resets",
             "",
-            |peer| drop((peer.write("x"), peer.read_to_end())),
+            |peer| ignore((peer.write("x"), peer.read_to_end())),
             |rig| {
                 let mut client = rig.gateway.client();
                 client.read_exact(1);

@@ -5,7 +5,7 @@ use crate::support::client::Client;
 use crate::support::peers::{Backend, ok, web};
 use crate::support::ports::free_port;
 use crate::support::process::Gateway;
-use crate::support::{eventually, ms};
+use crate::support::{eventually, ignore, ms};
 use std::collections::BTreeMap;
 use std::time::Instant;
 
@@ -61,7 +61,8 @@ fn turns_follow_the_weights() {
 
 #[test]
 fn connections_in_mode_tcp_take_turns() {
-    let (a, b) = (Backend::start(|peer| drop(peer.write("a"))), Backend::start(|peer| drop(peer.write("b"))));
+    let (a, b) =
+        (Backend::start(|peer| ignore(peer.write("a"))), Backend::start(|peer| ignore(peer.write("b"))));
     let gateway = Gateway::start(|port| {
         format!(
             "{DEFAULTS}listen raw\n mode tcp\n bind 127.0.0.1:{port}\n server a 127.0.0.1:{}\n server b 127.0.0.1:{}\n",

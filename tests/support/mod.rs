@@ -41,6 +41,9 @@ pub fn within(limit: Duration, what: &str, mut condition: impl FnMut() -> bool) 
     }
 }
 
+/// For scripts of one expression: how it went does not matter to them.
+pub fn ignore<T>(_: T) {}
+
 /// Bytes as a readable string for failure messages, at most 2,000 of them.
 pub fn show(bytes: &[u8]) -> String {
     let end = bytes.len().min(2_000);

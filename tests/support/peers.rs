@@ -42,8 +42,6 @@ struct Record {
 
 /// The backend's end of one connection, in the hands of its script. It is closed when the script returns.
 pub struct Peer {
-    /// 0 for the backend's first connection.
-    pub index: usize,
     socket: Socket,
     pending: Vec<u8>,
     record: Arc<Record>,
@@ -245,18 +243,14 @@ impl Drop for Backend {
 impl Shared {
     fn serve(self: &Arc<Self>, socket: Socket, script: Arc<impl Fn(&mut Peer) + Send + Sync + 'static>) {
         let record = Arc::new(Record::default());
-        let index = {
-            let mut connections = self.connections.lock().unwrap();
-            connections.push(record.clone());
-            connections.len() - 1
-        };
+        self.connections.lock().unwrap().push(record.clone());
         let open = self.open.fetch_add(1, Ordering::SeqCst) + 1;
         self.open_most.fetch_max(open, Ordering::SeqCst);
         let shared = self.clone();
         std::thread::Builder::new()
             .stack_size(512 * 1024)
             .spawn(move || {
-                let mut peer = Peer { index, socket, pending: Vec::new(), record };
+                let mut peer = Peer { socket, pending: Vec::new(), record };
                 script(&mut peer);
                 drop(peer);
                 shared.open.fetch_sub(1, Ordering::SeqCst);
