@@ -163,7 +163,7 @@ impl Sink {
             && error.kind() == io::ErrorKind::NotFound
             && self.has_stderr.get()
         {
-            sent = write_at_once(&io::stderr(), line);
+            sent = write_at_once(&io::stderr(), without_priority(line));
         }
         sent
     }
@@ -321,6 +321,14 @@ pub(super) fn write_at_once(file: &impl AsFd, line: &[u8]) -> io::Result<()> {
 
 fn whole(sent: usize, line: &[u8]) -> io::Result<()> {
     if sent == line.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
+}
+
+/// A syslog line as people read it: without the `<PRI>` in front.
+fn without_priority(line: &[u8]) -> &[u8] {
+    match (line.first(), memchr::memchr(b'>', line)) {
+        (Some(b'<'), Some(end)) => line.get(end + 1..).unwrap_or_default(),
+        _ => line,
+    }
 }
 
 /// Writes to stderr and waits until it is written: for messages before the process serves anybody.
