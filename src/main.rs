@@ -1,5 +1,6 @@
 //! The start-up as a story, top to bottom: flags, configuration, limits, sockets, background, signals, loop.
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::rc::Rc;
@@ -28,11 +29,11 @@ fn main() -> ExitCode {
     let cli = match Cli::parse(std::env::args_os().skip(1)) {
         Ok(cli) => cli,
         Err(exit) if exit.code == 0 => {
-            print!("{}", exit.text);
+            say(&exit.text);
             return ExitCode::SUCCESS;
         }
         Err(exit) => {
-            eprint!("{}", exit.text);
+            facade::print(&exit.text);
             return ExitCode::FAILURE;
         }
     };
@@ -52,14 +53,14 @@ fn start(mut cli: Cli) -> Result<ExitCode, Failed> {
     let sources = sources(&cli)?;
     if cli.print_config {
         for source in &sources {
-            print!("{}", String::from_utf8_lossy(&source.text));
+            say(&String::from_utf8_lossy(&source.text));
         }
         return Ok(ExitCode::SUCCESS);
     }
     let config = load(&cli, &sources).ok_or(Failed)?;
     if cli.check {
         if cli.verbosity > Verbosity::Quiet {
-            println!("Configuration file is valid");
+            say("Configuration file is valid\n");
         }
         return Ok(ExitCode::SUCCESS);
     }
@@ -188,7 +189,9 @@ async fn reload(cli: &Cli, gateway: &Gateway, sinks: &Sinks) {
         smol::unblock(move || Names::look_up(wanted)).await
     };
     sinks.set_zone(Zone::of_system());
-    match gateway.reload(config, &names) {
+    let maxconn = settle_limits(cli, &config);
+    set_buffer_size(config.global.bufsize_bytes);
+    match gateway.reload(config, &names, maxconn) {
         Ok(()) => {
             facade::set_running(gateway.messages(), !sinks.has_stderr());
             log::info!("the configuration was read again and is in force");
@@ -229,11 +232,11 @@ fn load(cli: &Cli, sources: &[Source]) -> Option<Config> {
         if cli.verbosity >= least {
             told += 1;
             // As it is: several lines, with the place in front where editors look for it.
-            eprintln!("{diagnostic}");
+            facade::print(&format!("{diagnostic}\n"));
         }
     }
     if errors > 0 && told > 1 {
-        eprintln!("{errors} error(s) in the configuration");
+        facade::print(&format!("{errors} error(s) in the configuration\n"));
     }
     config
 }
@@ -264,6 +267,12 @@ fn settle_limits(cli: &Cli, config: &Config) -> u32 {
         log::warn!("maxconn is {possible} and not {maxconn}: {effective} file descriptors allow no more");
     }
     maxconn.min(possible)
+}
+
+/// Answers on stdout; that nobody reads it any more (`| head`) is no fault.
+fn say(text: &str) {
+    let mut stdout = std::io::stdout().lock();
+    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
 }
 
 fn fail(message: &str) -> Failed {
@@ -303,7 +312,7 @@ impl Demo {
     fn announce(&self, cli: &Cli) {
         if let Some(backends) = &self.backends {
             backends.set_gateway(&cli.preset.listen);
-            println!("{}", oneport::demo::banner(&cli.preset.listen, backends));
+            say(&format!("{}\n", oneport::demo::banner(&cli.preset.listen, backends)));
         }
     }
 }

@@ -24,6 +24,11 @@ pub(super) async fn watch(backend: Weak<Backend>, index: usize, check: Check, fi
         let start = Instant::now();
         let result = connect(&target, timeout_ms, &backend).await;
         let Some(backend) = backend.upgrade() else { return };
+        if result.as_ref().is_err_and(is_our_fault) {
+            // Says nothing about the server: as if this check had not been made.
+            pause_ms = health.pause_ms().max(1);
+            continue;
+        }
         if let (Err(_), Some(server)) = (&result, backend.servers.get(index)) {
             // The name's next address, where it has several.
             server.rotate_target();
@@ -71,6 +76,14 @@ async fn connect(target: &Target, timeout_ms: u64, backend: &Weak<Backend>) -> i
             Stream::connect(backend.reactor, target, false).map(drop)
         }
     }
+}
+
+/// Whether a check failed for want of our own descriptors, memory or ports.
+fn is_our_fault(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM, Errno::ADDRNOTAVAIL]
+        .iter()
+        .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
 }
 
 /// Puts a change of state into force and tells the log, in HAProxy's words, which operators search for.

@@ -47,15 +47,18 @@ impl Port {
             && self.bind.unix_mode == bind.unix_mode
     }
 
-    /// Whether a `bind` line asks for the TCP port that this socket has, on whatever address.
-    pub(super) fn shares_tcp_port(&self, bind: &Bind) -> bool {
+    /// Whether a `bind` line asks for the TCP port or the path that this socket has, whatever its address and
+    /// options: it is then ours that is in the way.
+    pub(super) fn is_in_the_way_of(&self, bind: &Bind) -> bool {
         let port_of = |address: &BindAddress| match address {
             BindAddress::Inet(address) => Some(address.port()),
             BindAddress::Host(_, port) => Some(*port),
             _ => None,
         };
         let port = port_of(&self.bind.address);
-        port.is_some() && port == port_of(&bind.address)
+        let same_port = port.is_some() && port == port_of(&bind.address);
+        let is_path = matches!(bind.address, BindAddress::Unix(_));
+        same_port || (is_path && self.bind.address == bind.address)
     }
 
     /// Gives new connections to another frontend from now on.
@@ -153,7 +156,7 @@ fn is_broken(error: &io::Error) -> bool {
 /// Room for connections: the limits of the process, and who waits for them.
 pub(super) struct Room {
     reactor: Handle,
-    maxconn: u32,
+    maxconn: Cell<u32>,
     waiting: RefCell<Vec<Waker>>,
     /// Ports that accept, or still take what is in their queue.
     open_ports: Cell<u32>,
@@ -166,12 +169,17 @@ impl Room {
     pub(super) fn new(reactor: Handle, maxconn: u32) -> Self {
         Self {
             reactor,
-            maxconn,
+            maxconn: Cell::new(maxconn),
             waiting: RefCell::default(),
             open_ports: Cell::new(0),
             told: Cell::new(false),
             last_exhausted_ms: Cell::new(0),
         }
+    }
+
+    /// Changes the limit of the process; those above it stay.
+    pub(super) fn set_maxconn(&self, maxconn: u32) {
+        self.maxconn.set(maxconn);
     }
 
     /// Counts a port until the guard is dropped.
@@ -213,7 +221,7 @@ impl Room {
     async fn wait_for(&self, port: &Port) {
         self.until(|| {
             let frontend = port.frontend.borrow();
-            let full = frontend.process.connections.get() >= self.maxconn
+            let full = frontend.process.connections.get() >= self.maxconn.get()
                 || frontend.config.maxconn.is_some_and(|maxconn| frontend.connections.get() >= maxconn);
             !full || port.closing.get()
         })

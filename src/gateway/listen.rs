@@ -47,7 +47,7 @@ pub(super) fn open_all(
                 continue;
             }
             // Ours on the same port, with another address or option, is no stranger.
-            let take_over = options.take_over || open.iter().any(|port| port.shares_tcp_port(bind));
+            let take_over = options.take_over || open.iter().any(|port| port.is_in_the_way_of(bind));
             match open_one(reactor, frontend, bind, names, options.maxconn, take_over) {
                 Ok(listeners) => planned.extend(listeners.into_iter().map(|listener| Planned {
                     port: Port::new(bind.clone(), listener, frontend.clone()),

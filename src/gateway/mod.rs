@@ -74,12 +74,12 @@ impl Gateway {
         }
     }
 
-    /// Puts another configuration into force. Addresses that stay keep their listening socket, so no
+    /// Puts another configuration into force, with `maxconn` connections for the process. Addresses that stay keep their listening socket, so no
     /// connection is refused; running sessions end under the configuration they began with.
     ///
     /// # Errors
     /// What [`Gateway::open`] reports; the old configuration then stays in force, untouched.
-    pub fn reload(&self, config: Config, names: &Names) -> Result<(), Vec<StartError>> {
+    pub fn reload(&self, config: Config, names: &Names, maxconn: u32) -> Result<(), Vec<StartError>> {
         let runtime = Runtime::build(self.reactor, config, names, &self.process, &self.options)?;
         let planned =
             listen::open_all(self.reactor, &runtime.frontends, names, &self.options, &self.ports.borrow())?;
@@ -100,6 +100,7 @@ impl Gateway {
             }
         }
         leave(&old.frontends);
+        self.room.set_maxconn(maxconn);
         // A limit may have been raised: those who pause look again.
         self.room.look_again();
         Ok(())

@@ -65,6 +65,18 @@ pub fn set_running(logger: Rc<Logger>, in_background: bool) {
     RUNNING.with(|running| *running.borrow_mut() = Some(logger));
 }
 
+/// Writes text of several lines to stderr as it is: what is wrong with a configuration. While serving it never
+/// waits for a reader, and a stderr that is gone is no matter.
+pub fn print(text: &str) {
+    match PHASE.load(Ordering::Relaxed) {
+        STARTING => write_patiently(text.as_bytes()),
+        FOREGROUND => {
+            let _ = write_at_once(&std::io::stderr(), text.as_bytes());
+        }
+        _ => {}
+    }
+}
+
 thread_local! {
     static RUNNING: RefCell<Option<Rc<Logger>>> = const { RefCell::new(None) };
 }
