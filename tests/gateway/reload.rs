@@ -139,3 +139,91 @@ fn listener_inodes(port: u16) -> Vec<String> {
         .map(|words| words[9].to_string())
         .collect()
 }
+
+/// `maxconn 2` was still in force after a reload said 50, without a word.
+#[test]
+fn a_raised_maxconn_counts_after_a_reload() {
+    if only_oneport(REASON) {
+        return;
+    }
+    let echo = Backend::echo();
+    let text = |port: u16, maxconn: u32| {
+        format!(
+            "global\n maxconn {maxconn}\ndefaults\n timeout connect 5s\n timeout client 20s\n timeout server 20s\n\
+             listen l\n mode tcp\n bind 127.0.0.1:{port}\n server s 127.0.0.1:{}\n",
+            echo.port
+        )
+    };
+    let gateway = Gateway::start(|port| text(port, 2));
+    let mut clients: Vec<Client> = (0..5).map(|_| gateway.client()).collect();
+    for client in &mut clients {
+        client.send("x");
+    }
+    let served = |clients: &mut Vec<Client>| {
+        clients.iter_mut().filter_map(|client| client.read_until_quiet(ms(200)).0.first().copied()).count()
+    };
+    assert_eq!(served(&mut clients), 2);
+    gateway.rewrite_config(&text(gateway.port, 50));
+    gateway.signal(Signal::USR2);
+    gateway.wait_stderr("in force");
+    assert_eq!(served(&mut clients), 3, "the three that waited in the kernel's queue");
+}
+
+/// A changed `mode` of a unix socket was refused: the socket in the way was our own.
+#[test]
+fn a_unix_socket_gets_its_new_mode() {
+    use std::os::unix::fs::PermissionsExt;
+    if only_oneport(REASON) {
+        return;
+    }
+    let echo = Backend::echo();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    let text = |port: u16, mode: &str| {
+        format!(
+            "defaults\n timeout connect 5s\n timeout client 20s\n timeout server 20s\nlisten l\n mode tcp\n \
+             bind 127.0.0.1:{port}\n bind unix@{} mode {mode}\n server s 127.0.0.1:{}\n",
+            path.display(),
+            echo.port
+        )
+    };
+    let mode = || std::fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+    let gateway = Gateway::start(|port| text(port, "600"));
+    assert_eq!(mode(), 0o600);
+    gateway.rewrite_config(&text(gateway.port, "666"));
+    gateway.signal(Signal::USR2);
+    eventually("the new mode", || mode() == 0o666);
+    let mut client = std::os::unix::net::UnixStream::connect(&path).unwrap();
+    let mut answer = [0; 4];
+    std::io::Write::write_all(&mut client, b"echo").unwrap();
+    std::io::Read::read_exact(&mut client, &mut answer).unwrap();
+    assert_eq!(&answer, b"echo");
+}
+
+/// A supervisor that had closed its end of stderr took the whole gateway down at the next reload.
+#[test]
+fn a_dead_stderr_is_no_reason_to_die() {
+    if only_oneport(REASON) {
+        return;
+    }
+    let web = Backend::web("old");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("gateway.cfg");
+    let port = free_port();
+    std::fs::write(&file, http_config(port, web.port, "")).unwrap();
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_oneport"))
+        .args(["-db", "-f"])
+        .arg(&file)
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stderr.take());
+    eventually("it serves", || is_listening(port));
+    std::fs::write(&file, "nonsense\n").unwrap();
+    crate::support::process::send_signal(child.id() as i32, Signal::USR2);
+    std::thread::sleep(ms(300));
+    let served = served_by(port);
+    child.kill().unwrap();
+    let status = child.wait().unwrap();
+    assert_eq!(served, "old", "{status}");
+}

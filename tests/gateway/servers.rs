@@ -277,3 +277,25 @@ fn set_descriptor_limit(pid: i32, limit: u64) {
     let limit = Rlimit { current: Some(limit), maximum: Some(limit) };
     prlimit(Pid::from_raw(pid), Resource::Nofile, limit).expect("the descriptor limit of our own child");
 }
+
+/// A shortage of the gateway's own descriptors took healthy servers down.
+#[test]
+fn a_check_that_fails_for_want_of_our_own_descriptors_says_nothing() {
+    if crate::support::program::only_oneport("how HAProxy counts such a check is its own business") {
+        return;
+    }
+    let backend = Backend::echo();
+    let gateway = Gateway::start(|port| {
+        format!(
+            "defaults\n timeout connect 1s\n timeout client 20s\n timeout server 20s\nlisten l\n mode tcp\n \
+             bind 127.0.0.1:{port}\n server s 127.0.0.1:{} check inter 100 fall 2\n",
+            backend.port
+        )
+    });
+    std::thread::sleep(ms(300));
+    set_descriptor_limit(gateway.pid(), gateway.descriptors() as u64 + 3);
+    let clients: Vec<Client> = (0..12).map(|_| gateway.client()).collect();
+    std::thread::sleep(ms(1_000));
+    assert!(!gateway.stderr().contains("is DOWN"), "{}", gateway.stderr());
+    drop(clients);
+}
