@@ -109,7 +109,9 @@ fn start(mut cli: Cli) -> Result<ExitCode, Failed> {
         starting.ready().map_err(|error| fail(&format!("cannot go to the background: {error}")))?;
     }
 
-    let ended = reactor.run(serve(cli, gateway, signals, sinks));
+    // A task like the others: the loop's own future is polled every turn, and this one asks for signals.
+    let steering = reactor.spawn(serve(cli, gateway, signals, sinks));
+    let ended = reactor.run(steering);
     if let Some(pidfile) = pidfile {
         pidfile.remove();
     }
