@@ -7,7 +7,7 @@ FUZZ_SECONDS ?= 20
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check build size fuzz
+.PHONY: help run test check build size fuzz docs
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -41,3 +41,6 @@ fuzz: ## a short run of every fuzz target (nightly and cargo-fuzz); a replay of 
 	    echo "no nightly with cargo-fuzz here: replaying the corpus"; \
 	    $(CARGO) test --locked --test corpus_replay; \
 	fi
+
+docs: ## docs/keywords.md, written anew from the keyword table (a test fails when it is stale)
+	ONEPORT_BLESS=1 $(CARGO) test --locked --lib keywords
