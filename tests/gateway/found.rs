@@ -2,12 +2,14 @@
 
 use crate::rig::{DEFAULTS, http_config, http_gateway, tcp_gateway};
 use crate::support::client::Client;
+use crate::support::logline::http_line;
 use crate::support::pattern::payload;
 use crate::support::peers::{Backend, Peer, ok, web};
 use crate::support::ports::{free_port, free_port_range, is_listening};
 use crate::support::process::{Gateway, Signal, Starter, folder};
 use crate::support::program::{Program, installed, only_oneport};
 use crate::support::socket::{End, Socket};
+use crate::support::syslog::Syslog;
 use crate::support::{eventually, ms};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
@@ -116,7 +118,8 @@ fn flood(port: u16, until: Instant) -> (u32, u32) {
         let mut reading = Client::over(Socket::tcp(stream.try_clone().unwrap()));
         let answer = std::thread::spawn(move || reading.try_answer_to("GET").map(|answer| answer.status));
         let mut writing = Socket::tcp(stream.try_clone().unwrap());
-        while Instant::now() < until && !answer.is_finished() && writing.write(&lines) {}
+        // The first ones even at the very end: without them it would be a silent client.
+        while writing.write(&lines) && Instant::now() < until && !answer.is_finished() {}
         connections += 1;
         refused += u32::from(answer.join().unwrap() == Ok(400));
         // It may have been closed by the other side before.
@@ -392,4 +395,46 @@ fn more_than_64_interim_answers_are_a_502() {
         };
         assert_eq!((answer.status, interim), (status, 64), "{count} of the server's");
     }
+}
+
+/// An httplog gateway whose lines go to a syslog server.
+fn logged(backend: &Backend) -> (Syslog, Gateway) {
+    let syslog = Syslog::udp();
+    let gateway = Gateway::start(|port| {
+        let log = format!("log 127.0.0.1:{} local0\noption httplog", syslog.port);
+        http_config(port, backend.port, &log)
+    });
+    (syslog, gateway)
+}
+
+/// An idle client's silence before its request was counted as the request's time; and the server connection of
+/// a request that was over, as open.
+#[test]
+fn silence_before_a_request_and_its_own_connection_are_not_counted() {
+    let backend = Backend::web("a");
+    let (syslog, gateway) = logged(&backend);
+    let mut client = gateway.client();
+    std::thread::sleep(ms(700));
+    client.send(GET);
+    assert_eq!(client.answer().status, 200);
+    let line = http_line(&syslog.wait_for("GET / "));
+    let [request, _, _, _, total] = line.timers;
+    assert!((0..600).contains(&request) && (0..600).contains(&total), "{:?}", line.timers);
+    assert_eq!(line.connections, [1, 1, 0, 0], "%ac/%fc/%bc/%sc");
+}
+
+/// The second of the gentle close was counted, and TR was 0 where there never was a request.
+#[test]
+fn closing_after_a_400_is_not_counted_and_there_is_no_tr() {
+    let backend = Backend::web("a");
+    let (syslog, gateway) = logged(&backend);
+    let mut client = gateway.client();
+    client.send("GET / HTTP/1.1\r\nHost : h\r\n\r\n");
+    assert_eq!(client.answer().status, 400);
+    // The client stays, so the gateway waits for its end as long as it ever does.
+    let line = http_line(&syslog.wait_for("<BADREQ>"));
+    let [request, .., total] = line.timers;
+    assert_eq!(request, -1, "{:?}", line.timers);
+    assert!((0..700).contains(&total), "{:?}", line.timers);
+    drop(client);
 }
