@@ -9,6 +9,7 @@ mod support;
 mod bad_input;
 mod config_errors;
 mod differential;
+mod found;
 mod framing;
 mod http;
 mod http_options;
