@@ -212,7 +212,9 @@ fn warn_of_timeouts(sink: &mut Sink, proxy: &Proxy, tunnel_default: bool) {
     }
     let client_side = client_timeouts(t, tunnel_default);
     let server_side = server_timeouts(t, tunnel_default);
-    let http = proxy.settings.mode == Some(Mode::Http);
+    // A sniffing frontend in `mode tcp` may well carry HTTP.
+    let sniffs = proxy.inspect_delay_ms.is_some() || !proxy.content_rules.is_empty();
+    let http = proxy.settings.mode == Some(Mode::Http) || sniffs;
     let mut used = Vec::new();
     let mut note = |on: bool, set: Option<u64>, name: &str, value_ms: u64| {
         if on && set.is_none() {

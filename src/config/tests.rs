@@ -81,7 +81,8 @@ fn the_gateway_file_means_what_it_says() {
     let (config, warnings) = good(GATEWAY);
     assert_eq!(warnings.len(), 5, "{warnings:?}");
     assert!(warnings[0].starts_with("t.cfg:3: warning: `nbproc` is ignored"), "{}", warnings[0]);
-    assert!(warnings[1].contains("client 50s, tunnel 1h"), "{}", warnings[1]);
+    let sniffing = "client 50s, http-request 10s, http-keep-alive 10s, tunnel 1h";
+    assert!(warnings[1].contains(sniffing), "{}", warnings[1]);
     assert!(warnings[2].contains("connect 5s, server 50s, tunnel 1h, check 2s"), "{}", warnings[2]);
     assert_eq!(config.global.maxconn, Some(4_096));
     let all = &config.frontends[0];
