@@ -1,6 +1,6 @@
 //! `bind` lines and their parameters (configuration §5.1).
 
-use super::{Entry, Sections, known, listed};
+use super::{Entry, Sections, known, listed, parameters};
 use crate::config::address;
 use crate::config::builder::{Builder, Statement};
 use crate::config::diagnostics::Fault;
@@ -72,20 +72,7 @@ pub(super) fn parse(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault
         unix_mode: None,
         v6only: None,
     };
-    let mut words = words.iter();
-    while let Some(word) = words.next() {
-        let text = word.text()?;
-        let Some(entry) = PARAMETERS.iter().find(|entry| entry.name == text) else {
-            return Err(unknown(word, text));
-        };
-        let value = match entry.args {
-            "" => word,
-            _ => words
-                .next()
-                .ok_or_else(|| Fault::at(word.span, format!("`{text}` needs a value: {}", entry.args)))?,
-        };
-        (entry.parse)(&mut template, value)?;
-    }
+    parameters(PARAMETERS, words, &mut template, unknown)?;
     let binds = &mut b.proxy()?.binds;
     binds.extend(addresses.into_iter().map(|(address, text)| Bind { address, text, ..template.clone() }));
     Ok(())

@@ -105,6 +105,34 @@ pub(crate) struct Entry<F> {
 
 /// Parses a statement into the builder.
 pub(crate) type Parse = fn(&mut Builder<'_>, &Statement<'_>) -> Result<(), Fault>;
+/// Parses one parameter of a line into what is being made of it.
+type ParameterParse<T> = fn(&mut T, &Word) -> Result<(), Fault>;
+
+/// Reads the parameters of a `bind` or `server` line into `target`; `unknown` says what is wrong with a word that
+/// the table does not have.
+fn parameters<T>(
+    table: &[Entry<ParameterParse<T>>],
+    words: &[Word],
+    target: &mut T,
+    unknown: impl Fn(&Word, &str) -> Fault,
+) -> Result<(), Fault> {
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        let text = word.text()?;
+        let Some(entry) = table.iter().find(|entry| entry.name == text) else {
+            return Err(unknown(word, text));
+        };
+        let value = match entry.args {
+            "" => word,
+            _ => words
+                .next()
+                .ok_or_else(|| Fault::at(word.span, format!("`{text}` needs a value: {}", entry.args)))?,
+        };
+        (entry.parse)(target, value)?;
+    }
+    Ok(())
+}
+
 /// A keyword of a section.
 pub(crate) type Keyword = Entry<Parse>;
 

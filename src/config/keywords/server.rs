@@ -1,6 +1,6 @@
 //! `server` lines and their parameters (configuration §5.2).
 
-use super::{Entry, Sections, known, listed};
+use super::{Entry, Sections, known, listed, parameters};
 use crate::config::address;
 use crate::config::builder::{Builder, Statement};
 use crate::config::diagnostics::Fault;
@@ -100,7 +100,7 @@ pub(super) fn parse(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault
     };
     let name = name(name_word, "server")?.to_owned();
     let address = address::server(address_word, b.env)?;
-    let p = parameters(b.settings()?.default_server.clone().unwrap_or_default(), words)?;
+    let p = set(b.settings()?.default_server.clone().unwrap_or_default(), words)?;
     let proxy = b.proxy()?;
     if let Some(line) = proxy.server_names.insert(name.clone(), st.place.line) {
         return Err(Fault::at(
@@ -128,7 +128,7 @@ pub(super) fn parse_default(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(
     }
     let settings = b.settings()?;
     let so_far = settings.default_server.clone().unwrap_or_default();
-    settings.default_server = Some(parameters(so_far, st.args())?);
+    settings.default_server = Some(set(so_far, st.args())?);
     Ok(())
 }
 
@@ -140,21 +140,8 @@ impl Default for Parameters {
     }
 }
 
-fn parameters(mut p: Parameters, words: &[Word]) -> Result<Parameters, Fault> {
-    let mut words = words.iter();
-    while let Some(word) = words.next() {
-        let text = word.text()?;
-        let Some(entry) = PARAMETERS.iter().find(|entry| entry.name == text) else {
-            return Err(unknown(word, text));
-        };
-        let value = match entry.args {
-            "" => word,
-            _ => words
-                .next()
-                .ok_or_else(|| Fault::at(word.span, format!("`{text}` needs a value: {}", entry.args)))?,
-        };
-        (entry.parse)(&mut p, value)?;
-    }
+fn set(mut p: Parameters, words: &[Word]) -> Result<Parameters, Fault> {
+    parameters(PARAMETERS, words, &mut p, unknown)?;
     Ok(p)
 }
 

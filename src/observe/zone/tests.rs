@@ -46,7 +46,7 @@ fn strings_that_are_zones_and_strings_that_are_not() {
         ("NST3:30NDT,M3.2.0,M11.1.0", -12_600),
         ("EST5EDT", -18_000),
         ("EST5EDT4,J60/2,300/-1:00:00", -18_000),
-        ("XXX-24", 86_400),
+        ("ABC-24", 86_400),
     ] {
         assert_eq!(Zone::parse_posix(text).unwrap().offset_at(0), offset_s, "{text}");
     }
