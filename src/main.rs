@@ -110,7 +110,7 @@ fn start(mut cli: Cli) -> Result<ExitCode, Failed> {
     }
 
     // A task like the others: the loop's own future is polled every turn, and this one asks for signals.
-    let steering = reactor.spawn(serve(cli, gateway, signals, sinks));
+    let steering = reactor.spawn_control(serve(cli, gateway, signals, sinks));
     let ended = reactor.run(steering);
     if let Some(pidfile) = pidfile {
         pidfile.remove();

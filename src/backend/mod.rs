@@ -71,10 +71,15 @@ impl Backend {
                 // The first checks are spread over one interval, so that they never come all at once.
                 let delay_ms = check.inter_ms * nth / (checked.max(1) as u64);
                 nth += 1;
-                tasks.push(self.reactor.spawn(health::watch(Rc::downgrade(self), index, check, delay_ms)));
+                tasks.push(self.reactor.spawn_control(health::watch(
+                    Rc::downgrade(self),
+                    index,
+                    check,
+                    delay_ms,
+                )));
             }
         }
-        tasks.push(self.reactor.spawn(idle::purge(Rc::downgrade(self), self.reactor)));
+        tasks.push(self.reactor.spawn_control(idle::purge(Rc::downgrade(self), self.reactor)));
     }
 
     /// Whether some server takes its port from the address the client came to.

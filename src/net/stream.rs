@@ -87,35 +87,33 @@ impl Stream {
         sockopt::socket_error(&self.source)?.map_err(Into::into)
     }
 
-    /// Reads into `room`; 0 is the end. A short read is taken as "drained": the next one waits for an edge.
-    pub fn poll_read(&self, context: &mut Context<'_>, room: &mut [u8]) -> Poll<io::Result<usize>> {
-        let result = ready!(self.source.poll_io(context, Direction::Read, |fd| {
-            rustix::net::recv(fd, &mut *room, RecvFlags::empty())
-        }));
-        let (len, _) = result?;
-        if len > 0 && len < room.len() {
-            self.source.drained();
-        }
-        Poll::Ready(Ok(len))
-    }
-
-    /// Reads more into a buffer, taking one from the pool only when there is something to put into it.
-    /// Returns 0 at the end of input; the buffer must not be full.
+    /// Reads more into a buffer, taking one from the pool only when there may be something to put into it: an
+    /// idle connection holds none. Returns 0 at the end of input; the buffer must not be full. A short read is
+    /// taken as "drained": the next one waits for an edge.
     pub fn poll_fill(&self, context: &mut Context<'_>, slot: &mut Option<Buffer>) -> Poll<io::Result<usize>> {
-        if !self.source.may(Direction::Read) {
-            // Parks without touching the pool: an idle connection holds no buffer.
-            ready!(self.source.poll_ready(context, Direction::Read))?;
+        let result = self.source.poll_io(context, Direction::Read, |fd| {
+            let buffer = slot.get_or_insert_with(Buffer::take);
+            debug_assert!(!buffer.room().is_empty());
+            let (len, _) = rustix::net::recv(fd, buffer.room(), RecvFlags::empty())?;
+            Ok((len, len < buffer.room().len()))
+        });
+        match result {
+            Poll::Ready(Ok((len, short))) if len > 0 => {
+                if let Some(buffer) = slot {
+                    buffer.filled(len);
+                }
+                if short {
+                    self.source.drained();
+                }
+                Poll::Ready(Ok(len))
+            }
+            result => {
+                if slot.as_ref().is_some_and(Buffer::is_empty) {
+                    *slot = None;
+                }
+                result.map_ok(|(len, _)| len)
+            }
         }
-        let buffer = slot.get_or_insert_with(Buffer::take);
-        debug_assert!(!buffer.room().is_empty());
-        let result = self.poll_read(context, buffer.room());
-        if let Poll::Ready(Ok(len)) = result {
-            buffer.filled(len);
-        }
-        if buffer.is_empty() {
-            *slot = None;
-        }
-        result
     }
 
     /// [`Stream::poll_fill`] as a future.
@@ -187,6 +185,7 @@ impl Stream {
         if self.source.watch().is_err() {
             return false;
         }
+        self.source.detach();
         if self.source.may(Direction::Read) {
             // The last read filled its room exactly: only a look tells whether there is more.
             let mut byte = [0; 1];

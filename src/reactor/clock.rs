@@ -17,13 +17,10 @@ impl Clock {
 
     /// Reads the monotonic clock for a new turn.
     pub(super) fn advance(&self) {
-        self.now_ms.set(self.read_ms());
+        // In 64 bits: `as_millis` divides 128-bit numbers, which is dear on small boards.
+        let elapsed = self.start.elapsed();
+        self.now_ms.set(elapsed.as_secs().saturating_mul(1_000) + u64::from(elapsed.subsec_millis()));
         self.wall_offset_ms.set(None);
-    }
-
-    /// Reads the monotonic clock now, for the length of the coming sleep.
-    pub(super) fn read_ms(&self) -> u64 {
-        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     pub(super) fn now_ms(&self) -> u64 {

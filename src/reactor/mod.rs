@@ -6,11 +6,17 @@
 //! because no second edge comes for bytes that are already there. [`Source::poll_io`] is the only way to do
 //! I/O and keeps it.
 //!
-//! This is the only room that names epoll. The control plane (async-io) runs on a thread of its own and only
-//! meets this loop in the waker, which writes an eventfd when the loop is asleep.
+//! This is the only room that names epoll.
+//!
+//! Tasks come in two kinds. Those that carry users' traffic ([`Reactor::spawn`]) have a run queue of their own,
+//! since they are woken with every message. What ticks or steers ([`Reactor::spawn_control`], and the future
+//! given to [`Reactor::run`]) runs on a `smol::LocalExecutor`, which is polled only when one of them was woken.
+//! Both are polled on this thread; async-io's timers and sockets live on a thread of its own and only meet
+//! this loop in the waker, which writes an eventfd when the loop is asleep.
 
 mod clock;
 mod source;
+mod tasks;
 mod timer;
 mod waker;
 
@@ -30,6 +36,7 @@ use smol::LocalExecutor;
 
 use clock::Clock;
 use source::Sources;
+use tasks::RunQueue;
 use timer::Timers;
 use waker::LoopWaker;
 
@@ -49,7 +56,8 @@ pub struct Reactor {
     timers: RefCell<Timers>,
     clock: Clock,
     loop_waker: Arc<LoopWaker>,
-    executor: LocalExecutor<'static>,
+    tasks: &'static RunQueue,
+    control: LocalExecutor<'static>,
 }
 
 impl Reactor {
@@ -72,8 +80,9 @@ impl Reactor {
             sources: RefCell::default(),
             timers: RefCell::default(),
             clock: Clock::new(),
+            tasks: RunQueue::new(loop_waker.clone()),
             loop_waker,
-            executor: LocalExecutor::new(),
+            control: LocalExecutor::new(),
         })))
     }
 
@@ -87,9 +96,14 @@ impl Reactor {
         self.clock.wall_ms()
     }
 
-    /// Starts a task on this thread; it ends by itself, or when the returned handle is dropped.
+    /// Starts a task of the data plane on this thread; it ends by itself, or when the returned handle is dropped.
     pub fn spawn<T: 'static>(&self, future: impl Future<Output = T> + 'static) -> smol::Task<T> {
-        self.executor.spawn(future)
+        self.tasks.spawn(future)
+    }
+
+    /// Starts a task of the control plane: one that ticks or steers, and carries no user's bytes.
+    pub fn spawn_control<T: 'static>(&self, future: impl Future<Output = T> + 'static) -> smol::Task<T> {
+        self.control.spawn(future)
     }
 
     /// Runs the loop until `main` is done. Tasks that were spawned stay where they are when it returns.
@@ -99,13 +113,17 @@ impl Reactor {
     pub fn run<T>(&self, main: impl Future<Output = T>) -> io::Result<T> {
         let waker = Waker::from(self.loop_waker.clone());
         let mut context = Context::from_waker(&waker);
-        let mut tasks = pin!(self.executor.run(main));
+        let mut control = pin!(self.control.run(main));
         let mut events = Vec::with_capacity(EVENTS_PER_TURN);
+        let _entered = self.tasks.enter();
         loop {
             self.loop_waker.begin_turn();
-            if let Poll::Ready(value) = tasks.as_mut().poll(&mut context) {
+            if self.loop_waker.take_control_due()
+                && let Poll::Ready(value) = control.as_mut().poll(&mut context)
+            {
                 return Ok(value);
             }
+            self.tasks.run();
             self.wait(&mut events)?;
             // Awake: what is woken from here on is polled in this turn and needs no eventfd.
             self.loop_waker.begin_turn();
@@ -119,8 +137,9 @@ impl Reactor {
     fn wait(&self, events: &mut Vec<epoll::Event>) -> io::Result<()> {
         events.clear();
         let sleep_ms = match self.timers.borrow().next_ms() {
-            _ if !self.loop_waker.fall_asleep() => Some(0),
-            Some(due_ms) => Some(due_ms.saturating_sub(self.clock.read_ms())),
+            _ if !self.tasks.is_empty() || !self.loop_waker.fall_asleep() => Some(0),
+            // By the clock of this turn, which saves reading it again: late by no more than the turn took.
+            Some(due_ms) => Some(due_ms.saturating_sub(self.now_ms())),
             None => None,
         };
         let timeout = sleep_ms.map(timespec_ms);

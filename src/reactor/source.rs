@@ -41,12 +41,14 @@ impl Direction {
     }
 }
 
-/// What the reactor keeps of a registered descriptor.
+/// What the reactor keeps of a registered descriptor. There is one waker and not two, because a connection is
+/// one task: it reads and writes, and sleeps until either is possible.
 #[derive(Default)]
 struct Entry {
     ready: u8,
-    reader: Option<Waker>,
-    writer: Option<Waker>,
+    /// The directions that `waker` waits for.
+    wanted: u8,
+    waker: Option<Waker>,
 }
 
 /// All registered descriptors, by epoll key.
@@ -72,22 +74,22 @@ impl Sources {
         }
         if flags.intersects(F::IN | F::RDHUP) || broken {
             entry.ready |= READABLE;
-            wake(&mut entry.reader);
         }
         if flags.intersects(F::OUT) || broken {
             entry.ready |= WRITABLE;
-            wake(&mut entry.writer);
         }
-    }
-}
-
-fn wake(slot: &mut Option<Waker>) {
-    if let Some(waker) = slot.take() {
-        waker.wake();
+        if entry.ready & entry.wanted != 0 {
+            entry.wanted = 0;
+            if let Some(waker) = &entry.waker {
+                waker.wake_by_ref();
+            }
+        }
     }
 }
 
 /// A non-blocking file descriptor of the data plane. Closing it (drop) takes it out of epoll.
+///
+/// One task at a time uses it: when two wait for it, only the one that asked last is woken.
 pub struct Source {
     fd: OwnedFd,
     reactor: Handle,
@@ -110,28 +112,51 @@ impl Source {
 
     /// Does `call` when the descriptor may be ready, and again until it stops saying `EAGAIN`; parks the task
     /// otherwise.
+    #[inline]
     pub fn poll_io<T>(
         &self,
         context: &mut Context<'_>,
         direction: Direction,
         mut call: impl FnMut(BorrowedFd<'_>) -> rustix::io::Result<T>,
     ) -> Poll<io::Result<T>> {
-        if self.may(direction) {
-            loop {
-                match call(self.fd.as_fd()) {
-                    Err(rustix::io::Errno::AGAIN) => break,
-                    Err(rustix::io::Errno::INTR) => {}
-                    result => return Poll::Ready(result.map_err(Into::into)),
-                }
+        while self.ready_or_park(context, direction)? {
+            match call(self.fd.as_fd()) {
+                // Parks in the next round, unless an event came with the registration.
+                Err(rustix::io::Errno::AGAIN) => self.clear(direction),
+                Err(rustix::io::Errno::INTR) => {}
+                result => return Poll::Ready(result.map_err(Into::into)),
             }
-            self.clear(direction);
         }
-        self.park(context, direction)
+        Poll::Pending
     }
 
     /// Ready when a call in this direction may succeed; parks the task otherwise.
     pub fn poll_ready(&self, context: &mut Context<'_>, direction: Direction) -> Poll<io::Result<()>> {
-        if self.may(direction) { Poll::Ready(Ok(())) } else { self.park(context, direction) }
+        if self.ready_or_park(context, direction)? { Poll::Ready(Ok(())) } else { Poll::Pending }
+    }
+
+    /// Whether a call may succeed. Where not, the task is woken when one may; the source is registered for
+    /// that, if it was not yet.
+    fn ready_or_park(&self, context: &mut Context<'_>, direction: Direction) -> io::Result<bool> {
+        let bit = direction.bit();
+        if self.key.get() == UNREGISTERED {
+            if self.hint.get() & bit != 0 {
+                return Ok(true);
+            }
+            self.watch()?;
+        }
+        let mut sources = self.reactor.sources.borrow_mut();
+        // The entry of a registered source is there until the source is dropped.
+        let Some(entry) = sources.entries.get_mut(self.key.get() as usize) else { return Ok(true) };
+        if entry.ready & bit != 0 {
+            return Ok(true);
+        }
+        entry.wanted |= bit;
+        match &entry.waker {
+            Some(waker) if waker.will_wake(context.waker()) => {}
+            _ => entry.waker = Some(context.waker().clone()),
+        }
+        Ok(false)
     }
 
     /// Whether the kernel has not yet said "would block" since the last edge.
@@ -143,8 +168,15 @@ impl Source {
     /// instead of asking for an `EAGAIN`. Not believed once the peer has ended, since the end is still to be
     /// read, nor once it has sent urgent data, at whose mark a read stops.
     pub fn drained(&self) {
-        if self.ready() & (ENDED | URGENT) == 0 {
-            self.clear(Direction::Read);
+        match self.registered() {
+            None => self.hint.set(self.hint.get() & !READABLE),
+            Some(key) => {
+                if let Some(entry) = self.reactor.sources.borrow_mut().entries.get_mut(key)
+                    && entry.ready & (ENDED | URGENT) == 0
+                {
+                    entry.ready &= !READABLE;
+                }
+            }
         }
     }
 
@@ -191,6 +223,18 @@ impl Source {
         Ok(())
     }
 
+    /// Nobody waits for it any more: it goes from one task to another, and shall not keep the first one alive.
+    pub fn detach(&self) {
+        let waker = self.registered().and_then(|key| {
+            let mut sources = self.reactor.sources.borrow_mut();
+            let entry = sources.entries.get_mut(key)?;
+            entry.wanted = 0;
+            entry.waker.take()
+        });
+        // Outside the borrow: dropping the last waker can drop a task, and with it sources.
+        drop(waker);
+    }
+
     fn registered(&self) -> Option<usize> {
         let key = self.key.get();
         (key != UNREGISTERED).then_some(key as usize)
@@ -201,22 +245,6 @@ impl Source {
             None => self.hint.get(),
             Some(key) => self.reactor.sources.borrow().entries.get(key).map_or(0, |entry| entry.ready),
         }
-    }
-
-    fn park<T>(&self, context: &mut Context<'_>, direction: Direction) -> Poll<io::Result<T>> {
-        self.watch()?;
-        let mut sources = self.reactor.sources.borrow_mut();
-        if let Some(entry) = self.registered().and_then(|key| sources.entries.get_mut(key)) {
-            let slot = match direction {
-                Direction::Read => &mut entry.reader,
-                Direction::Write => &mut entry.writer,
-            };
-            match slot {
-                Some(waker) if waker.will_wake(context.waker()) => {}
-                slot => *slot = Some(context.waker().clone()),
-            }
-        }
-        Poll::Pending
     }
 }
 
