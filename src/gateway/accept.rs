@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 use crate::config::{Bind, BindAddress};
 use crate::net::{Accepted, Listener};
 use crate::reactor::{Deadline, Handle};
-use crate::session::{Admission, Frontend, serve};
+use crate::session::{Frontend, serve};
 
 /// Connections accepted from one socket before other tasks get their turn.
 const BATCH: u32 = 64;
@@ -68,11 +68,7 @@ impl Port {
 
     /// Starts accepting.
     pub(super) fn start(self: &Rc<Self>, reactor: Handle, room: &Rc<Room>) {
-        let on_end: Rc<dyn Fn()> = {
-            let room = room.clone();
-            Rc::new(move || room.look_again())
-        };
-        reactor.spawn(accept(self.clone(), room.clone(), on_end)).detach();
+        reactor.spawn(accept(self.clone(), room.clone())).detach();
     }
 
     /// Takes what the kernel has already accepted for us, then closes: a client that got through to the
@@ -85,7 +81,7 @@ impl Port {
     }
 }
 
-async fn accept(port: Rc<Port>, room: Rc<Room>, on_end: Rc<dyn Fn()>) {
+async fn accept(port: Rc<Port>, room: Rc<Room>) {
     let Some(listener) = port.listener.take() else { return };
     let _open = room.port_opened();
     let reactor = room.reactor;
@@ -94,8 +90,8 @@ async fn accept(port: Rc<Port>, room: Rc<Room>, on_end: Rc<dyn Fn()>) {
         room.wait_for(&port).await;
         match poll_fn(|context| poll_accept(context, &port, &listener)).await {
             Some(Ok(accepted)) => {
-                let admission = Admission::new(port.frontend.borrow().clone(), on_end.clone());
-                reactor.spawn(serve(admission, accepted)).detach();
+                let frontend = port.frontend.borrow().clone();
+                reactor.spawn(serve(frontend, accepted)).detach();
                 room.recovered();
                 batch += 1;
             }

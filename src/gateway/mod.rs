@@ -51,9 +51,12 @@ impl Gateway {
         names: &Names,
         options: Options,
     ) -> Result<Self, Vec<StartError>> {
-        let process = Rc::new(Process::default());
-        let runtime = Runtime::build(reactor, config, names, &process, &options)?;
         let room = Rc::new(Room::new(reactor, options.maxconn));
+        let process = {
+            let room = room.clone();
+            Rc::new(Process::new(move || room.look_again()))
+        };
+        let runtime = Runtime::build(reactor, config, names, &process, &options)?;
         let ports = listen::open_all(reactor, &runtime.frontends, names, &options, &[])?;
         Ok(Self {
             reactor,

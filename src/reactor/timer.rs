@@ -142,6 +142,21 @@ impl Deadline {
         Poll::Pending
     }
 
+    /// Polls `poll` until it is ready, but not past the deadline. The same as [`Deadline::guard`], for what is
+    /// polled and not awaited: nothing is held twice.
+    ///
+    /// # Errors
+    /// [`Expired`] when the time was up first.
+    pub fn within<T>(
+        &self,
+        mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
+    ) -> impl Future<Output = Result<T, Expired>> {
+        std::future::poll_fn(move |context| match poll(context) {
+            Poll::Ready(value) => Poll::Ready(Ok(value)),
+            Poll::Pending => self.poll_expired(context).map(Err),
+        })
+    }
+
     /// Waits for `future`, but not past the deadline. The deadline may be moved while it waits.
     ///
     /// # Errors

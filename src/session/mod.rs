@@ -1,7 +1,8 @@
 //! One connection's life: sniff, choose a backend, connect, then tunnel or HTTP; at its end one log line.
 //!
-//! Each connection is one task, written as straight async code. What is large and short-lived (the handling
-//! of one request) is boxed, so that an idle connection costs only its small frame and no buffer.
+//! Each connection is one task, written as straight async code. What is large and short-lived (connecting, the
+//! handling of one request) is boxed, and so is a tunnel: an idle kept-alive connection costs only its small
+//! frame and no buffer. A test below holds the frame's size.
 
 mod http;
 mod relay;
@@ -20,6 +21,7 @@ use crate::net::{Accepted, Buffer, Stream};
 use crate::observe::{Logger, Peer};
 use crate::reactor::{Deadline, Handle};
 use sniff::Sniffed;
+use trace::Trace;
 use tunnel::TunnelTimeouts;
 
 /// A frontend at work, with the backends of its configuration. A reload makes new ones; sessions keep theirs.
@@ -40,11 +42,19 @@ pub struct Frontend {
     pub leaving: Cell<bool>,
 }
 
-/// Numbers of the whole process.
-#[derive(Default)]
+/// What all sessions of the process share.
 pub struct Process {
     /// Client connections now, of all frontends and configurations.
     pub connections: Cell<u32>,
+    /// Told when a connection has ended, so that accepting can go on.
+    on_end: Box<dyn Fn()>,
+}
+
+impl Process {
+    /// One without connections.
+    pub fn new(on_end: impl Fn() + 'static) -> Self {
+        Self { connections: Cell::new(0), on_end: Box::new(on_end) }
+    }
 }
 
 impl Frontend {
@@ -54,34 +64,7 @@ impl Frontend {
     }
 }
 
-/// Counts a client connection for as long as it lives; made when it is accepted.
-pub struct Admission {
-    frontend: Rc<Frontend>,
-    /// Told when the connection has ended, so that accepting can go on.
-    on_end: Rc<dyn Fn()>,
-}
-
-impl Admission {
-    /// Counts one.
-    pub fn new(frontend: Rc<Frontend>, on_end: Rc<dyn Fn()>) -> Self {
-        frontend.connections.set(frontend.connections.get().saturating_add(1));
-        let process = &frontend.process;
-        process.connections.set(process.connections.get().saturating_add(1));
-        Self { frontend, on_end }
-    }
-}
-
-impl Drop for Admission {
-    fn drop(&mut self) {
-        let Self { frontend, on_end } = self;
-        frontend.connections.set(frontend.connections.get().saturating_sub(1));
-        let process = &frontend.process;
-        process.connections.set(process.connections.get().saturating_sub(1));
-        on_end();
-    }
-}
-
-/// What a session knows from its beginning to its end.
+/// What a session knows from its beginning to its end. It counts as a connection while it lives.
 struct Session {
     frontend: Rc<Frontend>,
     client: Stream,
@@ -90,44 +73,28 @@ struct Session {
     accepted_ms: u64,
     /// Unix time at the accept, milliseconds.
     accepted_wall_ms: u64,
-    /// Loop clock and unix time of the first byte, once there was one.
-    first_byte: Cell<Option<(u64, u64)>>,
+    /// The first byte came so many milliseconds after the accept; [`NO_BYTE`] before there was one.
+    first_byte_after_ms: Cell<u32>,
     /// The one timer of the session.
     deadline: Deadline,
 }
 
-/// Serves a connection from its accept to its end.
-pub async fn serve(admission: Admission, accepted: Accepted) {
-    let session = Session::new(admission.frontend.clone(), accepted);
-    let frontend = &session.frontend;
-    if frontend.config.mode == Mode::Http && frontend.config.content_rules.is_empty() {
-        return Box::pin(http::serve(&session, None, None)).await;
-    }
-    let mut buffer = None;
-    let sniffed = sniff::sniff(&session, &mut buffer).await;
-    match sniffed {
-        Sniffed::Chosen(_) if frontend.config.mode == Mode::Http => {
-            Box::pin(http::serve(&session, None, buffer)).await;
-        }
-        Sniffed::Chosen(Some(id)) => {
-            let Some(backend) = frontend.backend(id).cloned() else { return };
-            match backend.config.mode {
-                Mode::Http => Box::pin(http::serve(&session, Some(backend), buffer)).await,
-                Mode::Tcp => Box::pin(tcp::carry(&session, backend, buffer)).await,
-            }
-        }
-        Sniffed::Chosen(None) => session.log_refused(*b"SC--"),
-        Sniffed::Rejected => session.log_refused(*b"PR--"),
-        Sniffed::Ended { sent_something, who } => {
-            if sent_something || !frontend.config.dont_log_null {
-                session.log_refused([who, b'R', b'-', b'-']);
-            }
-        }
-    }
+/// Nothing has come from the client yet.
+const NO_BYTE: u32 = u32::MAX;
+
+/// Serves a connection from its accept to its end. It counts from this call on, whether the future was polled
+/// yet or not.
+pub fn serve(frontend: Rc<Frontend>, accepted: Accepted) -> impl Future<Output = ()> {
+    // Made outside of the future, which would otherwise hold the arguments beside it.
+    let session = Session::new(frontend, accepted);
+    async move { session.run().await }
 }
 
 impl Session {
     fn new(frontend: Rc<Frontend>, accepted: Accepted) -> Self {
+        frontend.connections.set(frontend.connections.get().saturating_add(1));
+        let process = &frontend.process;
+        process.connections.set(process.connections.get().saturating_add(1));
         let Accepted { stream, peer } = accepted;
         let reactor = stream.reactor();
         Self {
@@ -135,10 +102,52 @@ impl Session {
             peer,
             accepted_ms: reactor.now_ms(),
             accepted_wall_ms: reactor.wall_ms(),
-            first_byte: Cell::new(None),
+            first_byte_after_ms: Cell::new(NO_BYTE),
             deadline: Deadline::new(reactor),
             client: stream,
         }
+    }
+
+    async fn run(&self) {
+        let mut buffer = None;
+        match self.route(&mut buffer).await {
+            Some(Route::Http(sniffed)) => http::serve(self, &sniffed, &mut buffer).await,
+            Some(Route::Tcp(backend)) => {
+                // Boxed: connecting needs much more room than the tunnel that follows, and is soon over.
+                match Box::pin(tcp::open(self, backend, buffer, Trace::since_accept(self))).await {
+                    Ok(carrier) => carrier.run(self).await,
+                    Err(mut trace) => trace.log(self, false),
+                }
+            }
+            None => {}
+        }
+    }
+
+    /// Where the connection goes to, by its first bytes where rules ask for them. `None` when it is over; what
+    /// there is to log of that is logged.
+    async fn route(&self, buffer: &mut Option<Buffer>) -> Option<Route> {
+        let frontend = &self.frontend;
+        if frontend.config.mode == Mode::Http && frontend.config.content_rules.is_empty() {
+            return Some(Route::Http(None));
+        }
+        match sniff::sniff(self, buffer).await {
+            Sniffed::Chosen(_) if frontend.config.mode == Mode::Http => return Some(Route::Http(None)),
+            Sniffed::Chosen(Some(id)) => {
+                let backend = frontend.backend(id)?.clone();
+                return Some(match backend.config.mode {
+                    Mode::Http => Route::Http(Some(backend)),
+                    Mode::Tcp => Route::Tcp(backend),
+                });
+            }
+            Sniffed::Chosen(None) => self.log_refused(*b"SC--"),
+            Sniffed::Rejected => self.log_refused(*b"PR--"),
+            Sniffed::Ended { sent_something, who } => {
+                if sent_something || !frontend.config.dont_log_null {
+                    self.log_refused([who, b'R', b'-', b'-']);
+                }
+            }
+        }
+        None
     }
 
     fn reactor(&self) -> Handle {
@@ -147,10 +156,19 @@ impl Session {
 
     /// Notes that the client has begun to send.
     fn note_first_byte(&self) {
-        if self.first_byte.get().is_none() {
-            let reactor = self.reactor();
-            self.first_byte.set(Some((reactor.now_ms(), reactor.wall_ms())));
+        if self.first_byte_after_ms.get() == NO_BYTE {
+            let after_ms = self.reactor().now_ms().saturating_sub(self.accepted_ms);
+            self.first_byte_after_ms.set(u32::try_from(after_ms).unwrap_or(NO_BYTE - 1));
         }
+    }
+
+    /// Loop clock and unix time of the first byte; those of the accept before there was one.
+    fn begun_ms(&self) -> (u64, u64) {
+        let after_ms = match self.first_byte_after_ms.get() {
+            NO_BYTE => 0,
+            after_ms => u64::from(after_ms),
+        };
+        (self.accepted_ms.saturating_add(after_ms), self.accepted_wall_ms.saturating_add(after_ms))
     }
 
     fn peer(&self) -> Peer {
@@ -195,4 +213,23 @@ impl Session {
         };
         let _ = self.deadline.guard(drain).await;
     }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let frontend = &self.frontend;
+        frontend.connections.set(frontend.connections.get().saturating_sub(1));
+        let process = &frontend.process;
+        process.connections.set(process.connections.get().saturating_sub(1));
+        (process.on_end)();
+    }
+}
+
+/// What carries a connection on.
+enum Route {
+    /// Request after request; the backend that sniffing chose, for the log line of a request that never
+    /// becomes whole.
+    Http(Option<Rc<Backend>>),
+    /// A tunnel to this backend.
+    Tcp(Rc<Backend>),
 }

@@ -72,19 +72,25 @@ impl Flow {
     /// # Errors
     /// [`FlowError::Framing`] when those bytes are no proper chunks.
     pub fn new(bound: Bound, buffer: Option<Buffer>) -> Result<Self, FlowError> {
-        let mut flow = Self {
-            bound,
-            buffer: buffer.filter(|buffer| !buffer.is_empty()),
-            admitted: 0,
+        let mut flow = Self { bound, ..Self::unframed(buffer) };
+        flow.admit()?;
+        Ok(flow)
+    }
+
+    /// A flow that begins with what was read already, and ends with the connection.
+    pub fn unframed(buffer: Option<Buffer>) -> Self {
+        let buffer = buffer.filter(|buffer| !buffer.is_empty());
+        Self {
+            bound: Bound::End,
+            admitted: buffer.as_ref().map_or(0, Buffer::len),
+            buffer,
             pipe: None,
             complete: false,
             waiting: Waiting::Source,
             full_reads: 0,
             splice_refused: false,
             passed_bytes: 0,
-        };
-        flow.admit()?;
-        Ok(flow)
+        }
     }
 
     /// Bytes written to the other side.

@@ -32,7 +32,7 @@ pub(super) async fn sniff(session: &Session, buffer: &mut Option<Buffer>) -> Sni
         if let Some(sniffed) = decide(session, bytes, is_final) {
             return sniffed;
         }
-        match session.deadline.guard(session.client.fill(buffer)).await {
+        match session.deadline.within(|context| session.client.poll_fill(context, buffer)).await {
             Err(Expired) => is_final = true,
             Ok(Ok(0)) if buffer.is_none() && !waits_without_input(session) => {
                 return Sniffed::Ended { sent_something: false, who: b'C' };

@@ -3,43 +3,78 @@
 use std::rc::Rc;
 
 use super::Session;
-use super::relay::{Bound, Flow};
 use super::trace::{InUse, Trace};
-use super::tunnel::tunnel;
+use super::tunnel::Tunnel;
 use crate::backend::{Backend, ConnectError, ConnectFailure, Connected, NoServer, Slot, connect};
-use crate::net::Buffer;
+use crate::net::{Buffer, Stream};
 
-/// Carries the connection to a server of `backend`, with the bytes that were read while sniffing in front.
-pub(super) async fn carry(session: &Session, backend: Rc<Backend>, buffer: Option<Buffer>) {
-    let mut trace = Trace::since_accept(session);
-    run(session, backend, buffer, &mut trace).await;
-    trace.log(session, false);
+/// A tunnel that stands: the server's connection, both directions, and what is logged at the end.
+pub(super) struct Carrier {
+    trace: Trace,
+    in_use: InUse,
+    slot: Slot,
+    server: Stream,
+    tunnel: Tunnel,
+    /// It began as an HTTP request, and gets the log line of one.
+    http: bool,
 }
 
-/// [`carry`] without the log line, for an upgrade that an HTTP session hands over.
-pub(super) async fn run(
+/// Connects to a server of `backend` and sends what was read while sniffing.
+///
+/// # Errors
+/// The trace, with the reason in it, when there is no server.
+pub(super) async fn open(
     session: &Session,
     backend: Rc<Backend>,
-    mut buffer: Option<Buffer>,
-    trace: &mut Trace,
-) {
-    let _in_use = InUse::new(backend.clone());
+    mut first: Option<Buffer>,
+    mut trace: Trace,
+) -> Result<Box<Carrier>, Box<Trace>> {
+    let in_use = InUse::new(backend.clone());
     trace.backend = Some(backend.clone());
-    let first = buffer.as_ref().map(Buffer::bytes).unwrap_or_default();
-    let Some(Connected { stream, sent, slot, .. }) = server_for(session, &backend, first, trace).await else {
-        return;
+    let bytes = first.as_ref().map(Buffer::bytes).unwrap_or_default();
+    let Some(connected) = server_for(session, &backend, bytes, &mut trace).await else {
+        return Err(Box::new(trace));
     };
-    if let Some(buffer) = &mut buffer {
+    let Connected { stream, sent, slot, .. } = connected;
+    if let Some(buffer) = &mut first {
         buffer.consume(sent);
     }
-    // Neither fails: a tunnel has no framing.
-    let (Ok(up), Ok(down)) = (Flow::new(Bound::End, buffer), Flow::new(Bound::End, None)) else { return };
-    let timeouts = session.tunnel_timeouts(&backend);
-    let end = tunnel(&session.client, &stream, up, down, &session.deadline, timeouts).await;
-    drop(slot);
-    trace.bytes_to_client = trace.bytes_to_client.saturating_add(end.down_bytes);
-    if end.who != b'-' {
-        trace.end(end.who, b'D');
+    Ok(Carrier::new(session, trace, in_use, (stream, slot), (first, None), false))
+}
+
+impl Carrier {
+    /// `held` is what was read already, from the client and from the server.
+    pub(super) fn new(
+        session: &Session,
+        trace: Trace,
+        in_use: InUse,
+        (server, slot): (Stream, Slot),
+        (up, down): (Option<Buffer>, Option<Buffer>),
+        http: bool,
+    ) -> Box<Self> {
+        let tunnel = Tunnel::new(up, down, session.tunnel_timeouts(slot.backend()));
+        Box::new(Self { trace, in_use, slot, server, tunnel, http })
+    }
+
+    /// The same, begun by an HTTP request.
+    pub(super) fn of_http(mut self: Box<Self>) -> Box<Self> {
+        self.http = true;
+        self
+    }
+
+    /// The tunnel, from its beginning to its log line.
+    pub(super) async fn run(self: Box<Self>, session: &Session) {
+        let mut carrier = self;
+        let Self { trace, server, tunnel, .. } = &mut *carrier;
+        let end = tunnel.run(&session.client, server, &session.deadline).await;
+        trace.bytes_to_client = trace.bytes_to_client.saturating_add(end.down_bytes);
+        if end.who != b'-' {
+            trace.end(end.who, b'D');
+        }
+        // Neither the line nor the server's load counts a tunnel that has ended.
+        let Self { mut trace, in_use, slot, server, http, .. } = *carrier;
+        drop((server, slot, in_use));
+        trace.log(session, http);
     }
 }
 

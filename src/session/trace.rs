@@ -35,8 +35,7 @@ impl Trace {
     /// One of a connection's first request: it began with the first byte, which sniffing may have read.
     pub(super) fn since_first_byte(session: &Session) -> Self {
         session.note_first_byte();
-        let (start_ms, start_wall_ms) =
-            session.first_byte.get().unwrap_or((session.accepted_ms, session.accepted_wall_ms));
+        let (start_ms, start_wall_ms) = session.begun_ms();
         Self::starting(start_ms, start_wall_ms)
     }
 

@@ -2,10 +2,10 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 use super::relay::{Flow, FlowError, Waiting};
-use crate::net::Stream;
+use crate::net::{Buffer, Stream};
 use crate::reactor::Deadline;
 
 /// How long a tunnel may be silent, milliseconds; 0 = for ever.
@@ -32,21 +32,62 @@ pub struct TunnelEnd {
     pub who: u8,
 }
 
-/// Carries bytes both ways. An end of one side is carried over to the other, which may go on; a reset of one
-/// side resets the other.
-pub async fn tunnel(
-    client: &Stream,
-    server: &Stream,
-    mut up: Flow,
-    mut down: Flow,
-    deadline: &Deadline,
+/// Both directions of a connection.
+pub struct Tunnel {
+    up: Flow,
+    down: Flow,
     timeouts: TunnelTimeouts,
-) -> TunnelEnd {
-    let mut state =
-        State { up_open: true, down_open: true, silence_ms: 0, silent: b'c', who: b'-', reset: false };
-    state.limit_silence(&timeouts);
-    deadline.set_after(state.silence_ms);
-    poll_fn(|context| {
+    state: State,
+}
+
+impl Tunnel {
+    /// One that begins with what was read already: `up` from the client, `down` from the server.
+    pub fn new(up: Option<Buffer>, down: Option<Buffer>, timeouts: TunnelTimeouts) -> Self {
+        let mut state =
+            State { up_open: true, down_open: true, silence_ms: 0, silent: b'c', who: b'-', reset: false };
+        state.limit_silence(&timeouts);
+        Self { up: Flow::unframed(up), down: Flow::unframed(down), timeouts, state }
+    }
+
+    /// Carries bytes both ways; ready when both have ended. An end of one side is carried over to the other,
+    /// which may go on; a reset of one side resets the other.
+    pub fn run(
+        &mut self,
+        client: &Stream,
+        server: &Stream,
+        deadline: &Deadline,
+    ) -> impl Future<Output = TunnelEnd> {
+        deadline.set_after(self.state.silence_ms);
+        poll_fn(move |context| {
+            self.poll_both(context, client, server, deadline).map(|cut| self.ended(cut, client, server))
+        })
+    }
+
+    fn ended(&mut self, cut: Result<(), Cut>, client: &Stream, server: &Stream) -> TunnelEnd {
+        let Self { up, down, state, .. } = self;
+        if let Err(Cut::Silence) = cut {
+            // Whoever takes no more bytes is the one who is silent.
+            state.who = match (up.waiting(), down.waiting()) {
+                (_, Waiting::Sink) => b'c',
+                (Waiting::Sink, _) => b's',
+                _ => state.silent,
+            };
+        }
+        if state.reset {
+            client.reset_on_close();
+            server.reset_on_close();
+        }
+        TunnelEnd { up_bytes: up.passed_bytes(), down_bytes: down.passed_bytes(), who: state.who }
+    }
+
+    fn poll_both(
+        &mut self,
+        context: &mut Context<'_>,
+        client: &Stream,
+        server: &Stream,
+        deadline: &Deadline,
+    ) -> Poll<Result<(), Cut>> {
+        let Self { up, down, timeouts, state } = self;
         let mut moved = false;
         if state.up_open
             && let Poll::Ready(result) = up.poll_move(context, client, server, &mut moved)
@@ -56,7 +97,7 @@ pub async fn tunnel(
             if state.down_open {
                 server.shutdown_write();
             }
-            state.limit_silence(&timeouts);
+            state.limit_silence(timeouts);
             moved = true;
         }
         if state.down_open
@@ -67,7 +108,7 @@ pub async fn tunnel(
             if state.up_open {
                 client.shutdown_write();
             }
-            state.limit_silence(&timeouts);
+            state.limit_silence(timeouts);
             moved = true;
         }
         if !state.up_open && !state.down_open {
@@ -77,23 +118,7 @@ pub async fn tunnel(
             deadline.set_after(state.silence_ms);
         }
         deadline.poll_expired(context).map(|_| Err(Cut::Silence))
-    })
-    .await
-    .unwrap_or_else(|cut| {
-        if let Cut::Silence = cut {
-            // Whoever takes no more bytes is the one who is silent.
-            state.who = match (up.waiting(), down.waiting()) {
-                (_, Waiting::Sink) => b'c',
-                (Waiting::Sink, _) => b's',
-                _ => state.silent,
-            };
-        }
-    });
-    if state.reset {
-        client.reset_on_close();
-        server.reset_on_close();
     }
-    TunnelEnd { up_bytes: up.passed_bytes(), down_bytes: down.passed_bytes(), who: state.who }
 }
 
 /// Why the tunnel is over before both sides have finished.

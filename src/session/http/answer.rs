@@ -1,16 +1,14 @@
 //! Answers of our own, in place of a server's.
 
-use std::future::poll_fn;
-
 use super::super::Session;
 use super::super::trace::Trace;
 use super::Next;
 use crate::http::{answer, without_body};
 use crate::net::Buffer;
 
-/// Sends an error page and closes in a way that lets the client read it.
-pub(super) async fn refuse(session: &Session, status: u16, trace: &mut Trace) {
-    send(session, status, false, false, trace).await;
+/// Sends an error page; what follows is a close that lets the client read it.
+pub(super) async fn refuse(session: &Session, status: u16, trace: &mut Trace) -> Next {
+    send(session, status, false, false, trace).await
 }
 
 /// Sends an error page, its head alone where `head_only` (HEAD). With `keep_alive` the connection stays open.
@@ -30,18 +28,15 @@ pub(super) async fn send(
     session.deadline.set_after(session.frontend.config.timeouts.client_ms);
     let mut out = Buffer::take();
     let len = out.append(before) + out.append(after);
-    let flush = poll_fn(|context| session.client.poll_flush(context, &mut out));
-    if !matches!(session.deadline.guard(flush).await, Ok(Ok(()))) {
+    let flushed = session.deadline.within(|context| session.client.poll_flush(context, &mut out)).await;
+    if !matches!(flushed, Ok(Ok(()))) {
         return Next::Close;
     }
-    drop(out);
     trace.bytes_to_client = trace.bytes_to_client.saturating_add(len as u64);
     if keep_alive {
         return Next::Another;
     }
-    trace.stop_clock(session);
-    session.close_gently().await;
-    Next::Close
+    Next::CloseGently
 }
 
 /// A page in two parts, its `Connection: close` left out between them.

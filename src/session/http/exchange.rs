@@ -1,58 +1,63 @@
 //! One request and its answer: a server connection, the request sent, the answer passed on, both bodies
 //! streamed side by side.
 
-use std::future::poll_fn;
 use std::io;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use super::super::Session;
 use super::super::relay::{Flow, FlowError, Waiting};
-use super::super::tcp::{self, since_wait};
+use super::super::tcp::{self, Carrier, since_wait};
 use super::super::trace::{InUse, Trace};
 use super::prepare::{Prepared, Request, is_idempotent, prepare};
-use super::{Next, answer};
-use crate::backend::{Connected, Slot, connect};
+use super::{Next, answer, whole_head};
+use crate::backend::{Backend, Connected, Slot, connect};
 use crate::config::ConnectionMode;
-use crate::http::{After, Method, ResponseHead, Version, parse_response, write_response};
+use crate::http::{Framing, Method, Version};
 use crate::net::{Buffer, Stream};
 use crate::reactor::Expired;
 
-/// Interim answers (1xx) that a server may send before the final one.
-const INTERIM_MAX: u32 = 64;
-
-/// Handles the request whose whole head stands at the front of `input`.
+/// Handles the request whose first bytes stand in `input`, to its log line.
 pub(super) async fn handle(
     session: &Session,
     input: &mut Option<Buffer>,
     nth: u32,
-    mut trace: Trace,
+    sniffed: Option<&Rc<Backend>>,
 ) -> Next {
+    let mut trace = if nth == 0 { Trace::since_first_byte(session) } else { Trace::begin(session) };
+    trace.backend = sniffed.cloned();
+    if let Err(next) = whole_head(session, input, nth, &mut trace).await {
+        trace.log(session, true);
+        return next;
+    }
     trace.timers.request = trace.elapsed_ms(session);
-    let next = match prepare(session, input, &mut trace) {
-        Prepared::Send(request) => {
-            let _in_use = InUse::new(request.backend.clone());
-            let mut exchange = Exchange::new(session, request, input, nth, &mut trace);
-            exchange.run().await
-        }
-        Prepared::Tunnel(backend) => {
-            let tunnel = Box::pin(tcp::run(session, backend, input.take(), &mut trace));
-            tunnel.await;
-            if trace.timers.connect < 0 {
-                answer::refuse(session, 503, &mut trace).await;
-            }
-            Next::Close
-        }
+    let mut exchange = match prepare(session, input, &mut trace) {
+        Prepared::Send(request) => Exchange::new(session, request, input, nth, trace),
+        Prepared::Tunnel(backend) => return Box::pin(tunnel(session, backend, input, trace)).await,
         Prepared::Refuse { status, termination: (who, phase) } => {
             if who == b'P' {
                 trace.timers.request = -1;
             }
             trace.end(who, phase);
-            answer::refuse(session, status, &mut trace).await;
-            Next::Close
+            let next = answer::refuse(session, status, &mut trace).await;
+            trace.log(session, true);
+            return next;
         }
     };
-    trace.log(session, true);
-    next
+    let done = exchange.run().await;
+    exchange.conclude(done)
+}
+
+/// Hands the request, as it came, to a backend in `mode tcp`.
+async fn tunnel(session: &Session, backend: Rc<Backend>, input: &mut Option<Buffer>, trace: Trace) -> Next {
+    match tcp::open(session, backend, input.take(), trace).await {
+        Ok(carrier) => Next::Tunnel(carrier.of_http()),
+        Err(mut trace) => {
+            let next = answer::refuse(session, 503, &mut trace).await;
+            trace.log(session, true);
+            next
+        }
+    }
 }
 
 /// Why an exchange ends without a server's (whole) answer.
@@ -68,9 +73,48 @@ pub(super) enum Failure {
 /// What was found where the answer should begin.
 enum Wait {
     /// A whole head.
-    Head(Box<ResponseHead>),
+    Head(Answer),
     /// A used connection ended before a byte of an answer came.
     Stale,
+}
+
+/// What the beginning of an answer came to.
+pub(super) enum Found {
+    /// A part of a head.
+    Part,
+    /// An interim head (1xx) to be passed on; empty for a client that knows none.
+    Interim(Option<Buffer>),
+    /// The final one.
+    Final(Answer),
+}
+
+/// The head of the final answer as the client gets it, and what follows from it. The head itself, with its
+/// index of fields, is never held over a wait.
+pub(super) struct Answer {
+    pub out: Buffer,
+    pub framing: Framing,
+    /// What follows is no longer HTTP.
+    pub tunnel: bool,
+    /// The client may send another request after this answer.
+    pub keep_alive: bool,
+    /// The server's connection may be used again after it.
+    pub reusable: bool,
+}
+
+/// What an attempt came to.
+enum Outcome {
+    /// The answer has been passed on.
+    Answered(Next),
+    /// The server has agreed to another protocol, and the client was told.
+    Upgraded(Link),
+}
+
+/// How an exchange ended.
+enum Done {
+    /// With an answer, or without.
+    Next(Next),
+    /// As a tunnel, with what the server has sent of it already.
+    Upgraded(Link, Option<Buffer>),
 }
 
 /// A connection to the server, and whether it has been used before.
@@ -83,10 +127,11 @@ pub(super) struct Link {
 /// One request under way.
 pub(super) struct Exchange<'a> {
     pub session: &'a Session,
-    pub trace: &'a mut Trace,
+    pub trace: Trace,
     pub input: &'a mut Option<Buffer>,
     pub nth: u32,
     pub request: Request,
+    in_use: InUse,
     /// How much of `request.out` has been sent.
     pub sent: usize,
     /// The same bytes in a box of their size, while a used connection may turn out to be stale.
@@ -109,51 +154,72 @@ impl<'a> Exchange<'a> {
         request: Request,
         input: &'a mut Option<Buffer>,
         nth: u32,
-        trace: &'a mut Trace,
+        trace: Trace,
     ) -> Self {
-        let upload_start = request.upload.as_ref().map_or(0, Flow::passed_bytes);
         Self {
             session,
             trace,
             input,
             nth,
+            in_use: InUse::new(request.backend.clone()),
+            upload_start: request.upload.as_ref().map_or(0, Flow::passed_bytes),
             request,
             sent: 0,
             replay: None,
             upload_broken: false,
-            upload_start,
             answered: false,
             interim: 0,
             is_private: false,
         }
     }
 
-    async fn run(&mut self) -> Next {
-        match self.attempt().await {
-            Ok(next) => next,
-            Err(failure) => self.fail(failure).await,
+    /// The whole exchange but for its log line.
+    async fn run(&mut self) -> Done {
+        let mut response = None;
+        match self.attempt(&mut response).await {
+            Ok(Outcome::Answered(next)) => Done::Next(next),
+            Ok(Outcome::Upgraded(link)) => Done::Upgraded(link, response),
+            Err(failure) => Done::Next(self.fail(failure).await),
+        }
+    }
+
+    /// Writes the log line; a tunnel writes its own at its end.
+    fn conclude(self, done: Done) -> Next {
+        let Self { session, mut trace, in_use, input, .. } = self;
+        match done {
+            Done::Upgraded(link, response) => {
+                let read = (input.take(), response);
+                let link = (link.stream, link.slot);
+                Next::Tunnel(Carrier::new(session, trace, in_use, link, read, true))
+            }
+            Done::Next(next) => {
+                // The line does not count this request among the backend's.
+                drop(in_use);
+                trace.log(session, true);
+                next
+            }
         }
     }
 
     /// Gets a connection, sends the request, and passes the answer on.
-    async fn attempt(&mut self) -> Result<Next, Failure> {
-        let backend = self.request.backend.clone();
-        let slot = tcp::slot_for(self.session, &backend, self.trace).await.ok_or(Failure::NoServer)?;
-        let mut link = self.link(slot).await?;
-        let mut response = None;
-        let head = loop {
-            match self.await_head(&link, &mut response).await? {
-                Wait::Head(head) => break head,
+    async fn attempt(&mut self, response: &mut Option<Buffer>) -> Result<Outcome, Failure> {
+        let slot = tcp::slot_for(self.session, &self.request.backend, &mut self.trace).await;
+        let mut link = self.link(slot.ok_or(Failure::NoServer)?).await?;
+        let mut answer = loop {
+            match self.await_head(&link, response).await? {
+                Wait::Head(answer) => break answer,
                 Wait::Stale => link = self.replace(link).await?,
             }
         };
         self.replay = None;
         self.trace.timers.response = self.since_connect();
-        self.trace.status = i16::try_from(head.status).unwrap_or(-1);
-        if head.tunnel {
-            return self.switch_protocols(&head, link, response).await;
+        if answer.tunnel {
+            self.answered = true;
+            self.send_to_client(&mut answer.out).await?;
+            return Ok(Outcome::Upgraded(link));
         }
-        self.pass_answer(&head, link, response).await
+        let reusable = self.pass_answer(&mut answer, &link, response).await?;
+        Ok(Outcome::Answered(self.finish(link, reusable, answer.keep_alive)))
     }
 
     /// Turns a failure into an answer, where one can still be given.
@@ -177,7 +243,7 @@ impl<'a> Exchange<'a> {
         let whole = self.request.upload.is_none() && status >= 500;
         let keep_alive = whole && self.request.keep_alive && self.request.facts.version == Version::Http11;
         let head_only = self.request.facts.method == Method::Head;
-        answer::send(self.session, status, head_only, keep_alive, self.trace).await
+        answer::send(self.session, status, head_only, keep_alive, &mut self.trace).await
     }
 
     /// An idle connection where one may be used, else a new one.
@@ -217,18 +283,18 @@ impl<'a> Exchange<'a> {
     async fn new_link(&mut self, slot: Slot) -> Result<Link, Failure> {
         let session = self.session;
         let local = session.local_for(slot.backend());
-        // Out of our hands while it is being sent from: `self` is not borrowed across the wait.
-        let result = connect(slot, self.request.out.bytes(), local, &session.deadline).await;
-        match result {
+        // Boxed: a request on a connection that stands already does not need this room.
+        let connecting = Box::pin(connect(slot, self.request.out.bytes(), local, &session.deadline));
+        match connecting.await {
             Ok(Connected { stream, sent, slot, retries }) => {
                 self.sent = sent;
                 self.trace.chose(&slot);
                 self.trace.retries = retries;
-                self.trace.timers.connect = since_wait(session, self.trace);
+                self.trace.timers.connect = since_wait(session, &self.trace);
                 Ok(Link { stream, slot, reused: false })
             }
             Err(error) => {
-                tcp::note_failure(&error, self.trace);
+                tcp::note_failure(&error, &mut self.trace);
                 Err(Failure::NoServer)
             }
         }
@@ -251,7 +317,7 @@ impl<'a> Exchange<'a> {
 
     fn since_connect(&self) -> i32 {
         let timers = &self.trace.timers;
-        let before = since_wait(self.session, self.trace);
+        let before = since_wait(self.session, &self.trace);
         before.saturating_sub(timers.connect.max(0))
     }
 
@@ -261,8 +327,7 @@ impl<'a> Exchange<'a> {
         self.set_wait_timeout();
         loop {
             let session = self.session;
-            let result =
-                session.deadline.guard(poll_fn(|context| self.poll_answer(context, link, response))).await;
+            let result = session.deadline.within(|context| self.poll_answer(context, link, response)).await;
             let len = match result {
                 Ok(Ok(Ok(len))) => len,
                 Ok(Ok(Err(_))) => 0,
@@ -276,8 +341,16 @@ impl<'a> Exchange<'a> {
                 }
                 return Err(Failure::Status(502, b'S', b'H'));
             }
-            if let Some(head) = self.read_head(response).await? {
-                return Ok(Wait::Head(head));
+            loop {
+                match self.read_head(response)? {
+                    Found::Final(answer) => return Ok(Wait::Head(answer)),
+                    Found::Interim(out) => {
+                        if let Some(mut out) = out {
+                            self.send_to_client(&mut out).await?;
+                        }
+                    }
+                    Found::Part => break,
+                }
             }
         }
     }
@@ -366,48 +439,5 @@ impl<'a> Exchange<'a> {
         } else {
             Failure::Status(504, b's', b'H')
         }
-    }
-
-    /// Reads the head of an answer, if it is whole and final.
-    async fn read_head(
-        &mut self,
-        response: &mut Option<Buffer>,
-    ) -> Result<Option<Box<ResponseHead>>, Failure> {
-        const BAD: Failure = Failure::Status(502, b'P', b'H');
-        while let Some(buffer) = response {
-            let head = match parse_response(buffer.bytes(), self.request.facts) {
-                Ok(Some(head)) => head,
-                Ok(None) => {
-                    buffer.compact();
-                    let too_long =
-                        buffer.room().is_empty() || buffer.len() > self.session.frontend.head_bytes_max;
-                    return if too_long { Err(BAD) } else { Ok(None) };
-                }
-                Err(_) => return Err(BAD),
-            };
-            let unasked = !self.request.upgrade || self.request.upload.is_some();
-            if head.status == 101 && unasked {
-                return Err(BAD);
-            }
-            if !head.is_interim() {
-                return Ok(Some(Box::new(head)));
-            }
-            self.interim += 1;
-            if self.interim > INTERIM_MAX {
-                return Err(BAD);
-            }
-            if self.request.facts.version == Version::Http11 {
-                let mut out = Buffer::take();
-                let edits = self.edits(After::KeepAlive);
-                let len = write_response(&head, buffer.bytes(), &edits, out.room()).map_err(|_| BAD)?;
-                out.filled(len);
-                self.send_to_client(&mut out).await?;
-            }
-            buffer.consume(head.len);
-            if buffer.is_empty() {
-                *response = None;
-            }
-        }
-        Ok(None)
     }
 }

@@ -5,9 +5,12 @@ mod exchange;
 mod prepare;
 mod respond;
 
+use std::future::poll_fn;
 use std::rc::Rc;
+use std::task::Poll;
 
 use super::Session;
+use super::tcp::Carrier;
 use super::trace::Trace;
 use crate::backend::Backend;
 use crate::http::{HeadError, parse_request};
@@ -20,33 +23,41 @@ enum Next {
     Another,
     /// The connection is over.
     Close,
+    /// The same, but the client may still be sending: it is to get our last answer all the same.
+    CloseGently,
+    /// What follows is no longer HTTP.
+    Tunnel(Box<Carrier>),
 }
 
-/// Serves requests until one side is done. `first` is what was read while sniffing, and `sniffed` the backend
+/// Serves requests until one side is done. `input` is what was read while sniffing, and `sniffed` the backend
 /// that was chosen by it, which only the log line of a request that never becomes whole needs.
-pub(super) async fn serve(session: &Session, sniffed: Option<Rc<Backend>>, first: Option<Buffer>) {
-    let mut input = first;
+pub(super) async fn serve(session: &Session, sniffed: &Option<Rc<Backend>>, input: &mut Option<Buffer>) {
     let mut nth: u32 = 0;
     loop {
-        let Some(mut trace) = first_byte(session, &mut input, nth, sniffed.as_ref()).await else { return };
-        if !whole_head(session, &mut input, nth, &mut trace).await {
-            return;
-        }
-        // Boxed: what one request needs is large, and an idle connection shall not hold it.
-        match Box::pin(exchange::handle(session, &mut input, nth, trace)).await {
+        // Boxed but for the wait: what one request needs is large, and an idle connection shall not hold it.
+        let next = match first_byte(session, input, nth).await {
+            Ok(()) => Box::pin(exchange::handle(session, input, nth, sniffed.as_ref())).await,
+            Err(who) if nth == 0 => Box::pin(refuse_silence(session, who, sniffed.as_ref())).await,
+            Err(_) => Next::Close,
+        };
+        match next {
             Next::Another => nth = nth.saturating_add(1),
             Next::Close => return,
+            Next::CloseGently => return Box::pin(session.close_gently()).await,
+            Next::Tunnel(carrier) => return Box::pin(carrier.run(session)).await,
         }
     }
 }
 
-/// Waits for a request to begin. `None` when none came; what there is to log of that is logged.
-async fn first_byte(
+/// Waits for a request to begin.
+///
+/// # Errors
+/// Who ended the wait, when none came.
+fn first_byte(
     session: &Session,
     input: &mut Option<Buffer>,
     nth: u32,
-    sniffed: Option<&Rc<Backend>>,
-) -> Option<Trace> {
+) -> impl Future<Output = Result<(), u8>> {
     let timeouts = &session.frontend.config.timeouts;
     if nth > 0 {
         session.deadline.set_after(timeouts.http_keep_alive_ms);
@@ -57,35 +68,33 @@ async fn first_byte(
         session.deadline.set_at(session.accepted_ms.saturating_add(timeouts.http_request_ms));
     }
     let mut blank = 0;
-    while nothing_but_empty_lines(input, &mut blank) {
-        let end = match session.deadline.guard(session.client.fill(input)).await {
-            Ok(Ok(len)) if len > 0 => continue,
-            Ok(_) => b'C',
-            Err(Expired) => b'c',
-        };
-        if nth == 0 {
-            refuse_silence(session, end, sniffed).await;
+    poll_fn(move |context| {
+        while nothing_but_empty_lines(input, &mut blank) {
+            match session.client.poll_fill(context, input) {
+                Poll::Ready(Ok(len)) if len > 0 => {}
+                Poll::Ready(_) => return Poll::Ready(Err(b'C')),
+                Poll::Pending => return session.deadline.poll_expired(context).map(|_| Err(b'c')),
+            }
         }
-        return None;
-    }
-    let mut trace = if nth == 0 { Trace::since_first_byte(session) } else { Trace::begin(session) };
-    trace.backend = sniffed.cloned();
-    Some(trace)
+        Poll::Ready(Ok(()))
+    })
 }
 
 /// A client that connected and sent no request: 408 after the timeout, nothing when it left by itself.
-async fn refuse_silence(session: &Session, who: u8, sniffed: Option<&Rc<Backend>>) {
+async fn refuse_silence(session: &Session, who: u8, sniffed: Option<&Rc<Backend>>) -> Next {
     let mut trace = Trace::since_accept(session);
     trace.backend = sniffed.cloned();
     trace.end(who, b'R');
-    if who == b'c' {
-        answer::refuse(session, 408, &mut trace).await;
+    let next = if who == b'c' {
+        answer::refuse(session, 408, &mut trace).await
     } else {
         trace.status = 400;
-    }
+        Next::Close
+    };
     if !session.frontend.config.dont_log_null {
         trace.log(session, true);
     }
+    next
 }
 
 /// Empty lines before a request are passed over (RFC 9112 §2.2), a few of them; true while nothing else is there.
@@ -112,21 +121,28 @@ fn nothing_but_empty_lines(input: &mut Option<Buffer>, blank: &mut u32) -> bool 
     }
 }
 
-/// Reads until a whole head is there. False when it will not be: the client has its answer then.
-async fn whole_head(session: &Session, input: &mut Option<Buffer>, nth: u32, trace: &mut Trace) -> bool {
-    let timeouts = &session.frontend.config.timeouts;
+/// Reads until a whole head is there.
+///
+/// # Errors
+/// What follows when it will not be: the client has its answer then.
+async fn whole_head(
+    session: &Session,
+    input: &mut Option<Buffer>,
+    nth: u32,
+    trace: &mut Trace,
+) -> Result<(), Next> {
     if nth > 0 {
-        session.deadline.set_after(timeouts.http_request_ms);
+        session.deadline.set_after(session.frontend.config.timeouts.http_request_ms);
     }
     let mut scanned = 0;
     loop {
-        let Some(buffer) = input.as_mut() else { return false };
+        let Some(buffer) = input.as_mut() else { return Err(Next::Close) };
         if has_head_end(buffer.bytes(), &mut scanned) {
-            return true;
+            return Ok(());
         }
         let (status, who) = match refusal(buffer, session.frontend.head_bytes_max) {
             Some(status) => (status, b'P'),
-            None => match session.deadline.guard(session.client.fill(input)).await {
+            None => match session.deadline.within(|context| session.client.poll_fill(context, input)).await {
                 Ok(Ok(len)) if len > 0 => continue,
                 Ok(_) => (400, b'C'),
                 Err(Expired) => (408, b'c'),
@@ -134,9 +150,7 @@ async fn whole_head(session: &Session, input: &mut Option<Buffer>, nth: u32, tra
         };
         trace.end(who, b'R');
         trace.timers.request = -1;
-        answer::refuse(session, status, trace).await;
-        trace.log(session, true);
-        return false;
+        return Err(answer::refuse(session, status, trace).await);
     }
 }
 

@@ -4,24 +4,85 @@ use std::future::poll_fn;
 use std::task::Poll;
 
 use super::super::relay::{Bound, Flow, FlowError, Waiting};
-use super::super::tunnel::tunnel;
 use super::Next;
-use super::exchange::{Exchange, Failure, Link};
-use crate::http::{After, Chunked, Framing, ResponseEdits, ResponseHead, Version, write_response};
+use super::exchange::{Answer, Exchange, Failure, Found, Link};
+use crate::http::{
+    After, Chunked, Framing, ResponseEdits, ResponseHead, TooLong, Version, parse_response, write_response,
+};
 use crate::net::{Buffer, Stream};
 use crate::reactor::Expired;
 
+/// Interim answers (1xx) that a server may send before the final one.
+const INTERIM_MAX: u32 = 64;
+
 impl Exchange<'_> {
-    pub(super) fn edits(&self, after: After) -> ResponseEdits<'static> {
-        ResponseEdits { client: self.request.facts.version, after, add_fields: &[] }
+    /// Reads the head at the front of `response` and writes it for the client, if it is whole. No waiting in
+    /// here: the head's index is large, and lives only as long as this call.
+    pub(super) fn read_head(&mut self, response: &mut Option<Buffer>) -> Result<Found, Failure> {
+        const BAD: Failure = Failure::Status(502, b'P', b'H');
+        let Some(buffer) = response else { return Ok(Found::Part) };
+        let head = match parse_response(buffer.bytes(), self.request.facts) {
+            Ok(Some(head)) => head,
+            Ok(None) => {
+                buffer.compact();
+                let too_long =
+                    buffer.room().is_empty() || buffer.len() > self.session.frontend.head_bytes_max;
+                return if too_long { Err(BAD) } else { Ok(Found::Part) };
+            }
+            Err(_) => return Err(BAD),
+        };
+        let unasked = !self.request.upgrade || self.request.upload.is_some();
+        if head.status == 101 && unasked {
+            return Err(BAD);
+        }
+        let found = if head.is_interim() {
+            self.interim += 1;
+            if self.interim > INTERIM_MAX {
+                return Err(BAD);
+            }
+            let knows_interim = self.request.facts.version == Version::Http11;
+            Found::Interim(match knows_interim {
+                true => Some(self.rewrite(&head, buffer.bytes(), After::KeepAlive).map_err(|_| BAD)?),
+                false => None,
+            })
+        } else {
+            Found::Final(self.final_answer(&head, buffer.bytes()).map_err(|_| BAD)?)
+        };
+        buffer.consume(head.len);
+        if buffer.is_empty() {
+            *response = None;
+        }
+        Ok(found)
+    }
+
+    fn final_answer(&mut self, head: &ResponseHead, bytes: &[u8]) -> Result<Answer, TooLong> {
+        self.trace.status = i16::try_from(head.status).unwrap_or(-1);
+        self.is_private |= ties_to_connection(head, bytes);
+        let delimited = head.is_delimited_for(self.request.facts.version);
+        let keep_alive = head.tunnel || self.request.keep_alive && delimited && !self.upload_broken;
+        let after = if keep_alive { After::KeepAlive } else { After::Close };
+        Ok(Answer {
+            out: self.rewrite(head, bytes, after)?,
+            framing: head.framing,
+            tunnel: head.tunnel,
+            keep_alive,
+            reusable: head.keep_alive,
+        })
+    }
+
+    fn rewrite(&self, head: &ResponseHead, bytes: &[u8], after: After) -> Result<Buffer, TooLong> {
+        let edits = ResponseEdits { client: self.request.facts.version, after, add_fields: &[] };
+        let mut out = Buffer::take();
+        let len = write_response(head, bytes, &edits, out.room())?;
+        out.filled(len);
+        Ok(out)
     }
 
     pub(super) async fn send_to_client(&mut self, out: &mut Buffer) -> Result<(), Failure> {
         let session = self.session;
         let len = out.len() as u64;
         session.deadline.set_after(session.frontend.config.timeouts.client_ms);
-        let flush = poll_fn(|context| session.client.poll_flush(context, out));
-        match session.deadline.guard(flush).await {
+        match session.deadline.within(|context| session.client.poll_flush(context, out)).await {
             Ok(Ok(())) => {
                 self.trace.bytes_to_client = self.trace.bytes_to_client.saturating_add(len);
                 self.set_wait_timeout();
@@ -32,84 +93,36 @@ impl Exchange<'_> {
         }
     }
 
-    /// After a 101 (or a 2xx to CONNECT) the connection is a tunnel.
-    pub(super) async fn switch_protocols(
-        &mut self,
-        head: &ResponseHead,
-        link: Link,
-        mut response: Option<Buffer>,
-    ) -> Result<Next, Failure> {
-        let mut out = Buffer::take();
-        self.answer_head(head, &mut response, After::KeepAlive, &mut out)?;
-        self.answered = true;
-        self.send_to_client(&mut out).await?;
-        drop(out);
-        let session = self.session;
-        let bad = |_| Failure::Silent(b'P', b'D');
-        let up = Flow::new(Bound::End, self.input.take()).map_err(bad)?;
-        let down = Flow::new(Bound::End, response).map_err(bad)?;
-        let timeouts = session.tunnel_timeouts(&self.request.backend);
-        let end = tunnel(&session.client, &link.stream, up, down, &session.deadline, timeouts).await;
-        drop(link);
-        self.trace.bytes_to_client = self.trace.bytes_to_client.saturating_add(end.down_bytes);
-        if end.who != b'-' {
-            self.trace.end(end.who, b'D');
-        }
-        Ok(Next::Close)
-    }
-
-    /// Writes the head for the client into `out` and takes it out of `response`.
-    fn answer_head(
-        &mut self,
-        head: &ResponseHead,
-        response: &mut Option<Buffer>,
-        after: After,
-        out: &mut Buffer,
-    ) -> Result<(), Failure> {
-        const BAD: Failure = Failure::Status(502, b'P', b'H');
-        let Some(buffer) = response else { return Err(BAD) };
-        self.is_private |= ties_to_connection(head, buffer.bytes());
-        let len = write_response(head, buffer.bytes(), &self.edits(after), out.room()).map_err(|_| BAD)?;
-        out.filled(len);
-        buffer.consume(head.len);
-        if buffer.is_empty() {
-            *response = None;
-        }
-        Ok(())
-    }
-
-    /// Passes the answer on, head and body, while the request's body may still be coming.
+    /// Passes the answer on, head and body, while the request's body may still be coming. True when it leaves
+    /// the server's connection fit for another request.
     pub(super) async fn pass_answer(
         &mut self,
-        head: &ResponseHead,
-        link: Link,
-        mut response: Option<Buffer>,
-    ) -> Result<Next, Failure> {
-        let version = self.request.facts.version;
-        let keep_alive = self.request.keep_alive && head.is_delimited_for(version) && !self.upload_broken;
-        let after = if keep_alive { After::KeepAlive } else { After::Close };
-        let mut out = Buffer::take();
-        self.answer_head(head, &mut response, after, &mut out)?;
-        let bound = match (head.framing, version) {
+        answer: &mut Answer,
+        link: &Link,
+        response: &mut Option<Buffer>,
+    ) -> Result<bool, Failure> {
+        let bound = match (answer.framing, self.request.facts.version) {
             (Framing::None, _) => Bound::Length(0),
             (Framing::Length(len), _) => Bound::Length(len),
             (Framing::Chunked, Version::Http11) => Bound::Chunked(Chunked::new()),
             (Framing::Chunked, Version::Http10) => Bound::Dechunked(Chunked::new()),
             (Framing::UntilClose, _) => Bound::End,
         };
-        let mut body = Flow::new(bound, response).map_err(|_| Failure::Status(502, b'P', b'H'))?;
+        // A dechunked answer keeps nothing of what follows it, so it cannot tell whether something did.
+        let reusable = answer.reusable && !matches!(bound, Bound::Dechunked(_) | Bound::End);
+        let mut body = Flow::new(bound, response.take()).map_err(|_| Failure::Status(502, b'P', b'H'))?;
         // Head and body leave in one write where they fit into one buffer.
-        let len = out.append(body.ready_bytes());
+        let len = answer.out.append(body.ready_bytes());
         body.passed(len);
-        self.trace.bytes_to_client = self.trace.bytes_to_client.saturating_add(out.len() as u64);
+        self.trace.bytes_to_client = self.trace.bytes_to_client.saturating_add(answer.out.len() as u64);
         self.answered = true;
         let before = body.passed_bytes();
-        let result = self.stream_answer(&link.stream, out, &mut body).await;
+        let result = self.stream_answer(&link.stream, &mut answer.out, &mut body).await;
         let later = body.passed_bytes().saturating_sub(before);
         self.trace.bytes_to_client = self.trace.bytes_to_client.saturating_add(later);
         result?;
         self.finish_upload(&link.stream).await;
-        self.finish(head, link, body, keep_alive).await
+        Ok(reusable && body.into_rest().is_none())
     }
 
     /// The server has answered before the request's body was over. It may well be reading on, so the body is
@@ -139,11 +152,15 @@ impl Exchange<'_> {
     }
 
     /// Moves the answer's body to the client, and the request's to the server.
-    async fn stream_answer(&mut self, server: &Stream, out: Buffer, body: &mut Flow) -> Result<(), Failure> {
+    async fn stream_answer(
+        &mut self,
+        server: &Stream,
+        out: &mut Buffer,
+        body: &mut Flow,
+    ) -> Result<(), Failure> {
         let session = self.session;
         let client_ms = session.frontend.config.timeouts.client_ms;
         let server_ms = self.request.backend.config.timeouts.server_ms;
-        let mut out = Some(out);
         session.deadline.set_after(client_ms);
         let result = poll_fn(|context| {
             let mut moved = false;
@@ -151,9 +168,9 @@ impl Exchange<'_> {
             if self.poll_request(context, server, &mut moved).is_err() {
                 self.upload_broken = true;
             }
-            if let Some(buffer) = &mut out {
-                match session.client.poll_flush(context, buffer) {
-                    Poll::Ready(Ok(())) => out = None,
+            if !out.is_empty() {
+                match session.client.poll_flush(context, out) {
+                    Poll::Ready(Ok(())) => out.release(),
                     Poll::Ready(Err(error)) => return Poll::Ready(Ok(Err(FlowError::Sink(error)))),
                     Poll::Pending => return session.deadline.poll_expired(context).map(Err),
                 }
@@ -172,7 +189,7 @@ impl Exchange<'_> {
             session.deadline.poll_expired(context).map(Err)
         })
         .await;
-        let client_first = out.is_some() || body.waiting() == Waiting::Sink;
+        let client_first = !out.is_empty() || body.waiting() == Waiting::Sink;
         match result {
             Ok(Ok(())) => Ok(()),
             Ok(Err(FlowError::Sink(_))) => Err(Failure::Silent(b'C', b'D')),
@@ -185,37 +202,21 @@ impl Exchange<'_> {
         }
     }
 
-    /// Both messages are over, or the client's never will be: what becomes of the connections.
-    async fn finish(
-        &mut self,
-        head: &ResponseHead,
-        link: Link,
-        body: Flow,
-        keep_alive: bool,
-    ) -> Result<Next, Failure> {
+    /// Both messages are over, or the client's never will be: what becomes of the connections. `reusable` = the
+    /// server's answer leaves its connection fit for another request.
+    pub(super) fn finish(&mut self, link: Link, reusable: bool, keep_alive: bool) -> Next {
         let upload_done = self.request.upload.is_none() && self.sent >= self.request.out.len();
-        let delimited = head.framing != Framing::UntilClose;
-        // A dechunked answer keeps nothing of what follows it, so it cannot tell whether something did.
-        let dechunked = head.framing == Framing::Chunked && self.request.facts.version == Version::Http10;
-        let clean = body.into_rest().is_none()
-            && upload_done
-            && !self.upload_broken
-            && !dechunked
-            && !self.is_private;
+        let whole = upload_done && !self.upload_broken;
         let Link { stream, slot, .. } = link;
-        if clean && delimited && head.keep_alive && self.may_share() {
+        if reusable && whole && !self.is_private && self.may_share() {
             slot.keep(stream);
-        } else {
-            drop(stream);
         }
-        drop(slot);
-        if !upload_done || self.upload_broken {
+        match (whole, keep_alive) {
             // The server answered without waiting for the whole body; the client may still be sending it.
-            self.trace.stop_clock(self.session);
-            self.session.close_gently().await;
-            return Ok(Next::Close);
+            (false, _) => Next::CloseGently,
+            (true, true) => Next::Another,
+            (true, false) => Next::Close,
         }
-        Ok(if keep_alive { Next::Another } else { Next::Close })
     }
 }
 
