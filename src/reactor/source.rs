@@ -48,6 +48,9 @@ struct Entry {
     ready: u8,
     /// The directions that `waker` waits for.
     wanted: u8,
+    /// epoll reports room to write. Not from the beginning: nearly every socket has room when it is registered,
+    /// each would be reported for that at once, and few ever fill up.
+    reports_room: bool,
     waker: Option<Waker>,
 }
 
@@ -85,6 +88,13 @@ impl Sources {
             }
         }
     }
+}
+
+/// What epoll is asked to report of a source.
+fn interest(room: bool) -> epoll::EventFlags {
+    use epoll::EventFlags as F;
+    let input = F::IN | F::PRI | F::RDHUP | F::ET;
+    if room { input | F::OUT } else { input }
 }
 
 /// A non-blocking file descriptor of the data plane. Closing it (drop) takes it out of epoll.
@@ -143,13 +153,19 @@ impl Source {
             if self.hint.get() & bit != 0 {
                 return Ok(true);
             }
-            self.watch()?;
+            self.register(direction == Direction::Write)?;
         }
         let mut sources = self.reactor.sources.borrow_mut();
         // The entry of a registered source is there until the source is dropped.
         let Some(entry) = sources.entries.get_mut(self.key.get() as usize) else { return Ok(true) };
         if entry.ready & bit != 0 {
             return Ok(true);
+        }
+        if direction == Direction::Write && !entry.reports_room {
+            let data = epoll::EventData::new_u64(u64::from(self.key.get()));
+            // The kernel looks at once: room that came since the last call is reported.
+            epoll::modify(&self.reactor.epoll, &self.fd, data, interest(true))?;
+            entry.reports_room = true;
         }
         entry.wanted |= bit;
         match &entry.waker {
@@ -199,26 +215,22 @@ impl Source {
         self.registered().is_some() && self.ready() & (READABLE | ENDED) == 0
     }
 
-    /// Registers now, so that events are noted even while no task waits.
+    /// Registers now, so that what comes is noted even while no task waits.
     ///
     /// # Errors
     /// epoll's: no memory, or the limit of watches.
     pub fn watch(&self) -> io::Result<()> {
-        if self.registered().is_some() {
-            return Ok(());
-        }
+        if self.registered().is_some() { Ok(()) } else { self.register(false) }
+    }
+
+    fn register(&self, reports_room: bool) -> io::Result<()> {
         let mut sources = self.reactor.sources.borrow_mut();
         let slot = sources.entries.vacant_entry();
         let key = u32::try_from(slot.key()).map_err(|_| io::ErrorKind::OutOfMemory)?;
-        use epoll::EventFlags as F;
+        let data = epoll::EventData::new_u64(u64::from(key));
         // The kernel reports at once what is already there, so nothing is lost between the last call and now.
-        epoll::add(
-            &self.reactor.epoll,
-            &self.fd,
-            epoll::EventData::new_u64(u64::from(key)),
-            F::IN | F::OUT | F::PRI | F::RDHUP | F::ET,
-        )?;
-        slot.insert(Entry { ready: self.hint.get(), ..Entry::default() });
+        epoll::add(&self.reactor.epoll, &self.fd, data, interest(reports_room))?;
+        slot.insert(Entry { ready: self.hint.get(), reports_room, ..Entry::default() });
         self.key.set(key);
         Ok(())
     }
