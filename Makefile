@@ -22,11 +22,16 @@ run: ## the demo: one port, three protocols, a page to look at (LISTEN=address:p
 test: ## all tests, with the peers they need (installed where they are missing)
 	@tests/setup
 	$(CARGO) test --locked
+	$(CARGO) test --locked $(INSTRUCTIONS)
 
 check: ## format and lints
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	$(CARGO) clippy --locked --all-targets --no-default-features -- -D warnings
+	$(CARGO) fmt --check --manifest-path bench/micro/Cargo.toml
+	$(CARGO) fmt --check --manifest-path bench/instructions/Cargo.toml
+	$(CARGO) clippy --locked --all-targets $(MICRO) -- -D warnings
+	$(CARGO) clippy --locked --all-targets $(INSTRUCTIONS) -- -D warnings
 
 build: ## the binary as devices get it, without the demo
 	$(CARGO) build --release --locked --no-default-features

@@ -6,23 +6,30 @@ use oneport::http::{
     write_request, write_response,
 };
 
+use crate::WRONG;
 use crate::messages::{ANSWER, BROWSER, CURL};
 
 const TO_GET: RequestFacts = RequestFacts { method: Method::Get, version: Version::Http11 };
 
-#[divan::bench(args = [("curl", CURL), ("browser", BROWSER)])]
-fn parse_a_request(bencher: Bencher, (_, bytes): (&str, &[u8])) {
-    bencher.bench_local(|| parse_request(black_box(bytes)).map(|head| head.map(|head| head.len)));
+#[divan::bench(args = ["curl", "browser"])]
+fn parse_a_request(bencher: Bencher, client: &str) {
+    let bytes = request_of(client);
+    let parse = || parse_request(black_box(bytes)).map(|head| head.map(|head| head.len));
+    assert_eq!(parse(), Ok(Some(bytes.len())), "{WRONG}");
+    bencher.bench_local(parse);
 }
 
 #[divan::bench]
 fn parse_an_answer(bencher: Bencher) {
-    bencher.bench_local(|| parse_response(black_box(ANSWER), TO_GET).map(|head| head.map(|head| head.len)));
+    let parse = || parse_response(black_box(ANSWER), TO_GET).map(|head| head.map(|head| head.len));
+    assert_eq!(parse(), Ok(Some(ANSWER.len())), "{WRONG}");
+    bencher.bench_local(parse);
 }
 
 /// Without reading it, with the client's address added: `option forwardfor`.
-#[divan::bench(args = [("curl", CURL), ("browser", BROWSER)])]
-fn rewrite_a_request(bencher: Bencher, (_, bytes): (&str, &[u8])) {
+#[divan::bench(args = ["curl", "browser"])]
+fn rewrite_a_request(bencher: Bencher, client: &str) {
+    let bytes = request_of(client);
     let head = parse_request(bytes).expect("a good request").expect("a whole one");
     let edits = RequestEdits {
         after: After::KeepAlive,
@@ -30,7 +37,9 @@ fn rewrite_a_request(bencher: Bencher, (_, bytes): (&str, &[u8])) {
         forward_for: Some("X-Forwarded-For"),
     };
     let mut out = vec![0; 16_384];
-    bencher.bench_local(|| write_request(&head, black_box(bytes), &edits, black_box(&mut out)));
+    let mut write = || write_request(&head, black_box(bytes), &edits, black_box(&mut out));
+    assert!(write().is_ok(), "{WRONG}");
+    bencher.bench_local(write);
 }
 
 #[divan::bench]
@@ -38,5 +47,11 @@ fn rewrite_an_answer(bencher: Bencher) {
     let head = parse_response(ANSWER, TO_GET).expect("a good answer").expect("a whole one");
     let edits = ResponseEdits { client: Version::Http11, after: After::KeepAlive, add_fields: &[] };
     let mut out = vec![0; 16_384];
-    bencher.bench_local(|| write_response(&head, black_box(ANSWER), &edits, black_box(&mut out)));
+    let mut write = || write_response(&head, black_box(ANSWER), &edits, black_box(&mut out));
+    assert!(write().is_ok(), "{WRONG}");
+    bencher.bench_local(write);
+}
+
+fn request_of(client: &str) -> &'static [u8] {
+    if client == "curl" { CURL } else { BROWSER }
 }

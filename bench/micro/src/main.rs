@@ -10,6 +10,9 @@ mod rules;
 mod servers;
 mod sniff;
 
+/// Said by a benchmark before it measures, when its input does not do what it is there for.
+const WRONG: &str = "this benchmark would measure something else than it says";
+
 fn main() {
     divan::main();
 }

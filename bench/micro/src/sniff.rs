@@ -4,6 +4,7 @@ use divan::{Bencher, black_box};
 use oneport::config::{BackendId, Config, Source, load, preset};
 use oneport::rules::{Choice, ContentVerdict, View, choose_backend, content_verdict};
 
+use crate::WRONG;
 use crate::messages::{CURL, RAW, UPGRADE, noise};
 
 const WEB: Choice = Choice::Backend(BackendId(0));
@@ -49,6 +50,6 @@ fn sniff(bencher: Bencher, bytes: &[u8], expected: Choice) {
             ContentVerdict::Accept | ContentVerdict::Reject => choose_backend(frontend, &view),
         }
     };
-    assert_eq!(decide(), expected, "this benchmark measures something else than it says");
+    assert_eq!(decide(), expected, "{WRONG}");
     bencher.bench_local(decide);
 }
