@@ -13,7 +13,7 @@ INSTRUCTIONS = --manifest-path bench/instructions/Cargo.toml --target-dir target
 .PHONY: help run test check build size fuzz micro instructions docs
 
 help: ## what can be made
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
 run: ## the demo: one port, three protocols, a page to look at (LISTEN=address:port)
 	@$(CARGO) build --release --locked
