@@ -5,12 +5,15 @@ LISTEN ?= 127.0.0.1:8080
 # Seconds that each fuzz target runs.
 FUZZ_SECONDS ?= 20
 CARGO ?= cargo
+# Packages of their own, built beside the project.
+MICRO = --manifest-path bench/micro/Cargo.toml --target-dir target/micro
+INSTRUCTIONS = --manifest-path bench/instructions/Cargo.toml --target-dir target/instructions
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check build size fuzz docs
+.PHONY: help run test check build size fuzz micro instructions docs
 
 help: ## what can be made
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
 run: ## the demo: one port, three protocols, a page to look at (LISTEN=address:port)
 	@$(CARGO) build --release --locked
@@ -19,11 +22,16 @@ run: ## the demo: one port, three protocols, a page to look at (LISTEN=address:p
 test: ## all tests, with the peers they need (installed where they are missing)
 	@tests/setup
 	$(CARGO) test --locked
+	$(CARGO) test --locked $(INSTRUCTIONS)
 
 check: ## format and lints
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	$(CARGO) clippy --locked --all-targets --no-default-features -- -D warnings
+	$(CARGO) fmt --check --manifest-path bench/micro/Cargo.toml
+	$(CARGO) fmt --check --manifest-path bench/instructions/Cargo.toml
+	$(CARGO) clippy --locked --all-targets $(MICRO) -- -D warnings
+	$(CARGO) clippy --locked --all-targets $(INSTRUCTIONS) -- -D warnings
 
 build: ## the binary as devices get it, without the demo
 	$(CARGO) build --release --locked --no-default-features
@@ -41,6 +49,13 @@ fuzz: ## a short run of every fuzz target (nightly and cargo-fuzz); a replay of 
 	    echo "no nightly with cargo-fuzz here: replaying the corpus"; \
 	    $(CARGO) test --locked --test corpus_replay; \
 	fi
+
+micro: ## micro-benchmarks of what needs no socket: sniffing, heads, rules, balancing (FILTER=part of a name)
+	$(CARGO) bench --locked $(MICRO) -- $(FILTER)
+
+instructions: build ## instructions per unit of work beside the committed ones; fails above 5 % (BLESS=1: writes them)
+	@tests/setup valgrind:valgrind
+	@$(CARGO) run --quiet --locked $(INSTRUCTIONS) -- $(if $(BLESS),--bless)
 
 docs: ## docs/keywords.md, written anew from the keyword table (a test fails when it is stale)
 	ONEPORT_BLESS=1 $(CARGO) test --locked --lib keywords
