@@ -132,6 +132,8 @@ pub struct RequestHead {
     pub expect_continue: bool,
     /// Some line ended in LF alone. What is sent on ends in CRLF.
     pub bare_lf: bool,
+    /// Which of the fields this room treats in its own way.
+    pub(super) special: Special,
     /// What [`super::write_request`] must mend.
     pub(super) mend: Mend,
 }
@@ -157,8 +159,27 @@ pub struct ResponseHead {
     pub tunnel: bool,
     /// Some line ended in LF alone.
     pub bare_lf: bool,
+    /// Which of the fields this room treats in its own way.
+    pub(super) special: Special,
     /// What [`super::write_response`] must mend.
     pub(super) mend: Mend,
+}
+
+/// The fields of a head that are not simply copied, by their index, so that nobody compares names twice.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Special(u128);
+
+// One bit for each.
+const _: () = assert!(MAX_FIELDS <= u128::BITS as usize);
+
+impl Special {
+    pub fn insert(&mut self, index: usize) {
+        self.0 |= 1 << (index % 128);
+    }
+
+    pub fn contains(self, index: usize) -> bool {
+        self.0 & 1 << (index % 128) != 0
+    }
 }
 
 /// What about a head's fields must not be copied as it is.

@@ -12,7 +12,7 @@ use httparse::Status;
 use super::fields::{Facts, Known, decimal, is_token_byte};
 use super::head::{
     Field, Fields, Framing, HeadError, MAX_FIELDS, Method, RequestFacts, RequestHead, ResponseHead, Span,
-    Version,
+    Special, Version,
 };
 
 /// Empty lines taken before a request line (RFC 9112 §2.2 asks for one at least).
@@ -47,7 +47,7 @@ pub fn parse_request(bytes: &[u8]) -> Result<Option<RequestHead>, HeadError> {
     let target = Span::locate(window, text.get(line.method_len + 1..line.target_end).unwrap_or(&[]));
     let mut facts = Facts::default();
     let mut host: Option<&[u8]> = None;
-    let fields = gather(window, parsed.headers, &mut facts, |known, value| match (known, host) {
+    let (fields, special) = gather(window, parsed.headers, &mut facts, |known, value| match (known, host) {
         (Known::Host, Some(before)) if !before.eq_ignore_ascii_case(value) => Err(HeadError::Host),
         (Known::Host, None) => {
             host = Some(value);
@@ -73,6 +73,7 @@ pub fn parse_request(bytes: &[u8]) -> Result<Option<RequestHead>, HeadError> {
         upgrade: http11 && facts.upgrade_option && facts.upgrade_field && !facts.upgrade_h2c,
         expect_continue: http11 && facts.expect_continue,
         bare_lf,
+        special,
         mend: facts.mend,
     }))
 }
@@ -101,7 +102,7 @@ pub fn parse_response(bytes: &[u8], to: RequestFacts) -> Result<Option<ResponseH
     }
     let reason = reason_span(window);
     let mut facts = Facts::default();
-    let fields = gather(window, parsed.headers, &mut facts, |_, _| Ok(()))?;
+    let (fields, special) = gather(window, parsed.headers, &mut facts, |_, _| Ok(()))?;
     let framing = response_framing(status, version, to, &mut facts)?;
     // Without a phrase the line's text ends behind the status.
     let first_end = usize::from(reason.end).max("HTTP/1.1 200".len());
@@ -116,6 +117,7 @@ pub fn parse_response(bytes: &[u8], to: RequestFacts) -> Result<Option<ResponseH
         keep_alive: facts.persists(version) && framing != Framing::UntilClose,
         tunnel: opens_tunnel(status, to.method),
         bare_lf,
+        special,
         mend: facts.mend,
     }))
 }
@@ -266,19 +268,20 @@ fn gather<'b>(
     headers: &[httparse::Header<'b>],
     facts: &mut Facts,
     mut also: impl FnMut(Known, &'b [u8]) -> Result<(), HeadError>,
-) -> Result<Fields, HeadError> {
-    let mut fields = Fields::new();
-    for header in headers {
+) -> Result<(Fields, Special), HeadError> {
+    let (mut fields, mut special) = (Fields::new(), Special::default());
+    for (index, header) in headers.iter().enumerate() {
         let name = header.name.as_bytes();
         let known = Known::of(name);
         if known != Known::Other {
+            special.insert(index);
             facts.note(known, header.value)?;
             also(known, header.value)?;
         }
         let field = Field { name: Span::locate(window, name), value: Span::locate(window, header.value) };
         fields.push(field).map_err(|_| HeadError::TooManyFields)?;
     }
-    Ok(fields)
+    Ok((fields, special))
 }
 
 /// RFC 9112 §6.3 for requests. CONNECT has no body (RFC 9110 §9.3.6): one that claims to have is refused,

@@ -1,7 +1,7 @@
 //! Heads as they go on to the other side: hop-by-hop fields out, ours in, everything else byte for byte.
 
 use super::fields::{Known, elements};
-use super::head::{Field, Fields, Framing, Mend, RequestHead, ResponseHead, Version};
+use super::head::{Field, Fields, Framing, Mend, RequestHead, ResponseHead, Special, Version};
 
 /// What becomes of a connection after the message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,7 +79,7 @@ pub fn write_request(
         Known::TransferEncoding => !head.mend.drop_transfer_encoding,
         Known::Connection | Known::KeepAlive | Known::ProxyConnection => false,
     };
-    let source = Source { fields: &head.fields, bytes, len: head.len, bare_lf: head.bare_lf };
+    let source = Source::of(&head.fields, bytes, head.len, head.bare_lf, (head.special, head.mend));
     source.copy(usize::from(head.method_span.start), keep, &mut out)?;
     out.folded_length(head.mend, head.framing)?;
     for (name, value) in edits.add_fields {
@@ -124,7 +124,7 @@ pub fn write_response(
         Known::TransferEncoding => !head.mend.drop_transfer_encoding && edits.client == Version::Http11,
         Known::Connection | Known::KeepAlive | Known::ProxyConnection => false,
     };
-    let source = Source { fields: &head.fields, bytes, len: head.len, bare_lf: head.bare_lf };
+    let source = Source::of(&head.fields, bytes, head.len, head.bare_lf, (head.special, head.mend));
     out.put(b"HTTP/1.1")?;
     source.copy(b"HTTP/1.x".len(), keep, &mut out)?;
     if head.mend.fold_length && !head.mend.drop_length {
@@ -210,9 +210,30 @@ struct Source<'a> {
     bytes: &'a [u8],
     len: usize,
     bare_lf: bool,
+    special: Special,
+    /// Any field may have to go, and not only a special one.
+    any_may_go: bool,
 }
 
-impl Source<'_> {
+impl<'a> Source<'a> {
+    fn of(
+        fields: &'a Fields,
+        bytes: &'a [u8],
+        len: usize,
+        bare_lf: bool,
+        (special, mend): (Special, Mend),
+    ) -> Self {
+        Self { fields, bytes, len, bare_lf, special, any_may_go: mend.connection_lists }
+    }
+
+    /// Whether a field is kept, by what it is.
+    fn keeps(&self, index: usize, field: &Field, keep: &mut impl FnMut(Known, &Field) -> bool) -> bool {
+        match self.special.contains(index) {
+            true => keep(Known::of(field.name.of(self.bytes)), field),
+            false => !self.any_may_go || keep(Known::Other, field),
+        }
+    }
+
     /// Copies the first line from `from` on and the lines of the fields to keep, without the blank line.
     /// Neighbours that stay go in one piece.
     fn copy(
@@ -226,7 +247,7 @@ impl Source<'_> {
         }
         let mut run_start = from;
         for (at, field) in self.fields.iter().enumerate() {
-            if keep(Known::of(field.name.of(self.bytes)), field) {
+            if self.keeps(at, field, &mut keep) {
                 continue;
             }
             out.put(self.bytes.get(run_start..usize::from(field.name.start)).unwrap_or(&[]))?;
@@ -254,10 +275,9 @@ impl Source<'_> {
         let line = head.get(..memchr::memchr(b'\n', head).unwrap_or(0)).unwrap_or(&[]);
         out.put(line.strip_suffix(b"\r").unwrap_or(line))?;
         out.put(b"\r\n")?;
-        for field in self.fields {
-            let name = field.name.of(self.bytes);
-            if keep(Known::of(name), field) {
-                out.field(name, field.value.of(self.bytes))?;
+        for (at, field) in self.fields.iter().enumerate() {
+            if self.keeps(at, field, &mut keep) {
+                out.field(field.name.of(self.bytes), field.value.of(self.bytes))?;
             }
         }
         Ok(())

@@ -100,8 +100,7 @@ fn write_head(
     let mut fields = heapless::Vec::<(&str, &[u8]), 1>::new();
     let wanted = forward_for.filter(|option| !(option.if_none && head.has(bytes, &option.header)));
     if let (Some(option), Some(peer)) = (wanted, session.peer) {
-        // 46 bytes hold the longest address, IPv6 with an embedded IPv4 one.
-        write!(text, "{}", client_ip(peer)).ok()?;
+        write_address(&mut text, client_ip(peer)).ok()?;
         fields.push((&option.header, text.as_bytes())).ok()?;
     }
     let edits = RequestEdits {
@@ -112,6 +111,23 @@ fn write_head(
     let len = write_request(head, bytes, &edits, out.room()).ok()?;
     out.filled(len);
     Some(())
+}
+
+/// 46 bytes hold the longest address, IPv6 with an embedded IPv4 one. IPv4 is written by hand: through the
+/// formatter it took a twentieth of all instructions of a request.
+fn write_address(text: &mut heapless::String<46>, address: IpAddr) -> std::fmt::Result {
+    let IpAddr::V4(address) = address else { return write!(text, "{address}") };
+    for (at, octet) in address.octets().into_iter().enumerate() {
+        if at > 0 {
+            text.push('.').map_err(|_| std::fmt::Error)?;
+        }
+        for (unit, needed) in [(100, octet >= 100), (10, octet >= 10), (1, true)] {
+            if needed {
+                text.push(char::from(b'0' + octet / unit % 10)).map_err(|_| std::fmt::Error)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// IPv4-mapped addresses are told as IPv4.
@@ -162,4 +178,22 @@ pub(super) fn is_idempotent(facts: RequestFacts) -> bool {
         Method::Get | Method::Head | Method::Options | Method::Trace | Method::Put | Method::Delete
     );
     by_method && matches!(facts.version, Version::Http10 | Version::Http11)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_written_as_the_standard_library_does() {
+        for octet in 0..=255 {
+            let address = IpAddr::from([octet, 1, 10, 255 - octet]);
+            let mut text = heapless::String::new();
+            write_address(&mut text, address).unwrap();
+            assert_eq!(text.as_str(), address.to_string());
+        }
+        let mut text = heapless::String::new();
+        write_address(&mut text, IpAddr::from([u16::MAX; 8])).unwrap();
+        assert_eq!(text.as_str(), "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff");
+    }
 }
