@@ -5,9 +5,12 @@ LISTEN ?= 127.0.0.1:8080
 # Seconds that each fuzz target runs.
 FUZZ_SECONDS ?= 20
 CARGO ?= cargo
+# Of the benchmark: parts of it (1 to 10, g for growth), and what else its harness takes (--help lists it).
+CASES ?= 1,2,3,4,5,6,7,8,9,10,g
+BENCH ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check build size fuzz docs
+.PHONY: help run test check build size fuzz docs bench
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -44,3 +47,17 @@ fuzz: ## a short run of every fuzz target (nightly and cargo-fuzz); a replay of 
 
 docs: ## docs/keywords.md, written anew from the keyword table (a test fails when it is stale)
 	ONEPORT_BLESS=1 $(CARGO) test --locked --lib keywords
+
+# A device gets a static binary, so that is what is measured; ONEPORT=path measures another one.
+HOST_TARGET = $(shell rustc -vV | sed -n 's/^host: //p')
+BENCH_BINARY = target/bench/$(HOST_TARGET)/release/oneport
+
+bench: ## oneport beside HAProxy, sslh and nginx; writes bench/RESULTS.md (CASES=1,4 BENCH=--quick ONEPORT=path)
+	@bench/setup
+ifndef ONEPORT
+	RUSTFLAGS='-C target-feature=+crt-static' $(CARGO) build --release --locked --no-default-features \
+	    --target $(HOST_TARGET) --target-dir target/bench
+endif
+	$(CARGO) build --release --locked --manifest-path bench/Cargo.toml --target-dir target/bench-harness
+	target/bench-harness/release/oneport-bench --oneport $(or $(ONEPORT),$(BENCH_BINARY)) --cases $(CASES) \
+	    --write bench/RESULTS.md $(BENCH)
