@@ -1,4 +1,4 @@
-//! What stands behind every gateway: nginx, two echo servers, iperf3; all on the cores of the load.
+//! What stands behind every gateway: nginx, two echo servers, a bulk server; all on the cores of the load.
 
 use std::fs::{self, File};
 use std::net::SocketAddr;
@@ -44,13 +44,7 @@ impl Backends {
             start_nginx(dir, &www)?,
             start_echo("raw", &raw)?,
             start_echo("websocket", &websocket)?,
-            Child::start(
-                "iperf3 server",
-                Command::new(find_program(&["iperf3"])?)
-                    .args(["--server", "--bind", &bulk.ip().to_string(), "--port", &bulk.port().to_string()])
-                    .stdin(Stdio::null())
-                    .stdout(Stdio::null()),
-            )?,
+            start_bulk(bulk)?,
         ];
         for address in [www.tcp, websocket.tcp, raw.tcp, bulk] {
             wait_listening(address, &mut children)?;
@@ -83,6 +77,12 @@ fn start_echo(protocol: &str, address: &Address) -> Result<Child> {
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["serve-echo", "--protocol", protocol, "--listen", &address.tcp.to_string(), "--unix"]);
     Child::start(&format!("{protocol} echo server"), command.arg(&address.unix).stdin(Stdio::piped()))
+}
+
+fn start_bulk(address: SocketAddr) -> Result<Child> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args(["serve-bulk", "--listen", &address.to_string()]);
+    Child::start("bulk server", command.stdin(Stdio::piped()))
 }
 
 /// Waits until somebody listens on `address`, by the kernel's table: no connection disturbs whoever does.

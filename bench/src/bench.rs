@@ -156,23 +156,22 @@ impl<'a> Bench<'a> {
         programs: &mut [Program],
         load: impl Fn(&Window) -> Result<(Done, Cost)>,
     ) -> Result<()> {
+        let what = format!("case {} ({})", plan.case, plan.title);
+        let rounds = self.rounds_of(&what, plan.unit, programs, self.seconds, &load)?;
         let mut measure = Measure {
-            values: programs.iter().map(|program| (program.label.clone(), Vec::new())).collect(),
             against: plan.against.iter().map(ToString::to_string).collect(),
             goal: plan.goal,
             notes: plan.notes.clone(),
             ..Measure::new(plan.case, plan.title, plan.unit.cost)
         };
-        let what = format!("case {} ({})", plan.case, plan.title);
-        let rounds = self.rounds_of(&what, plan.unit, programs, self.seconds, &load)?;
-        let mut speeds = Vec::new();
-        for ((_, values), rounds) in measure.values.iter_mut().zip(rounds) {
+        for (program, rounds) in programs.iter().zip(rounds) {
+            if let Some(failure) = &program.failure {
+                measure.notes.push(format!("– {} fails: {failure}", program.label));
+                continue;
+            }
             let (costs, done): (Vec<f64>, Vec<Done>) = rounds.into_iter().unzip();
-            *values = costs;
-            speeds.push(done);
-        }
-        for (program, done) in programs.iter().zip(&speeds) {
-            self.results.speeds.push(speed(&plan, &program.label, done));
+            measure.values.push((program.label.clone(), costs));
+            self.results.speeds.push(speed(&plan, &program.label, &done));
         }
         self.say(&measure);
         self.results.measures.push(measure);
@@ -194,12 +193,14 @@ impl<'a> Bench<'a> {
         let mut rounds: Vec<Vec<(f64, Done)>> = programs.iter().map(|_| Vec::new()).collect();
         for _ in 0..self.rounds {
             for (program, costs) in programs.iter_mut().zip(&mut rounds) {
+                if program.failure.is_some() {
+                    continue;
+                }
                 let window = Window { program, seconds, meter: Meter::Cpu };
-                let (done, cost) =
-                    load(&window).with_context(|| format!("{what}, {}", window.program.label))?;
-                let Cost::Cpu(ns) = cost else { unreachable!("the meter was for CPU time") };
-                costs.push((ns as f64 / done.units as f64 * unit.factor, done));
-                program.check_alive()?;
+                let outcome = load(&window).with_context(|| format!("{what}, {}", window.program.label));
+                if let Some((done, Cost::Cpu(ns))) = program.judge(outcome)? {
+                    costs.push((ns as f64 / done.units as f64 * unit.factor, done));
+                }
             }
         }
         Ok(rounds)
@@ -212,12 +213,12 @@ impl<'a> Bench<'a> {
         programs: &mut [Program],
         load: impl Fn(&Window) -> Result<(Done, Cost)>,
     ) -> Result<()> {
-        for program in programs {
+        for program in programs.iter_mut().filter(|program| program.failure.is_none()) {
             let window = Window { program, seconds: 1, meter: Meter::Calls(self.stage.dir) };
-            let (done, cost) = load(&window).with_context(|| {
-                format!("case {} ({}), {} under strace", plan.case, plan.title, program.label)
-            })?;
-            let Cost::Calls(counts) = cost else { unreachable!("the meter was for system calls") };
+            let what =
+                || format!("case {} ({}), {} under strace", plan.case, plan.title, window.program.label);
+            let outcome = load(&window).with_context(what);
+            let Some((done, Cost::Calls(counts))) = program.judge(outcome)? else { continue };
             let by_unit = |calls: u64| calls as f64 / done.units as f64;
             let mut most: Vec<_> =
                 counts.iter().map(|(name, &calls)| (name.clone(), by_unit(calls))).collect();
@@ -230,7 +231,6 @@ impl<'a> Bench<'a> {
                 per_unit: by_unit(counts.values().sum()),
                 most,
             });
-            program.check_alive()?;
         }
         Ok(())
     }

@@ -30,11 +30,16 @@ pub fn serve(protocol: Protocol, address: SocketAddr, unix: &Path) -> Result<()>
     listen(&unix, BACKLOG)?;
     tcp.set_nonblocking(true)?;
     unix.set_nonblocking(true)?;
+    end_with_standard_input();
+    Server::new(protocol, vec![tcp.into(), unix.into()])?.run()
+}
+
+/// Ends this process when whoever started it is gone, however that came.
+pub fn end_with_standard_input() {
     std::thread::spawn(|| {
         let _ = io::copy(&mut io::stdin(), &mut io::sink());
         std::process::exit(0);
     });
-    Server::new(protocol, vec![tcp.into(), unix.into()])?.run()
 }
 
 struct Server {

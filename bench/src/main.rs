@@ -34,6 +34,7 @@ fn main() -> ExitCode {
     let options: Options = argh::from_env();
     let outcome = match &options.role {
         Some(Role::ServeEcho(wanted)) => echo_server::serve(wanted.protocol, wanted.listen, &wanted.unix),
+        Some(Role::ServeBulk(wanted)) => load::bulk::serve(wanted.listen),
         None => options.settle().and_then(|options| measure(&options)),
     };
     match outcome {

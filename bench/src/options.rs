@@ -37,6 +37,16 @@ pub struct Options {
 #[argh(subcommand)]
 pub enum Role {
     ServeEcho(ServeEcho),
+    ServeBulk(ServeBulk),
+}
+
+/// The end of the bulk tunnels, until its standard input ends.
+#[derive(FromArgs)]
+#[argh(subcommand, name = "serve-bulk")]
+pub struct ServeBulk {
+    /// address:port to listen on
+    #[argh(option)]
+    pub listen: std::net::SocketAddr,
 }
 
 /// An echo server on a TCP address and a unix socket, until its standard input ends.

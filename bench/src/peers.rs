@@ -112,7 +112,7 @@ impl Binaries {
             of(Peer::Sslh, "-V"),
             of(Peer::Nginx, "-v"),
         ];
-        for (program, argument) in [("wrk", "-v"), ("iperf3", "-v"), ("strace", "-V")] {
+        for (program, argument) in [("wrk", "-v"), ("strace", "-V")] {
             versions.push((program.into(), crate::host::first_line(program, &[argument])));
         }
         versions
@@ -140,6 +140,9 @@ pub struct Program {
     /// Where raw connections go: the single port, or a port of their own where the program needs one.
     pub raw_front: SocketAddr,
     pub bulk_front: SocketAddr,
+    /// What it did wrong in this case, when it did. Only peers whose figure is for information may fail.
+    pub failure: Option<String>,
+    may_fail: bool,
     child: Child,
 }
 
@@ -162,20 +165,42 @@ impl Program {
         let Ready { mut command, front, raw_front, bulk_front } = prepare(stage, peer, settings)?;
         let mut child = stage.cores.on_program_core(|| Child::start(label, &mut command))??;
         for address in [front, raw_front, bulk_front] {
-            wait_listening(address, std::slice::from_mut(&mut child))?;
+            let said =
+                || format!("{label}: {}", fs::read_to_string(messages(stage.dir, front)).unwrap_or_default());
+            wait_listening(address, std::slice::from_mut(&mut child)).with_context(said)?;
         }
         // A worker process may still be on its way when its parent listens.
         std::thread::sleep(std::time::Duration::from_millis(100));
         let tree = Tree::of(child.pid())?;
-        Ok(Self { label: label.to_string(), tree, front, raw_front, bulk_front, child })
+        let may_fail = !matches!(peer, Peer::Oneport | Peer::Haproxy);
+        Ok(Self {
+            label: label.to_string(),
+            tree,
+            front,
+            raw_front,
+            bulk_front,
+            failure: None,
+            may_fail,
+            child,
+        })
     }
 
     pub fn address(&self, dialogue: Dialogue) -> SocketAddr {
         if dialogue == Dialogue::Raw { self.raw_front } else { self.front }
     }
 
-    pub fn check_alive(&mut self) -> Result<()> {
-        self.child.check_alive()
+    /// Passes on what a load came to, or notes that it failed. That is the end of the run for oneport and
+    /// HAProxy; any other program is left out of the case, which is said.
+    pub fn judge<T>(&mut self, outcome: Result<T>) -> Result<Option<T>> {
+        match outcome.and_then(|done| self.child.check_alive().map(|()| done)) {
+            Ok(done) => Ok(Some(done)),
+            Err(error) if self.may_fail => {
+                eprintln!("bench: {} FAILS and is left out of this case: {error:#}", self.label);
+                self.failure = Some(error.root_cause().to_string());
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
     }
 }
 
@@ -207,13 +232,19 @@ pub fn prepare(stage: &Stage, peer: Peer, settings: &Settings) -> Result<Ready> 
             Ready { command: nginx(stage.dir, &config)?, front, raw_front, bulk_front }
         }
     };
-    Ok(quiet(ready))
+    quiet(stage.dir, ready)
 }
 
-/// Input from nowhere, and no chatter; errors are shown.
-fn quiet(mut ready: Ready) -> Ready {
-    ready.command.stdin(Stdio::null()).stdout(Stdio::null());
-    ready
+/// Input from nowhere, and messages to a file, which is shown when the program does not start.
+fn quiet(dir: &Path, mut ready: Ready) -> Result<Ready> {
+    let log = fs::File::create(messages(dir, ready.front))?;
+    ready.command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+    Ok(ready)
+}
+
+/// Where the program that listens on `front` writes its messages.
+fn messages(dir: &Path, front: SocketAddr) -> PathBuf {
+    dir.join(format!("messages-{}", front.port()))
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {

@@ -1,14 +1,16 @@
-//! One GiB through an HTTP answer, and through a tunnel by iperf3.
+//! One GiB through an HTTP answer, and through a tunnel each way.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::process::{Command, Stdio};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
 use super::Done;
 use super::dialogue::PATIENCE;
+
+/// One read or write.
+const CHUNK_BYTES: usize = 256 * 1024;
 
 /// Which way the bytes of a tunnel go.
 #[derive(Clone, Copy)]
@@ -23,7 +25,7 @@ pub fn fetch(address: SocketAddr, bytes: u64) -> Result<Done> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.write_all(b"GET /bulk HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n")?;
-    let mut chunk = vec![0; 256 * 1024];
+    let mut chunk = vec![0; CHUNK_BYTES];
     let mut head = Vec::new();
     let body_at = loop {
         let len = stream.read(&mut chunk)?;
@@ -51,26 +53,106 @@ pub fn fetch(address: SocketAddr, bytes: u64) -> Result<Done> {
     Ok(Done { units: bytes, seconds: started.elapsed().as_secs_f64(), latency: None })
 }
 
-/// Sends `bytes` through the tunnel at `address` to the iperf3 server behind it.
+/// Moves `bytes` through the tunnel at `address`, from or to [`serve`] behind it; whoever receives counts.
 pub fn tunnel(address: SocketAddr, bytes: u64, direction: Direction) -> Result<Done> {
-    let mut command = Command::new("iperf3");
-    command.args(["--client", &address.ip().to_string(), "--port", &address.port().to_string()]);
-    command.args(["--bytes", &bytes.to_string(), "--json"]).stdin(Stdio::null());
-    if matches!(direction, Direction::ToClient) {
-        command.arg("--reverse");
-    }
-    let output = command.output().context("starting iperf3")?;
-    let report: serde_json::Value = serde_json::from_slice(&output.stdout)
-        .with_context(|| format!("iperf3 says {}", String::from_utf8_lossy(&output.stdout)))?;
-    if let Some(error) = report.get("error") {
-        bail!("iperf3 fails: {error}");
-    }
-    let received = &report["end"]["sum_received"];
-    let got = received["bytes"].as_u64().context("no count of bytes from iperf3")?;
-    let seconds = received["seconds"].as_f64().context("no duration from iperf3")?;
-    // iperf3 stops at whole blocks, and the receiver may miss what is on its way at the end.
-    if got < bytes / 100 * 99 {
+    let started = Instant::now();
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    let order = match direction {
+        Direction::ToServer => b"TAKE",
+        Direction::ToClient => b"GIVE",
+    };
+    stream.write_all(order)?;
+    stream.write_all(&bytes.to_be_bytes())?;
+    let got = match direction {
+        Direction::ToServer => {
+            give(&mut stream, bytes)?;
+            let mut count = [0; 8];
+            stream.read_exact(&mut count).context("waiting for the count of what has come")?;
+            u64::from_be_bytes(count)
+        }
+        Direction::ToClient => take(&mut stream, bytes)?,
+    };
+    if got != bytes {
         bail!("{got} bytes of {bytes} came through");
     }
-    Ok(Done { units: got, seconds, latency: None })
+    Ok(Done { units: got, seconds: started.elapsed().as_secs_f64(), latency: None })
+}
+
+/// The other end of [`tunnel`]: one thread a connection, until standard input ends. (iperf3 would stop reading as
+/// soon as the sender is done, and leave what a gateway still holds.)
+pub fn serve(address: SocketAddr) -> Result<()> {
+    let listener = TcpListener::bind(address).with_context(|| address.to_string())?;
+    crate::echo_server::end_with_standard_input();
+    for stream in listener.incoming() {
+        let stream = stream?;
+        std::thread::spawn(move || {
+            if let Err(error) = obey(stream) {
+                eprintln!("bulk server: {error:#}");
+            }
+        });
+    }
+    Ok(())
+}
+
+fn obey(mut stream: TcpStream) -> Result<()> {
+    let (mut order, mut bytes) = ([0; 4], [0; 8]);
+    stream.read_exact(&mut order)?;
+    stream.read_exact(&mut bytes)?;
+    let bytes = u64::from_be_bytes(bytes);
+    match &order {
+        b"TAKE" => {
+            let got = take(&mut stream, bytes)?;
+            stream.write_all(&got.to_be_bytes())?;
+        }
+        b"GIVE" => give(&mut stream, bytes)?,
+        other => bail!("what is {other:?}?"),
+    }
+    // Whoever asked closes first.
+    while stream.read(&mut order)? > 0 {}
+    Ok(())
+}
+
+fn give(stream: &mut TcpStream, bytes: u64) -> Result<()> {
+    let chunk = vec![b'x'; CHUNK_BYTES];
+    let mut left = bytes;
+    while left > 0 {
+        let len = usize::try_from(left).map_or(CHUNK_BYTES, |left| left.min(CHUNK_BYTES));
+        stream.write_all(&chunk[..len]).context("sending")?;
+        left -= len as u64;
+    }
+    Ok(())
+}
+
+/// Reads until `bytes` have come, or the end.
+fn take(stream: &mut TcpStream, bytes: u64) -> Result<u64> {
+    let mut chunk = vec![0; CHUNK_BYTES];
+    let mut got = 0;
+    while got < bytes {
+        match stream.read(&mut chunk).context("receiving")? {
+            0 => break,
+            len => got += len as u64,
+        }
+    }
+    Ok(got)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_sent_is_counted_both_ways() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                obey(stream.unwrap()).unwrap();
+            }
+        });
+        for direction in [Direction::ToServer, Direction::ToClient] {
+            assert_eq!(tunnel(address, 1_000_001, direction).unwrap().units, 1_000_001);
+        }
+    }
 }

@@ -21,15 +21,17 @@ pub fn run(address: SocketAddr, connections: usize, close: bool, seconds: u32) -
     if !output.status.success() {
         bail!("wrk fails: {text}{}", String::from_utf8_lossy(&output.stderr));
     }
-    parse(&text).with_context(|| format!("wrk says:\n{text}"))
+    parse(&text).context("wrk")
 }
 
 fn parse(text: &str) -> Result<Done> {
-    if text.contains("Socket errors") || text.contains("Non-2xx or 3xx responses") {
-        bail!("some requests failed");
-    }
     // "  123 requests in 2.00s, 45.67MB read"
     let line = text.lines().find(|line| line.contains(" requests in ")).context("no count of requests")?;
+    for complaint in ["Socket errors", "Non-2xx or 3xx responses"] {
+        if let Some(failures) = text.lines().find(|line| line.contains(complaint)) {
+            bail!("{}, of {}", failures.trim(), line.trim());
+        }
+    }
     let mut words = line.split_ascii_whitespace();
     let units = words.next().context("no count")?.parse()?;
     let seconds = micros(words.nth(2).context("no duration")?.trim_end_matches(','))? / 1e6;
