@@ -1,5 +1,6 @@
 //! Child processes that end with their owner, and on Ctrl-C.
 
+use std::path::PathBuf;
 use std::process::{Child as StdChild, Command};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -79,8 +80,8 @@ fn send(pid: u32, signal: Signal) {
     }
 }
 
-/// From here on SIGINT, SIGTERM and SIGHUP end all children, then this process.
-pub fn end_all_on_signals() -> Result<()> {
+/// From here on SIGINT, SIGTERM and SIGHUP end all children, then this process, and remove its `scratch`.
+pub fn end_all_on_signals(scratch: PathBuf) -> Result<()> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP])?;
     std::thread::spawn(move || {
@@ -90,7 +91,8 @@ pub fn end_all_on_signals() -> Result<()> {
             alive.iter().for_each(|&pid| send(pid, Signal::TERM));
             std::thread::sleep(Duration::from_millis(500));
             alive.iter().for_each(|&pid| send(pid, Signal::KILL));
-            eprintln!("interrupted");
+            let _ = std::fs::remove_dir_all(&scratch);
+            eprintln!("bench: interrupted");
             std::process::exit(130);
         }
     });

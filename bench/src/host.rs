@@ -96,6 +96,12 @@ pub fn describe(cores: &Cores) -> Vec<(String, String)> {
     ]
 }
 
+/// The commit that this tree holds, and whether it has been changed; nothing outside of git.
+pub fn commit() -> Option<String> {
+    let output = Command::new("git").args(["describe", "--always", "--dirty"]).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_string())
+}
+
 /// The first line that a command prints, on either output; "unknown" when it cannot be run.
 pub fn first_line(program: &str, arguments: &[&str]) -> String {
     let Ok(output) = Command::new(program).args(arguments).output() else {

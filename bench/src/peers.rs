@@ -276,7 +276,10 @@ fn gateway_config(
     }
     let mut acls = String::new();
     for number in 0..settings.acls {
-        writeln!(acls, "    acl a{number} path_beg /no-such-{number}\n    use_backend www if a{number}")?;
+        writeln!(
+            acls,
+            "    acl a{number} hdr(host) -i no-such-{number}.example\n    use_backend www if a{number}"
+        )?;
     }
     let mut www = String::new();
     for number in 0..settings.servers.max(1) {

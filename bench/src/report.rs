@@ -14,11 +14,7 @@ pub struct Report<'a> {
 }
 
 impl Report<'_> {
-    pub fn is_empty(&self) -> bool {
-        self.results.measures.is_empty() && self.results.growth.is_empty()
-    }
-
-    /// What is written down.
+    /// Everything, as it is printed and written down.
     pub fn long(&self) -> String {
         let mut text = String::from(
             "# Results\n\nWritten by `make bench`; [README.md](README.md) says what each case measures and how to \
@@ -34,7 +30,7 @@ impl Report<'_> {
     }
 
     /// The tables alone.
-    pub fn short(&self) -> String {
+    fn short(&self) -> String {
         let sections = [
             ("Cost", self.costs()),
             ("Growth", self.growth()),

@@ -56,10 +56,10 @@ fn parse(text: &str) -> Result<Counts> {
     let mut counts = Counts::new();
     for line in text.lines() {
         let mut words = line.split_ascii_whitespace();
-        if let (Some(name), Some(Ok(calls))) = (words.next(), words.next().map(str::parse)) {
-            if name != "total" {
-                counts.insert(name.to_string(), calls);
-            }
+        if let (Some(name), Some(Ok(calls))) = (words.next(), words.next().map(str::parse))
+            && name != "total"
+        {
+            counts.insert(name.to_string(), calls);
         }
     }
     if counts.is_empty() {

@@ -30,7 +30,7 @@ const KEY: &str = "b25lcG9ydC1iZW5jaC1rZQ==";
 const MASK: [u8; 4] = [0x21, 0x43, 0x65, 0x87];
 
 /// The largest frame that the server takes.
-const PAYLOAD_LEN_MAX: usize = 64 * 1024;
+const PAYLOAD_LEN_MAX: usize = u16::MAX as usize;
 
 /// The upgrade request of the load's clients (§4.1).
 pub fn upgrade_request() -> String {
@@ -83,7 +83,7 @@ fn push_head(first: u8, masked: u8, len: usize, out: &mut Vec<u8>) {
     match u8::try_from(len) {
         Ok(short @ 0..=125) => out.push(masked | short),
         _ => {
-            debug_assert!(len <= PAYLOAD_LEN_MAX - 1, "longer frames are never built");
+            debug_assert!(len <= PAYLOAD_LEN_MAX, "longer frames are never built");
             out.push(masked | 126);
             out.extend_from_slice(&u16::try_from(len).unwrap_or(u16::MAX).to_be_bytes());
         }

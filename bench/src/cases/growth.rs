@@ -78,7 +78,7 @@ fn measure(
 
 /// Memory of an idle connection, by how many there are; every size in a process of its own, all at once.
 fn memory(bench: &mut Bench, dialogue: Dialogue) -> Result<()> {
-    let mut growth = empty(&format!("6 memory per idle connection, {dialogue:?}"), "KiB", "connections");
+    let mut growth = empty(&format!("6 memory per idle {}", dialogue.name()), "KiB", "connections");
     let wanted: Vec<_> = CONNECTIONS.iter().flat_map(|&count| PEERS.map(|peer| (peer, count))).collect();
     for one in weigh(bench, &wanted, dialogue, false)? {
         let column = growth.values.iter_mut().find(|(label, _)| *label == one.label);

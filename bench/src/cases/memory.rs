@@ -119,11 +119,7 @@ pub fn open_idle(program: &Program, dialogue: Dialogue, count: usize) -> Result<
 }
 
 fn file(bench: &mut Bench, dialogue: Dialogue, weighed: &[Weighed], notes: &[String]) {
-    let name = match dialogue {
-        Dialogue::Http => "kept-alive HTTP connection",
-        Dialogue::WebSocket => "WebSocket",
-        Dialogue::Raw => "raw tunnel",
-    };
+    let name = dialogue.name();
     let figures = |title: String, unit, goal, figure: fn(&Weighed) -> f64| Measure {
         values: weighed.iter().map(|one| (one.label.clone(), vec![figure(one)])).collect(),
         goal,

@@ -25,6 +25,7 @@ struct Client {
     send: Vec<u8>,
     expect: Vec<u8>,
     got: Vec<u8>,
+    answered: bool,
     sent_at: Instant,
 }
 
@@ -38,20 +39,26 @@ impl Clients {
                 dialogue.open(address).with_context(|| format!("connection {} of {count}", index + 1))?;
             stream.set_nonblocking(true)?;
             epoll::add(&epoll, &stream, EventData::new_u64(index as u64), EventFlags::IN)?;
-            clients.push(Client {
-                stream,
-                send: vec![],
-                expect: vec![],
-                got: vec![],
-                sent_at: Instant::now(),
-            });
+            clients.push(Client::new(stream));
         }
         Ok(Self { dialogue, epoll, clients, units: 0 })
     }
 
-    /// One unit on every connection.
+    /// One unit on every connection, one after the other: no more than one is ever busy.
     pub fn once(&mut self) -> Result<()> {
-        self.run(Duration::ZERO).map(drop)
+        let mut events = Vec::with_capacity(1);
+        for index in 0..self.clients.len() {
+            self.send(index)?;
+            let mut answered = false;
+            while !answered {
+                self.wait(&mut events, 1)?;
+                for event in &events {
+                    let speaker = usize::try_from(event.data.u64())?;
+                    answered |= self.hear(speaker)? && speaker == index;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Units on all connections for this long, until the last one is answered.
@@ -67,11 +74,10 @@ impl Clients {
         while waiting > 0 {
             self.wait(&mut events, waiting)?;
             for event in &events {
-                let index = usize::try_from(event.data.u64()).context("no key of ours")?;
-                let client = &mut self.clients[index];
-                if client.hear(self.dialogue).with_context(|| format!("connection {}", index + 1))? {
+                let index = usize::try_from(event.data.u64())?;
+                if self.hear(index)? {
                     let now = Instant::now();
-                    times.record(now - client.sent_at);
+                    times.record(now - self.clients[index].sent_at);
                     if now - started < duration {
                         self.send(index)?;
                     } else {
@@ -89,9 +95,15 @@ impl Clients {
         self.dialogue.unit(self.units, &mut client.send, &mut client.expect);
         self.units += 1;
         client.got.clear();
+        client.answered = false;
         client.sent_at = Instant::now();
         // A unit is smaller than any send buffer, and the last one has been answered: this never waits.
         client.stream.write_all(&client.send).with_context(|| format!("sending on connection {}", index + 1))
+    }
+
+    /// True when the connection's unit is answered now.
+    fn hear(&mut self, index: usize) -> Result<bool> {
+        self.clients[index].hear(self.dialogue).with_context(|| format!("connection {}", index + 1))
     }
 
     fn wait(&self, events: &mut Vec<epoll::Event>, waiting: usize) -> Result<()> {
@@ -106,6 +118,10 @@ impl Clients {
 }
 
 impl Client {
+    fn new(stream: TcpStream) -> Self {
+        Self { stream, send: vec![], expect: vec![], got: vec![], answered: true, sent_at: Instant::now() }
+    }
+
     /// Takes what has come; true when the unit is answered.
     fn hear(&mut self, dialogue: Dialogue) -> Result<bool> {
         let mut chunk = [0; 4096];
@@ -117,9 +133,10 @@ impl Client {
             }
             Err(error) => return Err(error.into()),
         }
-        if self.expect.is_empty() {
+        if self.answered {
             bail!("bytes that nobody asked for: {:02x?}", self.got);
         }
-        dialogue.is_answered(&self.got, &self.expect)
+        self.answered = dialogue.is_answered(&self.got, &self.expect)?;
+        Ok(self.answered)
     }
 }

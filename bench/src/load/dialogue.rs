@@ -36,6 +36,14 @@ pub enum Dialogue {
 impl Dialogue {
     pub const ALL: [Self; 3] = [Self::Http, Self::WebSocket, Self::Raw];
 
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Http => "kept-alive HTTP connection",
+            Self::WebSocket => "WebSocket",
+            Self::Raw => "raw tunnel",
+        }
+    }
+
     /// Connects and does what comes before the first unit of work.
     pub fn open(self, address: SocketAddr) -> Result<TcpStream> {
         let stream = TcpStream::connect(address).with_context(|| format!("connecting to {address}"))?;
