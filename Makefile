@@ -10,7 +10,7 @@ CASES ?= 1,2,3,4,5,6,7,8,9,10,g
 BENCH ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check build size fuzz docs bench
+.PHONY: help run test check build size fuzz docs bench bench-oneport bench-harness
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -54,10 +54,13 @@ BENCH_BINARY = target/bench/$(HOST_TARGET)/release/oneport
 
 bench: ## oneport beside HAProxy, sslh and nginx; writes bench/RESULTS.md (CASES=1,4 BENCH=--quick ONEPORT=path)
 	@bench/setup
-ifndef ONEPORT
-	RUSTFLAGS='-C target-feature=+crt-static' $(CARGO) build --release --locked --no-default-features \
-	    --target $(HOST_TARGET) --target-dir target/bench
-endif
-	$(CARGO) build --release --locked --manifest-path bench/Cargo.toml --target-dir target/bench-harness
+	@$(MAKE) --no-print-directory -j2 bench-harness $(if $(ONEPORT),,bench-oneport)
 	target/bench-harness/release/oneport-bench --oneport $(or $(ONEPORT),$(BENCH_BINARY)) --cases $(CASES) \
 	    --write bench/RESULTS.md $(BENCH)
+
+bench-oneport:
+	RUSTFLAGS='-C target-feature=+crt-static' $(CARGO) build --release --locked --no-default-features \
+	    --target $(HOST_TARGET) --target-dir target/bench
+
+bench-harness:
+	$(CARGO) build --release --locked --manifest-path bench/Cargo.toml --target-dir target/bench-harness

@@ -90,7 +90,7 @@ pub fn describe(cores: &Cores) -> Vec<(String, String)> {
     };
     let usable = cores.program.count() + if cores.shared { 0 } else { cores.load.count() };
     vec![
-        ("Machine".into(), format!("{model}, {usable} cores ({pinned}), {memory} of memory")),
+        ("Machine".into(), format!("{model}, cores: {usable} ({pinned}), {memory} of memory")),
         ("Kernel".into(), first_line("uname", &["-srm"])),
         ("Date".into(), first_line("date", &["-u", "+%Y-%m-%d %H:%M UTC"])),
     ]

@@ -73,6 +73,7 @@ fn measure(options: &Options) -> Result<()> {
     let took = started.elapsed();
     let tables = report::Report { results: &bench.results, machine: facts(&bench, options), took };
     print!("{}", tables.long());
+    bench.progress("the whole run is done");
     finish(options, &tables)
 }
 

@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use anyhow::{Result, bail};
+use sha1::{Digest, Sha1};
 
 /// What an echo server speaks.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -43,7 +44,7 @@ pub fn upgrade_request() -> String {
 /// Fails unless `head` is the right answer to [`upgrade_request`].
 pub fn check_upgraded(head: &[u8]) -> Result<()> {
     let text = String::from_utf8_lossy(head);
-    let accept = tungstenite::handshake::derive_accept_key(KEY.as_bytes());
+    let accept = accept_key(KEY);
     if !text.starts_with("HTTP/1.1 101 ") || !text.contains(&accept) {
         bail!("not upgraded: {text}");
     }
@@ -58,11 +59,18 @@ pub fn upgrade_answer(head: &[u8]) -> Result<String> {
         name.eq_ignore_ascii_case("sec-websocket-key").then(|| value.trim())
     });
     let Some(key) = key else { bail!("no upgrade to WebSocket: {text}") };
-    let accept = tungstenite::handshake::derive_accept_key(key.as_bytes());
+    let accept = accept_key(key);
     Ok(format!(
         "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
          Sec-WebSocket-Accept: {accept}\r\n\r\n"
     ))
+}
+
+/// What proves that a server has read the client's key (§1.3).
+fn accept_key(key: &str) -> String {
+    let digest =
+        Sha1::new().chain_update(key).chain_update("258EAFA5-E914-47DA-95CA-C5AB0DC85B11").finalize();
+    data_encoding::BASE64.encode(&digest)
 }
 
 /// Appends `message` as the client's binary frame, masked.
@@ -184,6 +192,11 @@ mod tests {
     #[test]
     fn an_unmasked_frame_is_refused() {
         assert!(answer_frames(&mut vec![0x82, 1, 9], &mut Vec::new()).is_err());
+    }
+
+    #[test]
+    fn the_accept_key_is_that_of_the_standard() {
+        assert_eq!(accept_key("dGhlIHNhbXBsZSBub25jZQ=="), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use crate::websocket::{check_upgraded, push_client_frame, push_server_frame, upgrade_request};
 
 /// What the web server's small answers hold.
-pub const BODY: &str = "Sixty-four bytes: as much as a status or a reading of a sensor.";
+pub const BODY: &str = "Sixty-four bytes: as much as a status or the reading of a sensor";
 
 /// The length of an echoed message.
 pub const MESSAGE_BYTES: usize = 64;
@@ -141,6 +141,11 @@ mod tests {
         assert!(!Dialogue::Raw.is_answered(&send[..63], &expect).unwrap());
         assert!(Dialogue::Raw.is_answered(&send, &expect).unwrap());
         assert!(Dialogue::Raw.is_answered(&message(6), &expect).is_err());
+    }
+
+    #[test]
+    fn the_body_is_as_long_as_it_says() {
+        assert_eq!(BODY.len(), MESSAGE_BYTES);
     }
 
     #[test]
