@@ -69,9 +69,11 @@ fn measure(options: &Options) -> Result<()> {
         results: results::Results::default(),
         started,
     };
+    // As it stands now: somebody may commit while this runs.
+    let machine = facts(&bench, options);
     run_cases(&mut bench, options)?;
     let took = started.elapsed();
-    let tables = report::Report { results: &bench.results, machine: facts(&bench, options), took };
+    let tables = report::Report { results: &bench.results, machine, took };
     print!("{}", tables.long());
     bench.progress("the whole run is done");
     finish(options, &tables)
