@@ -8,9 +8,13 @@ CARGO ?= cargo
 # Packages of their own, built beside the project.
 MICRO = --manifest-path bench/micro/Cargo.toml --target-dir target/micro
 INSTRUCTIONS = --manifest-path bench/instructions/Cargo.toml --target-dir target/instructions
+HARNESS = --manifest-path bench/Cargo.toml --target-dir target/bench-harness
+# Of the benchmark: parts of it (1 to 10, g for growth), and what else its harness takes (--help lists it).
+CASES ?= 1,2,3,4,5,6,7,8,9,10,g
+BENCH ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check build size fuzz micro instructions docs
+.PHONY: help run test check build size fuzz micro instructions docs bench bench-oneport bench-harness
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -23,6 +27,7 @@ test: ## all tests, with the peers they need (installed where they are missing)
 	@tests/setup
 	$(CARGO) test --locked
 	$(CARGO) test --locked $(INSTRUCTIONS)
+	$(CARGO) test --locked $(HARNESS)
 
 check: ## format and lints
 	$(CARGO) fmt --check
@@ -32,6 +37,8 @@ check: ## format and lints
 	$(CARGO) fmt --check --manifest-path bench/instructions/Cargo.toml
 	$(CARGO) clippy --locked --all-targets $(MICRO) -- -D warnings
 	$(CARGO) clippy --locked --all-targets $(INSTRUCTIONS) -- -D warnings
+	$(CARGO) fmt --check --manifest-path bench/Cargo.toml
+	$(CARGO) clippy --locked --all-targets $(HARNESS) -- -D warnings
 
 build: ## the binary as devices get it, without the demo
 	$(CARGO) build --release --locked --no-default-features
@@ -59,3 +66,20 @@ instructions: build ## instructions per unit of work beside the committed ones; 
 
 docs: ## docs/keywords.md, written anew from the keyword table (a test fails when it is stale)
 	ONEPORT_BLESS=1 $(CARGO) test --locked --lib keywords
+
+# A device gets a static binary, so that is what is measured; ONEPORT=path measures another one.
+HOST_TARGET = $(shell rustc -vV | sed -n 's/^host: //p')
+BENCH_BINARY = target/bench/$(HOST_TARGET)/release/oneport
+
+bench: ## oneport beside HAProxy, sslh and nginx; writes bench/RESULTS.md (CASES=1,4 BENCH=--quick ONEPORT=path)
+	@bench/setup
+	@$(MAKE) --no-print-directory -j2 bench-harness $(if $(ONEPORT),,bench-oneport)
+	target/bench-harness/release/oneport-bench --oneport $(or $(ONEPORT),$(BENCH_BINARY)) --cases $(CASES) \
+	    --write bench/RESULTS.md $(BENCH)
+
+bench-oneport:
+	RUSTFLAGS='-C target-feature=+crt-static' $(CARGO) build --release --locked --no-default-features \
+	    --target $(HOST_TARGET) --target-dir target/bench
+
+bench-harness:
+	$(CARGO) build --release --locked $(HARNESS)
