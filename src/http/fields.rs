@@ -37,8 +37,20 @@ impl Known {
             (17, b't') => (b"transfer-encoding", Self::TransferEncoding),
             _ => return Self::Other,
         };
-        if name.eq_ignore_ascii_case(spelling) { known } else { Self::Other }
+        if is_spelled(name, spelling) { known } else { Self::Other }
     }
+}
+
+/// Whether a token is `spelling`, which is of the same length and consists of lower-case letters and dashes. Eight
+/// bytes at a time: this is asked of every field with a common length. The bit that tells letter cases apart is
+/// set in a dash already, and no other byte of a token becomes one of these by it.
+fn is_spelled(name: &[u8], spelling: &[u8]) -> bool {
+    const LOWER: u64 = 0x2020_2020_2020_2020;
+    let ((words, rest), (same_words, same_rest)) = (name.as_chunks::<8>(), spelling.as_chunks::<8>());
+    let words = words.iter().zip(same_words);
+    let rest = rest.iter().zip(same_rest);
+    words.fold(true, |same, (a, b)| same & (u64::from_ne_bytes(*a) | LOWER == u64::from_ne_bytes(*b)))
+        && rest.fold(true, |same, (a, b)| same & (a | 0x20 == *b))
 }
 
 /// What the fields of one head say together, gathered field by field.
@@ -213,4 +225,37 @@ pub(super) fn is_token_byte(byte: u8) -> bool {
                 | b'|'
                 | b'~'
         )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_known_in_any_letter_case_and_no_other() {
+        let names = [
+            ("te", Known::Te),
+            ("host", Known::Host),
+            ("expect", Known::Expect),
+            ("upgrade", Known::Upgrade),
+            ("connection", Known::Connection),
+            ("keep-alive", Known::KeepAlive),
+            ("content-length", Known::ContentLength),
+            ("proxy-connection", Known::ProxyConnection),
+            ("transfer-encoding", Known::TransferEncoding),
+        ];
+        for (name, known) in names {
+            assert_eq!(Known::of(name.as_bytes()), known);
+            assert_eq!(Known::of(name.to_uppercase().as_bytes()), known);
+            // Every other token of the same length that differs in one byte.
+            for at in 0..name.len() {
+                for byte in (0..=255).filter(|&byte| is_token_byte(byte)) {
+                    let mut other = name.as_bytes().to_vec();
+                    other[at] = byte;
+                    let same = other.eq_ignore_ascii_case(name.as_bytes());
+                    assert_eq!(Known::of(&other) == known, same, "{:?}", String::from_utf8_lossy(&other));
+                }
+            }
+        }
+    }
 }
