@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use super::{NoServer, Slot};
-use crate::net::Stream;
+use crate::net::{ConnectOptions, Stream};
 use crate::reactor::{Deadline, Expired};
 
 /// The longest pause before the same server is tried again, milliseconds (configuration §4.2, "retries").
@@ -105,7 +105,8 @@ async fn attempt(slot: &Slot, first: &[u8], local: Option<SocketAddr>) -> io::Re
         .target(local)
         .ok_or_else(|| io::Error::new(io::ErrorKind::AddrNotAvailable, "the server has no port"))?;
     let backend = slot.backend();
-    let connect = || Stream::connect(backend.reactor, &target, backend.config.tcp_keepalive);
+    let options = ConnectOptions { keepalive: backend.config.tcp_keepalive, sends_first: !first.is_empty() };
+    let connect = || Stream::connect(backend.reactor, &target, options);
     let stream = match connect() {
         Err(error) if is_out_of_descriptors(&error) && backend.close_idle() => connect()?,
         result => result?,
@@ -114,7 +115,9 @@ async fn attempt(slot: &Slot, first: &[u8], local: Option<SocketAddr>) -> io::Re
         stream.connected().await?;
         0
     } else {
-        poll_fn(|context| stream.poll_write(context, first, false)).await?
+        let sent = poll_fn(|context| stream.poll_write(context, first, false)).await?;
+        stream.first_sent();
+        sent
     };
     Ok((stream, sent))
 }

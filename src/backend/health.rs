@@ -9,7 +9,7 @@ use async_io::{Async, Timer};
 
 use super::{Backend, Server};
 use crate::config::Check;
-use crate::net::{Stream, Target};
+use crate::net::{ConnectOptions, Stream, Target};
 
 /// Checks one server for as long as its backend lives.
 pub(super) async fn watch(backend: Weak<Backend>, index: usize, check: Check, first_delay_ms: u64) {
@@ -73,7 +73,7 @@ async fn connect(target: &Target, timeout_ms: u64, backend: &Weak<Backend>) -> i
         Target::Unix(_) => {
             // A unix socket answers at once, so nothing is waited for.
             let Some(backend) = backend.upgrade() else { return Ok(()) };
-            Stream::connect(backend.reactor, target, false).map(drop)
+            Stream::connect(backend.reactor, target, ConnectOptions::default()).map(drop)
         }
     }
 }

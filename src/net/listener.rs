@@ -13,7 +13,7 @@ use rustix::net::{
     listen, socket_with, sockopt,
 };
 
-use super::{Stream, Target};
+use super::{ConnectOptions, Stream, Target};
 use crate::reactor::{Direction, Handle, Source};
 
 /// How a listening socket is made.
@@ -178,7 +178,7 @@ fn unix_socket() -> io::Result<OwnedFd> {
 /// Whether somebody listens on a unix socket; one whose queue is full does. Does not wait.
 fn is_answered(reactor: Handle, path: &Path) -> bool {
     let Ok(address) = SocketAddrUnix::new(path) else { return false };
-    match Stream::connect(reactor, &Target::Unix(address), false) {
+    match Stream::connect(reactor, &Target::Unix(address), ConnectOptions::default()) {
         Ok(_) => true,
         Err(error) => error.kind() == io::ErrorKind::WouldBlock,
     }
@@ -268,7 +268,8 @@ mod tests {
         };
         let error = reactor
             .run(async {
-                let stream = Stream::connect(reactor, &crate::net::Target::Inet(closed), true)?;
+                let stream =
+                    Stream::connect(reactor, &crate::net::Target::Inet(closed), ConnectOptions::default())?;
                 stream.connected().await
             })
             .unwrap()

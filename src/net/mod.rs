@@ -12,4 +12,4 @@ pub use address::{Target, resolve};
 pub use buffer::{Buffer, set_buffer_size};
 pub use listener::{Accepted, ListenOptions, Listener};
 pub use pipe::{PIPES_MAX, Pipe};
-pub use stream::Stream;
+pub use stream::{ConnectOptions, Stream};

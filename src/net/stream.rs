@@ -13,6 +13,16 @@ use rustix::net::{
 use super::{Buffer, Target};
 use crate::reactor::{Direction, Handle, Source};
 
+/// How a connection is made.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ConnectOptions {
+    /// `SO_KEEPALIVE`.
+    pub keepalive: bool,
+    /// Bytes are written as soon as the connection may stand. The acknowledgement that ends the handshake is
+    /// then held back to go with them, which saves a packet; [`Stream::first_sent`] ends that.
+    pub sends_first: bool,
+}
+
 /// A connected (or connecting) socket. All calls are made on the loop's thread.
 pub struct Stream {
     source: Source,
@@ -25,11 +35,11 @@ impl Stream {
     }
 
     /// Starts a connection and does not wait for it: the first write may be tried at once, and finds out.
-    /// TCP sockets get `TCP_NODELAY`, and `SO_KEEPALIVE` where asked.
+    /// TCP sockets get `TCP_NODELAY`.
     ///
     /// # Errors
     /// What the kernel says at once: no descriptors, no route, a unix socket that is absent or full.
-    pub fn connect(reactor: Handle, target: &Target, keepalive: bool) -> io::Result<Self> {
+    pub fn connect(reactor: Handle, target: &Target, options: ConnectOptions) -> io::Result<Self> {
         use rustix::io::Errno;
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let (fd, result) = match target {
@@ -40,8 +50,11 @@ impl Stream {
                 };
                 let fd = socket_with(family, SocketType::STREAM, flags, Some(protocol))?;
                 sockopt::set_tcp_nodelay(&fd, true)?;
-                if keepalive {
+                if options.keepalive {
                     sockopt::set_socket_keepalive(&fd, true)?;
+                }
+                if options.sends_first {
+                    sockopt::set_tcp_quickack(&fd, false)?;
                 }
                 let result = rustix::net::connect(&fd, address);
                 (fd, result)
@@ -56,6 +69,13 @@ impl Stream {
             Ok(()) | Err(Errno::INPROGRESS | Errno::INTR) => Ok(Self::new(reactor, fd)),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// The first bytes are on their way: what comes is acknowledged as usual from here on. Held back any longer,
+    /// an acknowledgement would stall a server that answers in two small writes (Nagle's algorithm).
+    pub fn first_sent(&self) {
+        // A unix socket has no such option, and nothing was held back.
+        let _ = sockopt::set_tcp_quickack(&self.source, true);
     }
 
     /// The loop it belongs to.
