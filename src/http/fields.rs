@@ -207,29 +207,65 @@ pub(super) fn decimal(digits: &[u8]) -> Option<u64> {
 /// Whether this byte may stand in a token (RFC 9110 §5.6.2).
 #[inline]
 pub(super) fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(
-            byte,
-            b'!' | b'#'
-                | b'$'
-                | b'%'
-                | b'&'
-                | b'\''
-                | b'*'
-                | b'+'
-                | b'-'
-                | b'.'
-                | b'^'
-                | b'_'
-                | b'`'
-                | b'|'
-                | b'~'
-        )
+    CLASSES[usize::from(byte)] & TOKEN != 0
 }
+
+/// What may stand in a host and port: the bytes of RFC 3986 §3.2.2, without judging their order.
+#[inline]
+pub(super) fn is_host_byte(byte: u8) -> bool {
+    CLASSES[usize::from(byte)] & HOST != 0
+}
+
+/// What may stand in a request target: visible ASCII, but no fragment.
+#[inline]
+pub(super) fn is_target_byte(byte: u8) -> bool {
+    CLASSES[usize::from(byte)] & TARGET != 0
+}
+
+const TOKEN: u8 = 1;
+const HOST: u8 = 2;
+const TARGET: u8 = 4;
+
+/// What each byte may be a part of. A table, because every byte of a request line is asked for.
+static CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let b = byte as u8;
+        let token = matches!(b, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~');
+        let host = matches!(b, b'-' | b'.' | b'_' | b'~' | b'%' | b':' | b'[' | b']')
+            || matches!(b, b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=');
+        if token || b.is_ascii_alphanumeric() {
+            classes[byte] |= TOKEN;
+        }
+        if host || b.is_ascii_alphanumeric() {
+            classes[byte] |= HOST;
+        }
+        if b.is_ascii_graphic() && b != b'#' {
+            classes[byte] |= TARGET;
+        }
+        byte += 1;
+    }
+    classes
+};
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_byte_is_in_the_classes_of_the_grammar() {
+        for byte in 0..=255u8 {
+            let alphanumeric = byte.is_ascii_alphanumeric();
+            assert_eq!(is_token_byte(byte), alphanumeric || b"!#$%&'*+-.^_`|~".contains(&byte), "{byte:#x}");
+            assert_eq!(
+                is_host_byte(byte),
+                alphanumeric || b"-._~%:[]!$&'()*+,;=".contains(&byte),
+                "{byte:#x}"
+            );
+            assert_eq!(is_target_byte(byte), (0x21..=0x7e).contains(&byte) && byte != b'#', "{byte:#x}");
+        }
+    }
 
     #[test]
     fn names_are_known_in_any_letter_case_and_no_other() {

@@ -9,7 +9,7 @@ use core::mem::MaybeUninit;
 
 use httparse::Status;
 
-use super::fields::{Facts, Known, decimal, is_token_byte};
+use super::fields::{Facts, Known, decimal, is_host_byte, is_target_byte, is_token_byte};
 use super::head::{
     Field, Fields, Framing, HeadError, MAX_FIELDS, Method, RequestFacts, RequestHead, ResponseHead, Span,
     Special, Version,
@@ -174,7 +174,7 @@ fn scan_request_line(text: &[u8]) -> Result<Option<Line>, HeadError> {
     let method = Method::from_name(text.get(..method_len).unwrap_or(&[]));
     let rest = text.get(method_len + 1..).unwrap_or(&[]);
     // Fragments and bytes beyond ASCII are no part of a target; HAProxy refuses both as well.
-    let stop = rest.iter().position(|&b| !(0x21..=0x7e).contains(&b) || b == b'#');
+    let stop = rest.iter().position(|&b| !is_target_byte(b));
     let target = rest.get(..stop.unwrap_or(rest.len())).unwrap_or(&[]);
     if !may_be_target(method, target, stop.is_some()) {
         return Err(HeadError::Target);
@@ -219,13 +219,6 @@ fn absolute_authority(target: &[u8]) -> Option<&[u8]> {
     let rest = target.get(mark + 3..)?;
     let end = rest.iter().position(|b| matches!(b, b'/' | b'?')).unwrap_or(rest.len());
     rest.get(..end).filter(|authority| authority.iter().all(|&b| is_host_byte(b)))
-}
-
-/// What may stand in a host and port: the bytes of RFC 3986 §3.2.2, without judging their order.
-fn is_host_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'%' | b':' | b'[' | b']')
-        || matches!(byte, b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=')
 }
 
 /// The port of `host:port`, and what comes before it.
