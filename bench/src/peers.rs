@@ -43,7 +43,8 @@ pub struct Settings {
     pub acls: usize,
     /// Servers of the web backend; 0 stands for 1.
     pub servers: usize,
-    /// More lines for `defaults`: for what only HAProxy has.
+    /// More lines for `global` and `defaults`: for what only HAProxy has.
+    pub global: &'static str,
     pub defaults: &'static str,
 }
 
@@ -264,7 +265,7 @@ fn gateway_config(
     bulk_front: SocketAddr,
 ) -> Result<String> {
     use std::fmt::Write;
-    let mut global = String::new();
+    let mut global = settings.global.to_string();
     if peer == Peer::Haproxy {
         // oneport always has one thread, and says so when it is asked for a number.
         global.push_str("    nbthread 1\n");

@@ -14,8 +14,8 @@ use async_task::Runnable;
 
 use super::waker::LoopWaker;
 
-/// Tasks run in one turn before the loop looks at the kernel again.
-const RUNS_PER_TURN: u32 = 256;
+/// Tasks run in one turn before the loop looks at the kernel again, even though each only wakes another one.
+const RUNS_PER_TURN: usize = 256;
 
 /// A queue that grew longer than this gives its memory back when it is empty.
 const ROOM_KEPT: usize = 256;
@@ -61,18 +61,27 @@ impl RunQueue {
         LOCAL.with(|local| Entered { before: local.owner.replace(self.id()) })
     }
 
-    /// Runs tasks until none is woken, or the turn's budget is used up.
+    /// Runs tasks until none is woken, or the turn's budget is used up. A task that wants to run again at once
+    /// (it moves bulk, mostly) ends the turn after those that were woken before it: the kernel, the clock and the
+    /// timers come between its runs, or one fast transfer would hold up everything else.
     pub(super) fn run(&self) {
         if self.has_remote.swap(false, Ordering::SeqCst) {
             let remote = std::mem::take(&mut *self.remote.lock().unwrap_or_else(PoisonError::into_inner));
             LOCAL.with(|local| local.woken.borrow_mut().extend(remote));
         }
-        for _ in 0..RUNS_PER_TURN {
+        let mut left = RUNS_PER_TURN;
+        while left > 0 {
             // The borrow ends before the task runs: it wakes others.
             let Some(runnable) = LOCAL.with(|local| local.woken.borrow_mut().pop_front()) else {
                 return;
             };
-            runnable.run();
+            left -= 1;
+            let again = runnable.run();
+            if again {
+                let woken = LOCAL.with(|local| local.woken.borrow().len());
+                // The last of them is the task itself.
+                left = left.min(woken.saturating_sub(1));
+            }
         }
     }
 

@@ -195,3 +195,34 @@ fn tasks_run_beside_each_other() {
         .unwrap();
     assert_eq!(count.get(), 50);
 }
+
+/// A bulk transfer that never had to wait kept the loop from asking the kernel for hundreds of its runs: a small
+/// message beside it took up to a second.
+#[test]
+fn a_task_that_wants_to_run_again_at_once_does_not_hold_up_the_others() {
+    let reactor = Reactor::new().unwrap();
+    let (source, mut peer) = pair(reactor);
+    let heard = Rc::new(Cell::new(false));
+    let listener = reactor.spawn({
+        let heard = heard.clone();
+        async move {
+            let len = read(&source, &mut [0; 8]).await.unwrap();
+            heard.set(true);
+            len
+        }
+    });
+    let busy = reactor.spawn(async move {
+        // The listener has found nothing, and sleeps.
+        smol::future::yield_now().await;
+        peer.write_all(b"x").unwrap();
+        let mut runs = 0;
+        while !heard.get() {
+            runs += 1;
+            smol::future::yield_now().await;
+        }
+        runs
+    });
+    let (len, runs) = reactor.run(async { (listener.await, busy.await) }).unwrap();
+    assert_eq!(len, 1);
+    assert!(runs <= 3, "{runs} runs before the listener's");
+}

@@ -12,6 +12,8 @@ use crate::reactor::Direction;
 
 /// Reads of one flow before other tasks get their turn.
 const READS_PER_TURN: u32 = 16;
+/// What a splice counts as: it moves far more than a read, and the others wait that much longer.
+const SPLICE_READS: u32 = 4;
 /// Reads in a row that filled the buffer, after which bulk is spliced.
 const FULL_READS_BEFORE_SPLICE: u8 = 2;
 /// With less than this to come, or with less than this at a time, copying is cheaper than splicing.
@@ -140,13 +142,15 @@ impl Flow {
         to: &Stream,
         moved: &mut bool,
     ) -> Poll<Result<(), FlowError>> {
-        for _ in 0..READS_PER_TURN {
+        let mut left = READS_PER_TURN;
+        while left > 0 {
             ready!(self.poll_pass_on(context, to, moved))?;
             if self.complete {
                 return Poll::Ready(Ok(()));
             }
             ready!(self.poll_take_in(context, from))?;
             *moved = true;
+            left = left.saturating_sub(if self.pipe.is_some() { SPLICE_READS } else { 1 });
         }
         // Others first; there may be more to read, and no edge will tell.
         context.waker().wake_by_ref();

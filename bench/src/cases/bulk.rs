@@ -11,6 +11,9 @@ use crate::results::Measure;
 
 /// HAProxy with splicing asked for; HAProxy as it is does not splice.
 const SPLICING: &str = "HAProxy, splice";
+/// The same with pipes as large as oneport's own: HAProxy's are the kernel's default otherwise.
+const SPLICING_LARGE: &str = "HAProxy, splice, pipes of 256 KiB";
+const LARGE_PIPES: &str = "    tune.pipesize 262144\n";
 const SPLICE: &str = "    option splice-auto\n    option splice-request\n    option splice-response\n";
 const GOAL_SPLICING: f64 = 1.00;
 const GOAL_COPYING: f64 = 0.6;
@@ -34,7 +37,7 @@ pub fn bulk(bench: &mut Bench) -> Result<()> {
     Ok(())
 }
 
-/// Measures once, and files two ratios: to HAProxy with splicing and without.
+/// Measures once, and files two ratios: to HAProxy with splicing (the better of two sizes of pipes) and without.
 fn both_ways_of_haproxy(
     bench: &mut Bench,
     title: &str,
@@ -46,19 +49,26 @@ fn both_ways_of_haproxy(
     let mut programs = bench.start_all(&peers, &Settings::default())?;
     let splicing = Settings { defaults: SPLICE, ..Settings::default() };
     programs.insert(2, Program::start_as(&bench.stage, Peer::Haproxy, SPLICING, &splicing)?);
+    let large = Settings { global: LARGE_PIPES, ..splicing };
+    programs.insert(3, Program::start_as(&bench.stage, Peer::Haproxy, SPLICING_LARGE, &large)?);
     let plan = Plan {
         case: "5",
         title,
         unit: Unit::GIB,
         goal: Some(GOAL_SPLICING),
         calls: false,
-        against: &[SPLICING],
+        against: &[SPLICING, SPLICING_LARGE],
         notes: notes.clone(),
     };
     bench.run(plan, &mut programs, load)?;
     if let Some(with_splice) = bench.results.measures.last() {
         let copying = Measure {
-            values: with_splice.values.iter().filter(|(label, _)| label != SPLICING).cloned().collect(),
+            values: with_splice
+                .values
+                .iter()
+                .filter(|(label, _)| ![SPLICING, SPLICING_LARGE].contains(&label.as_str()))
+                .cloned()
+                .collect(),
             goal: Some(GOAL_COPYING),
             ..Measure::new("5", &format!("{title}, HAProxy without splicing"), Unit::GIB.cost)
         };
