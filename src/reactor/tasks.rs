@@ -15,7 +15,7 @@ use async_task::Runnable;
 use super::waker::LoopWaker;
 
 /// Tasks run in one turn before the loop looks at the kernel again.
-const RUNS_PER_TURN: u32 = 256;
+const RUNS_PER_TURN: usize = 256;
 
 /// A queue that grew longer than this gives its memory back when it is empty.
 const ROOM_KEPT: usize = 256;
@@ -61,18 +61,28 @@ impl RunQueue {
         LOCAL.with(|local| Entered { before: local.owner.replace(self.id()) })
     }
 
-    /// Runs tasks until none is woken, or the turn's budget is used up.
+    /// Runs tasks until none is woken, or the turn's budget is used up. A task that gave way to others is not run
+    /// again before the loop has looked at the kernel: otherwise a few that always have more to do (bulk) would
+    /// use up the whole budget, and everybody else would wait for hundreds of their turns.
     pub(super) fn run(&self) {
         if self.has_remote.swap(false, Ordering::SeqCst) {
             let remote = std::mem::take(&mut *self.remote.lock().unwrap_or_else(PoisonError::into_inner));
             LOCAL.with(|local| local.woken.borrow_mut().extend(remote));
         }
-        for _ in 0..RUNS_PER_TURN {
+        let mut budget = RUNS_PER_TURN;
+        let mut gave_way = false;
+        while budget > 0 {
             // The borrow ends before the task runs: it wakes others.
             let Some(runnable) = LOCAL.with(|local| local.woken.borrow_mut().pop_front()) else {
                 return;
             };
-            runnable.run();
+            budget -= 1;
+            // True when it was woken while it ran: it stands at the end of the queue again.
+            if runnable.run() && !gave_way {
+                gave_way = true;
+                let before_it = LOCAL.with(|local| local.woken.borrow().len()).saturating_sub(1);
+                budget = budget.min(before_it);
+            }
         }
     }
 

@@ -195,3 +195,28 @@ fn tasks_run_beside_each_other() {
         .unwrap();
     assert_eq!(count.get(), 50);
 }
+
+/// Bulk is a task that always has more to do: it gives way, and was run 256 times before anybody else was heard.
+#[test]
+fn a_task_that_gives_way_waits_until_the_kernel_was_asked() {
+    let reactor = Reactor::new().unwrap();
+    let (source, mut theirs) = pair(reactor);
+    let turns = Rc::new(Cell::new(0));
+    let counted = turns.clone();
+    let bulk = reactor.spawn(async move {
+        loop {
+            counted.set(counted.get() + 1);
+            if counted.get() == 10 {
+                theirs.write_all(b"x").unwrap();
+            }
+            smol::future::yield_now().await;
+        }
+    });
+    let reader = reactor.spawn(async move {
+        read(&source, &mut [0; 8]).await.unwrap();
+        turns.get()
+    });
+    let heard_after = reactor.run(reader).unwrap();
+    drop(bulk);
+    assert!(heard_after <= 12, "heard after {heard_after} turns of the other task");
+}
