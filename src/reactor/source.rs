@@ -180,6 +180,11 @@ impl Source {
         self.ready() & direction.bit() != 0
     }
 
+    /// Whether the peer has sent urgent data, ever.
+    pub fn is_urgent(&self) -> bool {
+        self.ready() & URGENT != 0
+    }
+
     /// Says that a read came back short: the kernel's buffer is empty, so the next read waits for an edge
     /// instead of asking for an `EAGAIN`. Not believed once the peer has ended, since the end is still to be
     /// read, nor once it has sent urgent data, at whose mark a read stops.

@@ -10,10 +10,10 @@ use crate::http::Chunked;
 use crate::net::{Buffer, Pipe, Stream};
 use crate::reactor::Direction;
 
-/// Reads of one flow before other tasks get their turn.
-const READS_PER_TURN: u32 = 16;
-/// What a splice counts as: it moves far more than a read, and the others wait that much longer.
-const SPLICE_READS: u32 = 4;
+/// What one flow moves before other tasks get their turn: sixteen reads, or one splice that fills the pipe. Others
+/// wait for the turns of all bulk before theirs; a read that brought little counts as one that filled its buffer.
+const BYTES_PER_TURN: usize = 262_144;
+const READ_BYTES: usize = 16_384;
 /// Reads in a row that filled the buffer, after which bulk is spliced.
 const FULL_READS_BEFORE_SPLICE: u8 = 2;
 /// With less than this to come, or with less than this at a time, copying is cheaper than splicing.
@@ -142,15 +142,15 @@ impl Flow {
         to: &Stream,
         moved: &mut bool,
     ) -> Poll<Result<(), FlowError>> {
-        let mut left = READS_PER_TURN;
-        while left > 0 {
+        let mut taken_bytes = 0;
+        while taken_bytes < BYTES_PER_TURN {
             ready!(self.poll_pass_on(context, to, moved))?;
             if self.complete {
                 return Poll::Ready(Ok(()));
             }
             ready!(self.poll_take_in(context, from))?;
             *moved = true;
-            left = left.saturating_sub(if self.pipe.is_some() { SPLICE_READS } else { 1 });
+            taken_bytes += self.pipe.as_ref().map_or(0, Pipe::len).max(READ_BYTES);
         }
         // Others first; there may be more to read, and no edge will tell.
         context.waker().wake_by_ref();
@@ -186,7 +186,7 @@ impl Flow {
     /// Reads more, by splice where that pays.
     fn poll_take_in(&mut self, context: &mut Context<'_>, from: &Stream) -> Poll<Result<(), FlowError>> {
         self.waiting = Waiting::Source;
-        if self.should_splice() {
+        if self.should_splice(from) {
             match ready!(self.poll_splice_in(context, from)) {
                 Ok(true) => return Poll::Ready(Ok(())),
                 Ok(false) => {}
@@ -254,9 +254,11 @@ impl Flow {
         }
     }
 
-    fn should_splice(&self) -> bool {
+    fn should_splice(&self, from: &Stream) -> bool {
         self.full_reads >= FULL_READS_BEFORE_SPLICE
             && !self.splice_refused
+            // It never gets past the mark of urgent data, and says EAGAIN there with all the rest still to come.
+            && !from.source().is_urgent()
             && self.opaque_bytes() >= SPLICE_MIN_BYTES
     }
 
@@ -281,10 +283,11 @@ impl Flow {
             return Poll::Pending;
         };
         match result {
-            Ok(0) => Poll::Ready(match self.end_of_input() {
-                Ok(()) => Ok(true),
-                Err(_) => Err(io::ErrorKind::UnexpectedEof.into()),
-            }),
+            // The end, or the mark of urgent data with more behind it: only a read can tell.
+            Ok(0) => {
+                self.pipe = None;
+                Poll::Ready(Ok(false))
+            }
             Ok(len) => {
                 self.spliced(len as u64);
                 Poll::Ready(Ok(true))

@@ -215,6 +215,54 @@ fn urgent_data_does_not_hold_back_what_follows() {
     backend.wait_received(0, b"helloabcdefghi");
 }
 
+/// Splice never gets past the mark: it says "end" there once the peer has finished, and what followed was lost.
+#[test]
+fn urgent_data_in_the_midst_of_bulk_loses_nothing() {
+    const LEN: usize = 8 * 1024 * 1024;
+    // Behind so many bytes: in the midst, and as the very last.
+    for mark in [LEN / 2, LEN - 100_000, LEN] {
+        let backend = Backend::start(|peer| {
+            peer.pause(ms(300));
+            let mut got = Vec::new();
+            while let Ok(bytes) = peer.read_some() {
+                got.extend(bytes);
+            }
+            let verdict = if got == payload(11, LEN) { "got it all" } else { "wrong bytes" };
+            peer.write(format!("{verdict}: {}", got.len()));
+        });
+        let gateway = tcp_gateway(&backend, "");
+        let Socket::Tcp(stream) = gateway.client().into_socket() else { unreachable!() };
+        let mut client = Client::over(Socket::tcp(stream.try_clone().unwrap()));
+        let bytes = payload(11, LEN);
+        client.send(&bytes[..mark]);
+        rustix::net::send(&stream, b"X", rustix::net::SendFlags::OOB).unwrap();
+        client.send(&bytes[mark..]);
+        client.finish();
+        let (answer, end) = client.read_to_end();
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        assert_eq!((answer, end), (format!("got it all: {LEN}"), End::Closed), "mark at {mark}");
+    }
+}
+
+/// The first half of an empty line was the last byte of a full buffer: the read into no room was taken for the end.
+#[test]
+fn an_empty_line_between_requests_may_be_split_at_the_end_of_a_full_buffer() {
+    let backend = Backend::web("a");
+    let gateway = http_gateway(&backend, "");
+    let len = 3 * 16_384 - 1;
+    let mut client = gateway.client();
+    client.send(format!("POST /1 HTTP/1.1\r\nHost: h\r\nContent-Length: {len}\r\n\r\n"));
+    // The body begins with a buffer of its own.
+    eventually("the first head arrives", || backend.received(0).ends_with(b"\r\n\r\n"));
+    gateway.signal(Signal::STOP);
+    let mut rest = payload(12, len);
+    rest.extend_from_slice(b"\r\nGET /2 HTTP/1.1\r\nHost: h\r\n\r\n");
+    client.send(rest);
+    gateway.signal(Signal::CONT);
+    assert_eq!(client.answer().text(), "a POST /1\n");
+    assert_eq!(client.answer().text(), "a GET /2\n");
+}
+
 /// "Address in use": the process stood in its own way, as the old socket is closed only after the new one is open.
 #[test]
 fn a_reload_changes_a_binds_address_and_keeps_its_port() {

@@ -115,8 +115,11 @@ fn nothing_but_empty_lines(input: &mut Option<Buffer>, blank: &mut u32) -> bool 
             *input = None;
             true
         }
-        // Perhaps the first half of an empty line.
-        [b'\r'] => *blank < EMPTY_LINES_MAX,
+        // Perhaps the first half of an empty line. It may be the last byte of a full buffer: make room behind it.
+        [b'\r'] => {
+            buffer.compact();
+            *blank < EMPTY_LINES_MAX
+        }
         _ => false,
     }
 }
