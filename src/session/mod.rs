@@ -162,13 +162,13 @@ impl Session {
         }
     }
 
-    /// Loop clock and unix time of the first byte; those of the accept before there was one.
-    fn begun_ms(&self) -> (u64, u64) {
+    /// Loop clock at the first byte; at the accept before there was one.
+    fn begun_ms(&self) -> u64 {
         let after_ms = match self.first_byte_after_ms.get() {
             NO_BYTE => 0,
             after_ms => u64::from(after_ms),
         };
-        (self.accepted_ms.saturating_add(after_ms), self.accepted_wall_ms.saturating_add(after_ms))
+        self.accepted_ms.saturating_add(after_ms)
     }
 
     fn peer(&self) -> Peer {

@@ -22,7 +22,6 @@ pub(super) struct Trace {
     /// Loop clock and unix time at which it began.
     start_ms: u64,
     start_wall_ms: u64,
-    stopped: bool,
 }
 
 impl Trace {
@@ -35,7 +34,10 @@ impl Trace {
     /// One of a connection's first request: it began with the first byte, which sniffing may have read.
     pub(super) fn since_first_byte(session: &Session) -> Self {
         session.note_first_byte();
-        let (start_ms, start_wall_ms) = session.begun_ms();
+        let start_ms = session.begun_ms();
+        let reactor = session.reactor();
+        // By the clock as it stands now: a board may have got its time since the accept.
+        let start_wall_ms = reactor.wall_ms().saturating_sub(reactor.now_ms().saturating_sub(start_ms));
         Self::starting(start_ms, start_wall_ms)
     }
 
@@ -56,7 +58,6 @@ impl Trace {
             request: None,
             start_ms,
             start_wall_ms,
-            stopped: false,
         }
     }
 
@@ -75,20 +76,13 @@ impl Trace {
         self.termination = [who, phase, b'-', b'-'];
     }
 
-    /// The session is over but for closing: what follows no longer counts. Only the first call does anything.
-    pub(super) fn stop_clock(&mut self, session: &Session) {
-        if !std::mem::replace(&mut self.stopped, true) {
-            self.timers.total = self.elapsed_ms(session);
-        }
-    }
-
     /// Writes the line, where the frontend has somewhere to write it. `http` = it was an HTTP session.
     pub(super) fn log(&mut self, session: &Session, http: bool) {
         let frontend = &session.frontend;
         if !frontend.logger.is_active() {
             return;
         }
-        self.stop_clock(session);
+        self.timers.total = self.elapsed_ms(session);
         // On a sniffed port each session gets the line of its own kind.
         let format = match frontend.config.log_format {
             LogFormat::Http if !http => LogFormat::Tcp,

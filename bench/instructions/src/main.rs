@@ -113,7 +113,10 @@ fn measure(subject: &Subject) -> io::Result<Vec<(String, u64)>> {
     let mut units = vec![("start".to_owned(), start)];
     for (kind, name, more) in Kind::ALL {
         let whole = count(subject, name, |of| if of == kind { WARM_UP + more } else { WARM_UP })?;
-        let per_unit = whole.saturating_sub(base) as f64 / f64::from(more);
+        let Some(units_alone) = whole.checked_sub(base).filter(|&count| count > 0) else {
+            return Err(io::Error::other(format!("{name}: {more} units more took no instruction more")));
+        };
+        let per_unit = units_alone as f64 / f64::from(more);
         units.push((name.to_owned(), per_unit.round() as u64));
     }
     Ok(units)
