@@ -13,11 +13,11 @@ pub struct Options {
     /// only these parts, separated by commas: 1 to 10, and g for growth
     #[argh(option, default = "Cases::all()", from_str_fn(cases))]
     pub cases: Cases,
-    /// rounds of each measurement; default 3
-    #[argh(option, default = "3")]
+    /// rounds of each measurement; default 5
+    #[argh(option, default = "5")]
     pub rounds: usize,
-    /// seconds of one window of load; default 2
-    #[argh(option, default = "2")]
+    /// seconds of one window of load; default 1
+    #[argh(option, default = "1")]
     pub seconds: u32,
     /// one short round of everything, to see that it works; its figures are worth nothing
     #[argh(switch)]
