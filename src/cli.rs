@@ -362,6 +362,7 @@ fn unknown(flag: &str) -> Exit {
 }
 
 /// Insertions, deletions and replacements between two words.
+#[allow(clippy::indexing_slicing, reason = "at most the length")]
 fn distance(a: &str, b: &str) -> usize {
     // A flag of any length is somebody's mistake; its first 64 bytes tell enough.
     let a = &a.as_bytes()[..a.len().min(64)];

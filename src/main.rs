@@ -1,5 +1,15 @@
 //! The start-up as a story, top to bottom: flags, configuration, limits, sockets, background, signals, loop.
 
+#![deny(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::todo,
+    clippy::unimplemented,
+    clippy::unreachable,
+    clippy::unwrap_used
+)]
+
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;

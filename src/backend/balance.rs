@@ -5,6 +5,7 @@ use crate::config::Balance;
 
 /// Chooses among the servers that are up and have room. Backup servers are looked at only when no other
 /// server is up, and then only the first of them that is up (configuration §5.2, "backup").
+#[allow(clippy::indexing_slicing, reason = "a position found in the list")]
 pub(super) fn pick(balance: Balance, servers: &[Server]) -> Pick {
     let any_active = servers.iter().any(|server| server.is_usable() && !server.config.backup);
     if !any_active {

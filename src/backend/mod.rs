@@ -151,6 +151,7 @@ impl Slot {
     }
 
     /// The server.
+    #[allow(clippy::indexing_slicing, reason = "from enumerating this list, which never changes")]
     pub fn server(&self) -> &Server {
         // `index` came from enumerating this very list, which never changes.
         &self.backend.servers[self.index]

@@ -162,11 +162,13 @@ impl<'a> Builder<'a> {
     }
 
     /// The backends' or frontends' names, for the final resolution.
+    #[allow(clippy::indexing_slicing, reason = "a bool, of two sides")]
     pub fn proxy_named(&self, server_side: bool, name: &str) -> Option<usize> {
         self.names[usize::from(server_side)].get(name).copied()
     }
 
     /// Names of one side's proxies, for suggestions.
+    #[allow(clippy::indexing_slicing, reason = "a bool, of two sides")]
     pub fn proxy_names(&self, server_side: bool) -> impl Iterator<Item = &str> {
         self.names[usize::from(server_side)].keys().map(String::as_str)
     }
@@ -390,6 +392,7 @@ impl<'a> Builder<'a> {
         self.open_proxy(Proxy::new(kind, name, spot, settings), words)
     }
 
+    #[allow(clippy::indexing_slicing, reason = "0 or 1, of two sides")]
     fn open_proxy(&mut self, proxy: Proxy, words: &[Word]) -> Result<(), Fault> {
         let span = words.get(1).map_or(Span::default(), |word| word.span);
         if self.proxies.len() == PROXIES_MAX {

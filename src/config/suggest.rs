@@ -24,6 +24,7 @@ pub(crate) fn hint<'a>(word: &str, names: impl Iterator<Item = &'a str>) -> Stri
 
 /// Insertions, deletions, substitutions and swaps of neighbours between two names, letter case aside; `None`
 /// beyond `limit`.
+#[allow(clippy::indexing_slicing, reason = "rows are one longer than the word")]
 fn distance(a: &str, b: &str, limit: usize) -> Option<usize> {
     if a.len().abs_diff(b.len()) > limit || a.len() > NAME_BYTES_MAX || b.len() > NAME_BYTES_MAX {
         return None;

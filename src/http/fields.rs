@@ -206,18 +206,21 @@ pub(super) fn decimal(digits: &[u8]) -> Option<u64> {
 
 /// Whether this byte may stand in a token (RFC 9110 §5.6.2).
 #[inline]
+#[allow(clippy::indexing_slicing, reason = "a byte, in a table of 256")]
 pub(super) fn is_token_byte(byte: u8) -> bool {
     CLASSES[usize::from(byte)] & TOKEN != 0
 }
 
 /// What may stand in a host and port: the bytes of RFC 3986 §3.2.2, without judging their order.
 #[inline]
+#[allow(clippy::indexing_slicing, reason = "a byte, in a table of 256")]
 pub(super) fn is_host_byte(byte: u8) -> bool {
     CLASSES[usize::from(byte)] & HOST != 0
 }
 
 /// What may stand in a request target: visible ASCII, but no fragment.
 #[inline]
+#[allow(clippy::indexing_slicing, reason = "a byte, in a table of 256")]
 pub(super) fn is_target_byte(byte: u8) -> bool {
     CLASSES[usize::from(byte)] & TARGET != 0
 }
@@ -227,6 +230,7 @@ const HOST: u8 = 2;
 const TARGET: u8 = 4;
 
 /// What each byte may be a part of. A table, because every byte of a request line is asked for.
+#[allow(clippy::indexing_slicing, reason = "at compile time")]
 static CLASSES: [u8; 256] = {
     let mut classes = [0; 256];
     let mut byte = 0;

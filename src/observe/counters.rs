@@ -115,11 +115,13 @@ pub struct ResponseClasses([Counter; 6]);
 
 impl ResponseClasses {
     /// Counts an answer of this status.
+    #[allow(clippy::indexing_slicing, reason = "a class is 0 to 5")]
     pub fn count(&self, status: u16) {
         self.0[Self::class_of(status)].increment();
     }
 
     /// Answers of a class, 1 (1xx) to 5 (5xx); any other number = those of no known class.
+    #[allow(clippy::indexing_slicing, reason = "a class is 0 to 5")]
     pub fn get(&self, class: u16) -> u64 {
         self.0[Self::class_of(class.saturating_mul(100))].get()
     }

@@ -137,6 +137,7 @@ impl LogLine {
     }
 
     /// Bytes as they are: only for text that is known to be printable.
+    #[allow(clippy::indexing_slicing, reason = "at most the length")]
     pub fn push_bytes(&mut self, bytes: &[u8]) {
         let fits = bytes.len().min(self.bytes.capacity() - self.bytes.len());
         // Cannot fail: `fits` is within the free room.
@@ -144,6 +145,7 @@ impl LogLine {
     }
 
     /// Bytes from the network: all but 32 to 126 become `#XX`, and so do `#` and `"` (configuration §8.6).
+    #[allow(clippy::indexing_slicing, reason = "a nibble, in a table of 16")]
     pub fn push_encoded(&mut self, bytes: &[u8]) {
         const HEX: &[u8; 16] = b"0123456789ABCDEF";
         for &byte in bytes {
@@ -172,6 +174,7 @@ impl LogLine {
     }
 
     /// A number in decimal.
+    #[allow(clippy::indexing_slicing, reason = "20 digits hold every u64")]
     pub fn push_u64(&mut self, mut number: u64) {
         // 20 digits hold the greatest u64: at most ten are taken in the first loop, at most ten in the second.
         let mut digits = [0; 20];

@@ -79,6 +79,7 @@ impl Civil {
         }
     }
 
+    #[allow(clippy::indexing_slicing, reason = "a remainder by the length")]
     fn month_name(&self) -> &'static [u8] {
         // `month` is 1 to 12 by construction.
         MONTHS[(self.month as usize).saturating_sub(1) % 12]

@@ -70,6 +70,7 @@ impl Zone {
 
     /// A zoneinfo file (RFC 8536): from version 2 on its 64-bit block and its POSIX footer, else the 32-bit
     /// block. `None` = not one, or a damaged one.
+    #[allow(clippy::indexing_slicing, reason = "the end was found in the slice")]
     pub fn parse_tzif(bytes: &[u8]) -> Option<Self> {
         let mut reader = Bytes(bytes);
         let header = TzifHeader::read(&mut reader)?;
@@ -306,6 +307,7 @@ impl YearDay {
 }
 
 /// Days from 1 January to the first of `month`, 1 to 13.
+#[allow(clippy::indexing_slicing, reason = "clamped to 0 to 12")]
 fn month_start(year: i64, month: u32) -> i64 {
     const STARTS: [i64; 13] = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365];
     let index = (month as usize).clamp(1, 13) - 1;
