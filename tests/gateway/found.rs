@@ -7,12 +7,11 @@ use crate::support::pattern::payload;
 use crate::support::peers::{Backend, Peer, ok, web};
 use crate::support::ports::{free_port, free_port_range, is_listening};
 use crate::support::process::{Gateway, Signal, Starter, folder};
-use crate::support::program::{Program, installed, only_oneport};
+use crate::support::program::{inheriting, only_oneport};
 use crate::support::socket::{End, Socket};
 use crate::support::syslog::Syslog;
 use crate::support::{eventually, ms};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
@@ -58,13 +57,7 @@ fn an_inherited_listener_that_was_shut_down_freezes_nothing() {
     let dir = folder();
     let file = dir.path().join("gateway.cfg");
     std::fs::write(&file, http_config(other, backend.port, "bind fd@7")).unwrap();
-    let mut command = Command::new(installed("sh", "dash"));
-    command
-        .args(["-c", "exec \"$0\" \"$@\" 7<&0 </dev/null"])
-        .arg(Program::subject().path())
-        .args(["-db", "-f"])
-        .arg(&file)
-        .stdin(Stdio::from(std::os::fd::OwnedFd::from(inherited)));
+    let command = inheriting(inherited, &file);
     let mut gateway = Starter::new().ready_port(other).spawn(command, dir);
     assert_eq!(served_by(shared.local_addr().unwrap().port()), "a");
     rustix::net::shutdown(&shared, rustix::net::Shutdown::Both).unwrap();

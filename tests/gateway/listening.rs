@@ -5,9 +5,9 @@ use crate::support::client::Client;
 use crate::support::peers::Backend;
 use crate::support::ports::{free_port, free_port_range};
 use crate::support::process::{Starter, folder, run, run_command, written};
-use crate::support::program::{Program, installed, only_oneport};
+use crate::support::program::{Program, inheriting, installed, only_oneport};
 use std::net::TcpListener;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 #[track_caller]
 fn expect_echo(mut client: Client, what: &str) {
@@ -94,13 +94,7 @@ fn an_inherited_listener() {
         let dir = folder();
         let file = dir.path().join("gateway.cfg");
         std::fs::write(&file, config(bind, &backend)).unwrap();
-        let mut command = Command::new(installed("sh", "dash"));
-        command
-            .args(["-c", "exec \"$0\" \"$@\" 7<&0 </dev/null"])
-            .arg(Program::subject().path())
-            .args(["-db", "-f"])
-            .arg(&file)
-            .stdin(Stdio::from(std::os::fd::OwnedFd::from(listener)));
+        let mut command = inheriting(listener, &file);
         if with_name {
             command.env("LISTENER", "7");
         }

@@ -4,7 +4,10 @@
 //! that the suite expects nothing that HAProxy does not do; tests of what only oneport does then say so and
 //! stand aside. Differential tests always run both.
 
-use std::path::PathBuf;
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 /// A program that understands the configuration language.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +44,18 @@ pub fn only_oneport(reason: &str) -> bool {
         eprintln!("not run against haproxy: {reason}");
     }
     aside
+}
+
+/// The gateway with this file, and `listener` as its descriptor 7.
+pub fn inheriting(listener: TcpListener, file: &Path) -> Command {
+    let mut command = Command::new(installed("sh", "dash"));
+    command
+        .args(["-c", "exec \"$0\" \"$@\" 7<&0 </dev/null"])
+        .arg(Program::subject().path())
+        .args(["-db", "-f"])
+        .arg(file)
+        .stdin(Stdio::from(OwnedFd::from(listener)));
+    command
 }
 
 /// The full path of an installed program. A missing peer fails the test and names its package.

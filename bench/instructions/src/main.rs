@@ -11,6 +11,8 @@ mod environment;
 mod figures;
 mod gateway;
 mod peers;
+#[path = "../../shared/upgrade.rs"]
+mod upgrade;
 
 use std::fs;
 use std::io;

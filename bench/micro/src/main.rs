@@ -9,6 +9,8 @@ mod messages;
 mod rules;
 mod servers;
 mod sniff;
+#[path = "../../shared/upgrade.rs"]
+mod upgrade;
 
 /// Said by a benchmark before it measures, when its input does not do what it is there for.
 const WRONG: &str = "this benchmark would measure something else than it says";

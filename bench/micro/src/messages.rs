@@ -25,22 +25,6 @@ pub const BROWSER: &[u8] = b"GET /static/js/app.4f2a91c3.js HTTP/1.1\r\n\
     Accept-Language: en-US,en;q=0.9,de;q=0.8\r\n\
     Cookie: session=8f14e45fceea167a5a36dedd4bea2543; theme=dark\r\n\r\n";
 
-/// A browser's request for a WebSocket.
-pub const UPGRADE: &[u8] = b"GET /live HTTP/1.1\r\n\
-    Host: device.local:8080\r\n\
-    Connection: Upgrade\r\n\
-    Pragma: no-cache\r\n\
-    Cache-Control: no-cache\r\n\
-    User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) \
-    Chrome/126.0.0.0 Safari/537.36\r\n\
-    Upgrade: websocket\r\n\
-    Origin: http://device.local:8080\r\n\
-    Sec-WebSocket-Version: 13\r\n\
-    Accept-Encoding: gzip, deflate\r\n\
-    Accept-Language: en-US,en;q=0.9\r\n\
-    Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\
-    Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\r\n";
-
 /// nginx's answer for a file.
 pub const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\n\
     Server: nginx/1.22.1\r\n\

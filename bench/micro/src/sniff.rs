@@ -5,7 +5,8 @@ use oneport::config::{BackendId, Config, Source, load, preset};
 use oneport::rules::{Choice, ContentVerdict, View, choose_backend, content_verdict};
 
 use crate::WRONG;
-use crate::messages::{CURL, RAW, UPGRADE, noise};
+use crate::messages::{CURL, RAW, noise};
+use crate::upgrade::UPGRADE;
 
 const WEB: Choice = Choice::Backend(BackendId(0));
 const WS: Choice = Choice::Backend(BackendId(1));
