@@ -83,3 +83,5 @@ bench-oneport:
 
 bench-harness:
 	$(CARGO) build --release --locked $(HARNESS)
+
+include boards/boards.mk

@@ -1,0 +1,43 @@
+# What is built for devices: `make BOARD=name`, and all that goes with it. Included by the Makefile.
+
+BOARDS_ALL := $(sort $(patsubst boards/%/board.mk,%,$(wildcard boards/*/board.mk)))
+# For the targets that take several: those to take.
+BOARDS ?= $(BOARDS_ALL)
+# Of the sources, for packages: the same commit gives the same bytes.
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
+
+unknown_boards := $(filter-out $(BOARDS_ALL),$(BOARD) $(BOARDS))
+ifneq ($(unknown_boards),)
+$(error there is no board '$(firstword $(unknown_boards))'; the boards are: $(BOARDS_ALL))
+endif
+
+.PHONY: board package boards all-boards cross-setup test-boards test-boot
+
+ifneq ($(BOARD),)
+include boards/$(BOARD)/board.mk
+OUT := target/boards/$(BOARD)
+export BOARD OUT VERSION SOURCE_DATE_EPOCH
+export TITLE TARGET INIT OPT_LEVEL DAEMON_PATH CONFIG_PATH PIDFILE OPKG_ARCH DEB_ARCH QEMU
+.DEFAULT_GOAL := board
+
+board: ## with BOARD=name: the static binary for that board, in target/boards/NAME/
+	@cross/build $(OUT)/oneport
+	@boards/check $(OUT)/oneport
+
+package: board ## with BOARD=name: also .ipk, .deb, and the overlays, cpio.gz and squashfs
+	@boards/package/all
+else
+board package:
+	@echo "make $@ needs a board, as in: make BOARD=generic-x86_64 $@; the boards are: $(BOARDS_ALL)" >&2; exit 2
+endif
+
+boards: ## the boards, what each is, and what was built for it
+	@boards/list $(BOARDS_ALL)
+
+all-boards: ## every board's binary and packages, and the table in boards/README.md (BOARDS="one two": these)
+	@for board in $(BOARDS); do $(MAKE) --no-print-directory BOARD=$$board BOARDS= package || exit 1; done
+	@boards/table
+
+cross-setup: ## what boards are built with: the linker and the standard libraries, in a cache outside the project
+	@cross/setup
