@@ -41,3 +41,9 @@ all-boards: ## every board's binary and packages, and the table in boards/README
 
 cross-setup: ## what boards are built with: the linker and the standard libraries, in a cache outside the project
 	@cross/setup
+
+test-boards: ## builds boards, looks into their packages, and carries real traffic under qemu-user (BOARDS="one two")
+	@for board in $(BOARDS); do $(MAKE) --no-print-directory BOARD=$$board BOARDS= package || exit 1; done
+	@tests/setup busybox:busybox dpkg-deb:dpkg cpio:cpio unsquashfs:squashfs-tools rsync:rsync \
+	    /usr/lib/python3/dist-packages/kconfiglib.py:python3-kconfiglib
+	ONEPORT_BOARDS="$(BOARDS)" $(CARGO) test --locked --test packages
