@@ -14,6 +14,7 @@ pub mod keywords;
 mod lexer;
 pub mod model;
 mod preset;
+mod privileges;
 mod resolve;
 mod source;
 mod suggest;
@@ -24,7 +25,9 @@ mod values;
 pub use diagnostics::{DIAGNOSTICS_MAX, Diagnostic, Severity};
 pub use model::*;
 pub use preset::preset;
+pub use privileges::{Account, Privileges, Written};
 pub use source::{FILE_BYTES_MAX, Source, SourceCause, SourceError, read_sources};
+pub(crate) use suggest::hint;
 
 /// What came of loading.
 #[derive(Debug)]

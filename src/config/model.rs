@@ -6,6 +6,8 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use super::privileges::Privileges;
+
 /// A whole configuration, ready to run.
 #[derive(Debug, Clone, Default)]
 pub struct Config {
@@ -45,6 +47,8 @@ pub struct Global {
     pub pidfile: Option<PathBuf>,
     /// `ulimit-n N`: the file-descriptor limit to ask for, instead of the one worked out from maxconn.
     pub ulimit_n: Option<u32>,
+    /// `chroot`, `user`, `group`, `uid`, `gid`: what is given up after the start.
+    pub privileges: Privileges,
     /// `log` lines of the global section; proxies with `log global` hold a copy of them.
     pub logs: Vec<LogTarget>,
     /// `log-tag`: the program name in log lines; default `oneport`.
@@ -63,6 +67,7 @@ impl Default for Global {
             daemon: false,
             pidfile: None,
             ulimit_n: None,
+            privileges: Privileges::default(),
             logs: Vec::new(),
             log_tag: None,
             bufsize_bytes: 16_384,

@@ -8,6 +8,7 @@ use super::model::{
     Backend, BackendId, ClientTimeouts, Config, Frontend, Global, HttpOptions, LogTarget, Mode,
     ServerTimeouts, UseBackend,
 };
+use super::privileges::Privileges;
 use super::suggest;
 use super::values::show_ms;
 
@@ -79,6 +80,17 @@ fn check_global(b: &mut Builder<'_>) {
             bufsize_bytes / 2
         );
         b.sink.push(Severity::Warning, Spot::default(), message);
+    }
+    let Privileges { chroot, user, group } = &b.global.privileges;
+    let mut warn = |spot: Spot, message| b.sink.push(Severity::Warning, spot, message);
+    match (chroot, user, group) {
+        (Some(chroot), None, _) => {
+            warn(chroot.spot(), "`chroot` without `user`: root knows ways out of such a folder");
+        }
+        (_, Some(user), None) => {
+            warn(user.spot(), "`user` without `group`: the process keeps the group it was started with");
+        }
+        _ => {}
     }
 }
 

@@ -21,6 +21,8 @@ pub enum Side {
 #[must_use]
 pub struct Starting {
     parent: PipeWriter,
+    /// `/dev/null`, opened while it can be seen: not after a `chroot`.
+    null: File,
 }
 
 /// Forks. The child is the leader of a session of its own; the working directory stays. The parent waits until
@@ -30,7 +32,7 @@ pub struct Starting {
 /// To be called while there is one thread only: others would be missing in the child.
 ///
 /// # Errors
-/// Those of pipe(2), fork(2) and setsid(2); no process is left behind.
+/// Those of pipe(2), fork(2) and setsid(2), and of opening `/dev/null`; no process is left behind.
 pub fn fork_to_background() -> io::Result<Side> {
     debug_assert!(threads().is_none_or(|count| count == 1), "a fork with {:?} threads", threads());
     // The ends are close-on-exec.
@@ -43,7 +45,8 @@ pub fn fork_to_background() -> io::Result<Side> {
         Forked::Child => {
             drop(reader);
             rustix::process::setsid()?;
-            Ok(Side::Child(Starting { parent: writer }))
+            let null = OpenOptions::new().read(true).write(true).open("/dev/null")?;
+            Ok(Side::Child(Starting { parent: writer, null }))
         }
     }
 }
@@ -52,10 +55,9 @@ impl Starting {
     /// The start is over: stdin, stdout and stderr lead to `/dev/null` now, and the parent exits with 0.
     ///
     /// # Errors
-    /// `/dev/null` cannot be opened (the message should go to stderr, which still stands then).
+    /// Those of dup2(2) (the message should go to stderr, which still stands then).
     pub fn ready(mut self) -> io::Result<()> {
-        let null = OpenOptions::new().read(true).write(true).open("/dev/null")?;
-        sys::replace_stdio(&null)?;
+        sys::replace_stdio(&self.null)?;
         // A parent that was killed meanwhile is none of our business.
         let _ = self.parent.write_all(b"!");
         Ok(())
@@ -83,7 +85,7 @@ fn wait_for_child(mut reader: PipeReader, child: i32) -> io::Result<i32> {
 }
 
 /// Threads of this process; `None` where `/proc` does not tell.
-fn threads() -> Option<usize> {
+pub(super) fn threads() -> Option<usize> {
     let mut status = String::new();
     File::open("/proc/self/status").ok()?.read_to_string(&mut status).ok()?;
     status.lines().find_map(|line| line.strip_prefix("Threads:"))?.trim().parse().ok()

@@ -3,10 +3,12 @@
 //! The order at the start matters: the fork comes before anything that starts a thread, and
 //! [`Signals`](signals::Signals) starts one.
 
+mod accounts;
 pub mod daemon;
 mod inherit;
 pub mod limits;
 pub mod pidfile;
+pub mod privileges;
 pub mod signals;
 mod sys;
 

@@ -8,6 +8,7 @@ pub(crate) mod known;
 mod logs;
 mod markdown;
 mod options;
+mod privileges;
 mod proxy;
 mod rules;
 pub(crate) mod server;
@@ -178,6 +179,7 @@ impl<F: Copy> Entry<F> {
 /// The tables of section keywords, by topic.
 const TOPICS: &[(&str, &[Keyword])] = &[
     ("Process (`global`)", global::TABLE),
+    ("Privileges (`global`)", privileges::TABLE),
     ("Proxies", proxy::TABLE),
     ("Rules", rules::TABLE),
     ("Timeouts", timeouts::TABLE),
