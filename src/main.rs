@@ -1,4 +1,5 @@
-//! The start-up as a story, top to bottom: flags, configuration, limits, sockets, background, signals, loop.
+//! The start-up as a story, top to bottom: flags, configuration, limits, sockets, background, privileges, signals,
+//! loop.
 
 #![deny(
     clippy::expect_used,
@@ -11,13 +12,12 @@
 )]
 
 use std::io::Write;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::rc::Rc;
 
 use oneport::cli::Cli;
-use oneport::config::{self, Config, Loaded, Severity, Source};
-use oneport::gateway::{Gateway, Names, Options, StartError};
+use oneport::config::{self, Config, Diagnostic, Loaded, Privileges, Severity, Source};
+use oneport::gateway::{Deputy, Gateway, GatewayDuties, Names, Options, Sockets, StartError};
 use oneport::net::{PIPES_MAX, set_buffer_size};
 use oneport::observe::facade::{self, Verbosity};
 use oneport::observe::{Sinks, zone::Zone};
@@ -25,6 +25,7 @@ use oneport::process::daemon::{Side, fork_to_background};
 use oneport::process::limits::{Fixed, descriptors_for, maxconn_for, raise_nofile};
 use oneport::process::note_inherited_sockets;
 use oneport::process::pidfile::PidFile;
+use oneport::process::privileges::Identity;
 use oneport::process::signals::{Event, Farewell, Signals, signal_others};
 use oneport::reactor::Reactor;
 
@@ -60,7 +61,7 @@ fn start(mut cli: Cli) -> Result<ExitCode, Failed> {
             .map_err(|error| fail(&format!("cannot change to {}: {error}", directory.display())))?;
     }
     let demo = Demo::start(&mut cli)?;
-    let sources = sources(&cli)?;
+    let sources = read_sources(&cli).map_err(|message| fail(&message))?;
     if cli.print_config {
         for source in &sources {
             say(&String::from_utf8_lossy(&source.text));
@@ -68,6 +69,11 @@ fn start(mut cli: Cli) -> Result<ExitCode, Failed> {
         return Ok(ExitCode::SUCCESS);
     }
     let config = load(&cli, &sources).ok_or(Failed)?;
+    let privileges = config.global.privileges.clone();
+    let identity = Identity::of(&privileges).map_err(|errors| {
+        show(&cli, &errors);
+        Failed
+    })?;
     if cli.check {
         if cli.verbosity > Verbosity::Quiet {
             say("Configuration file is valid\n");
@@ -105,11 +111,15 @@ fn start(mut cli: Cli) -> Result<ExitCode, Failed> {
         .map(|path| PidFile::create(&path, std::process::id()))
         .transpose()
         .map_err(|message| fail(&message))?;
+    let cli = Rc::new(cli);
+    let deputy = give_up_privileges(&cli, &identity, pidfile.as_ref()).map_err(|message| {
+        pidfile.iter().for_each(PidFile::remove);
+        fail(&message)
+    })?;
     let signals = Signals::new().map_err(|error| fail(&format!("cannot listen for signals: {error}")))?;
     facade::set_running(gateway.messages(), background.is_some());
     gateway.start();
-    let sent = signal_others(&cli.finish, Farewell::Finish)
-        .and_then(|_| signal_others(&cli.terminate, Farewell::Stop));
+    let sent = deputy.as_ref().map_or_else(|| signal_older(&cli.finish, &cli.terminate), Deputy::farewell);
     if let Err(message) = sent {
         log::warn!("{message}");
     }
@@ -120,17 +130,57 @@ fn start(mut cli: Cli) -> Result<ExitCode, Failed> {
     }
 
     // A task like the others: the loop's own future is polled every turn, and this one asks for signals.
-    let steering = reactor.spawn_control(serve(cli, gateway, signals, sinks));
+    let given = Given { cli, privileges, deputy: deputy.clone() };
+    let steering = reactor.spawn_control(serve(given, gateway, signals, sinks));
     let ended = reactor.run(steering);
-    if let Some(pidfile) = pidfile {
-        pidfile.remove();
+    match deputy {
+        Some(deputy) => deputy.dismiss(),
+        None => pidfile.iter().for_each(PidFile::remove),
     }
     ended.map_err(|error| fail(&format!("the event loop broke: {error}")))?;
     Ok(ExitCode::SUCCESS)
 }
 
+/// Becomes whom the configuration says. Where that leaves a process that could not read its configuration again, a
+/// deputy keeps the rights.
+fn give_up_privileges(
+    cli: &Rc<Cli>,
+    identity: &Identity,
+    pidfile: Option<&PidFile>,
+) -> Result<Option<Deputy>, String> {
+    let deputy = identity.loses_rights().then(|| {
+        let (reader, knower) = (cli.clone(), cli.clone());
+        // In a container an older process can have had this one's number.
+        let ourselves = i32::try_from(std::process::id()).unwrap_or(0);
+        let others = |pids: &[i32]| pids.iter().copied().filter(|pid| *pid != ourselves).collect::<Vec<_>>();
+        let (finish, terminate) = (others(&cli.finish), others(&cli.terminate));
+        Deputy::appoint(GatewayDuties {
+            sources: Box::new(move || read_sources(&reader)),
+            env: Box::new(move |name| variable(&knower, name)),
+            farewell: Some(Box::new(move || signal_older(&finish, &terminate))),
+            pidfile: pidfile.cloned(),
+            read: None,
+        })
+    });
+    let deputy = deputy.transpose()?;
+    identity.take_on()?;
+    Ok(deputy)
+}
+
+fn signal_older(finish: &[i32], terminate: &[i32]) -> Result<(), String> {
+    signal_others(finish, Farewell::Finish)?;
+    signal_others(terminate, Farewell::Stop).map(drop)
+}
+
+/// What the start has settled for every reload.
+struct Given {
+    cli: Rc<Cli>,
+    privileges: Privileges,
+    deputy: Option<Deputy>,
+}
+
 /// Serves until a signal ends it. Connections are tasks of their own; this one only steers.
-async fn serve(cli: Cli, gateway: Gateway, mut signals: Signals, sinks: Rc<Sinks>) {
+async fn serve(given: Given, gateway: Gateway, mut signals: Signals, sinks: Rc<Sinks>) {
     let mut postponed = None;
     loop {
         let event = match postponed.take() {
@@ -146,7 +196,7 @@ async fn serve(cli: Cli, gateway: Gateway, mut signals: Signals, sinks: Rc<Sinks
             Some(Event::Reload) => {
                 // A look-up of names can take long; a wish to stop does not wait for it.
                 let reload = async {
-                    reload(&cli, &gateway, &sinks).await;
+                    reload(&given, &gateway, &sinks).await;
                     true
                 };
                 let stop = async {
@@ -188,22 +238,46 @@ async fn next_event(gateway: &Gateway, signals: &mut Signals) -> Option<Event> {
 }
 
 /// Reads the configuration again and puts it into force, or says why not and goes on as before.
-async fn reload(cli: &Cli, gateway: &Gateway, sinks: &Sinks) {
-    let Some(config) = sources(cli).ok().and_then(|sources| load(cli, &sources)) else {
+async fn reload(given: &Given, gateway: &Gateway, sinks: &Sinks) {
+    let cli = &given.cli;
+    let (sources, names) = match &given.deputy {
+        None => (read_sources(cli), None),
+        Some(deputy) => match deputy.read().await {
+            Ok((sources, names)) => (Ok(sources), Some(names)),
+            Err(message) => (Err(message), None),
+        },
+    };
+    let sources = sources.map_err(|message| fail(&message));
+    let Some(config) = sources.ok().and_then(|sources| load(cli, &sources)) else {
         log::error!("the configuration has errors: the one before stays in force");
         return;
     };
+    if config.global.privileges != given.privileges {
+        log::warn!("`chroot`, `user`, `group`, `uid` and `gid` change only when the program is started anew");
+    }
     // Looking names up blocks: not on this thread, which carries everybody's connections.
-    let wanted = Names::wanted(&config);
-    let names = if wanted.is_empty() {
-        Names::default()
-    } else {
-        smol::unblock(move || Names::look_up(wanted)).await
+    let names = match names {
+        Some(names) => names,
+        None => {
+            let wanted = Names::wanted(&config);
+            if wanted.is_empty() {
+                Names::default()
+            } else {
+                smol::unblock(move || Names::look_up(wanted)).await
+            }
+        }
     };
-    sinks.set_zone(Zone::of_system());
+    let sockets = match &given.deputy {
+        Some(deputy) => deputy.listen(gateway.missing(&config)).await,
+        None => Sockets::Here,
+    };
+    // Behind a `chroot` the system's zone cannot be seen; the one of the start stays.
+    if given.privileges.chroot.is_none() {
+        sinks.set_zone(Zone::of_system());
+    }
     let maxconn = settle_limits(cli, &config);
     set_buffer_size(config.global.bufsize_bytes);
-    match gateway.reload(config, &names, maxconn) {
+    match gateway.reload(config, &names, sockets, maxconn) {
         Ok(()) => {
             facade::set_running(gateway.messages(), !sinks.has_stderr());
             log::info!("the configuration was read again and is in force");
@@ -216,25 +290,34 @@ async fn reload(cli: &Cli, gateway: &Gateway, sinks: &Sinks) {
 }
 
 /// The texts to read: the files named, or the built-in preset.
-fn sources(cli: &Cli) -> Result<Vec<Source>, Failed> {
+fn read_sources(cli: &Cli) -> Result<Vec<Source>, String> {
     if cli.files.is_empty() {
         let preset = &cli.preset;
         let text = config::preset(&preset.listen, &preset.web, &preset.ws, &preset.socket);
         return Ok(vec![Source::new("<preset>", text)]);
     }
-    let files: Vec<PathBuf> = cli.files.clone();
-    config::read_sources(&files).map_err(|error| fail(&error.to_string()))
+    config::read_sources(&cli.files).map_err(|error| error.to_string())
+}
+
+/// An environment variable as the configuration sees it.
+fn variable(cli: &Cli, name: &str) -> Option<String> {
+    match (name, &cli.local_name) {
+        ("HAPROXY_LOCALPEER", Some(local)) => Some(local.clone()),
+        _ => std::env::var(name).ok(),
+    }
 }
 
 /// Reads the texts and says what is wrong with them; `None` when that is an error.
 fn load(cli: &Cli, sources: &[Source]) -> Option<Config> {
-    let env = |name: &str| match (name, &cli.local_name) {
-        ("HAPROXY_LOCALPEER", Some(local)) => Some(local.clone()),
-        _ => std::env::var(name).ok(),
-    };
-    let Loaded { config, diagnostics } = config::load(sources, &env);
+    let Loaded { config, diagnostics } = config::load(sources, &|name| variable(cli, name));
+    show(cli, &diagnostics);
+    config
+}
+
+/// Says what is wrong with a configuration, as loud as the flags want it.
+fn show(cli: &Cli, diagnostics: &[Diagnostic]) {
     let (mut errors, mut told) = (0, 0);
-    for diagnostic in &diagnostics {
+    for diagnostic in diagnostics {
         let least = match diagnostic.severity {
             Severity::Error => Verbosity::Quiet,
             Severity::Warning => Verbosity::Normal,
@@ -250,7 +333,6 @@ fn load(cli: &Cli, sources: &[Source]) -> Option<Config> {
     if errors > 0 && told > 1 {
         facade::print(&format!("{errors} error(s) in the configuration\n"));
     }
-    config
 }
 
 /// Raises the descriptor limit to what maxconn needs, or lowers maxconn to what the limit allows.

@@ -34,7 +34,7 @@ impl fmt::Display for StartError {
 /// runs, or on a helper thread, and never while building.
 #[derive(Debug, Default)]
 pub struct Names {
-    found: HashMap<String, Result<Vec<SocketAddr>, String>>,
+    pub(super) found: HashMap<String, Result<Vec<SocketAddr>, String>>,
 }
 
 impl Names {

@@ -2,9 +2,12 @@
 
 mod accept;
 mod build;
+mod duties;
 mod listen;
 
 pub use build::{Names, StartError};
+pub use duties::{Deputy, GatewayDuties};
+pub use listen::{Missing, Sockets};
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -57,7 +60,7 @@ impl Gateway {
             Rc::new(Process::new(move || room.look_again()))
         };
         let runtime = Runtime::build(reactor, config, names, &process, &options)?;
-        let ports = listen::open_all(reactor, &runtime.frontends, names, &options, &[])?;
+        let ports = listen::open_all(reactor, &runtime.frontends, names, &options, &[], Sockets::Here)?;
         Ok(Self {
             reactor,
             options,
@@ -77,15 +80,28 @@ impl Gateway {
         }
     }
 
-    /// Puts another configuration into force, with `maxconn` connections for the process. Addresses that stay keep their listening socket, so no
-    /// connection is refused; running sessions end under the configuration they began with.
+    /// The addresses of another configuration that [`Gateway::reload`] would have to open.
+    pub fn missing(&self, config: &Config) -> Vec<Missing> {
+        listen::missing(config, &self.options, &self.ports.borrow())
+    }
+
+    /// Puts another configuration into force, with `maxconn` connections for the process. Addresses that stay
+    /// keep their listening socket, so no connection is refused; running sessions end under the configuration
+    /// they began with.
     ///
     /// # Errors
     /// What [`Gateway::open`] reports; the old configuration then stays in force, untouched.
-    pub fn reload(&self, config: Config, names: &Names, maxconn: u32) -> Result<(), Vec<StartError>> {
+    pub fn reload(
+        &self,
+        config: Config,
+        names: &Names,
+        sockets: Sockets,
+        maxconn: u32,
+    ) -> Result<(), Vec<StartError>> {
         let runtime = Runtime::build(self.reactor, config, names, &self.process, &self.options)?;
+        let open = self.ports.borrow().clone();
         let planned =
-            listen::open_all(self.reactor, &runtime.frontends, names, &self.options, &self.ports.borrow())?;
+            listen::open_all(self.reactor, &runtime.frontends, names, &self.options, &open, sockets)?;
         runtime.inherit(&self.runtime.borrow());
         runtime.start();
         let old = self.runtime.replace(runtime);

@@ -8,12 +8,13 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::task::{Context, Poll, ready};
 
+use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, SocketAddrAny, SocketAddrUnix, SocketFlags, SocketType, acceptfrom_with, bind, ipproto,
     listen, socket_with, sockopt,
 };
 
-use super::{ConnectOptions, Stream, Target};
+use super::Stream;
 use crate::reactor::{Direction, Handle, Source};
 
 /// How a listening socket is made.
@@ -46,84 +47,9 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Listens on a TCP address. Accepted connections inherit `TCP_NODELAY` and `SO_KEEPALIVE` from the
-    /// listening socket, which saves two system calls each.
-    ///
-    /// The socket allows others of the same user on the same port (`SO_REUSEPORT`), so that a new process
-    /// can take over without a gap. So that two gateways started by mistake do not share a port in silence,
-    /// a first socket without that option asks whether the address is free, unless taking over.
-    ///
-    /// # Errors
-    /// The kernel's: address in use, no permission, no such address.
-    pub fn tcp(reactor: Handle, address: SocketAddr, options: &ListenOptions) -> io::Result<Self> {
-        if !options.take_over {
-            let probe = tcp_socket(address, options)?;
-            bind(&probe, &address)?;
-        }
-        let fd = tcp_socket(address, options)?;
-        sockopt::set_socket_reuseport(&fd, true)?;
-        sockopt::set_tcp_nodelay(&fd, true)?;
-        if options.keepalive {
-            sockopt::set_socket_keepalive(&fd, true)?;
-        }
-        bind(&fd, &address)?;
-        listen(&fd, options.backlog)?;
-        Ok(Self { source: Source::new(reactor, fd) })
-    }
-
-    /// Listens on a unix socket's path. A socket that nobody listens on any more is replaced; a new one
-    /// comes into place by rename, so that at no time the path is missing.
-    ///
-    /// # Errors
-    /// `AddrInUse` when somebody answers there or the path is not a socket; the file system's errors.
-    pub fn unix(reactor: Handle, path: &Path, options: &ListenOptions) -> io::Result<Self> {
-        if let Ok(metadata) = fs::symlink_metadata(path) {
-            let taken = !metadata.file_type().is_socket();
-            if taken || (!options.take_over && is_answered(reactor, path)) {
-                return Err(io::ErrorKind::AddrInUse.into());
-            }
-        }
-        let temporary = temporary_path(path);
-        let _ = fs::remove_file(&temporary);
-        let fd = unix_socket()?;
-        bind(&fd, &SocketAddrUnix::new(&temporary)?)?;
-        let placed = (|| {
-            if let Some(mode) = options.unix_mode {
-                fs::set_permissions(&temporary, fs::Permissions::from_mode(mode))?;
-            }
-            listen(&fd, options.backlog)?;
-            fs::rename(&temporary, path)
-        })();
-        if let Err(error) = placed {
-            let _ = fs::remove_file(&temporary);
-            return Err(error);
-        }
-        Ok(Self { source: Source::new(reactor, fd) })
-    }
-
-    /// Listens on a name in the abstract namespace.
-    ///
-    /// # Errors
-    /// The kernel's.
-    pub fn abstract_name(reactor: Handle, name: &[u8], options: &ListenOptions) -> io::Result<Self> {
-        let fd = unix_socket()?;
-        bind(&fd, &SocketAddrUnix::new_abstract_name(name)?)?;
-        listen(&fd, options.backlog)?;
-        Ok(Self { source: Source::new(reactor, fd) })
-    }
-
-    /// Takes a listening socket that was opened by another process and inherited.
-    ///
-    /// # Errors
-    /// `InvalidInput` when the descriptor is not a listening socket.
-    pub fn inherited(reactor: Handle, fd: OwnedFd) -> io::Result<Self> {
-        if !sockopt::socket_acceptconn(&fd).unwrap_or(false) {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a listening socket"));
-        }
-        rustix::io::ioctl_fionbio(&fd, true)?;
-        // Fails on unix sockets, which have no such option.
-        let _ = sockopt::set_tcp_nodelay(&fd, true);
-        Ok(Self { source: Source::new(reactor, fd) })
+    /// Wraps a listening socket that [`listen_tcp`] and its like have made.
+    pub fn new(reactor: Handle, fd: OwnedFd) -> Self {
+        Self { source: Source::new(reactor, fd) }
     }
 
     /// Accepts one connection; non-blocking and closed on exec.
@@ -155,6 +81,86 @@ impl AsFd for Listener {
     }
 }
 
+/// Listens on a TCP address. Accepted connections inherit `TCP_NODELAY` and `SO_KEEPALIVE` from the listening
+/// socket, which saves two system calls each.
+///
+/// The socket allows others of the same user on the same port (`SO_REUSEPORT`), so that a new process can take
+/// over without a gap. So that two gateways started by mistake do not share a port in silence, a first socket
+/// without that option asks whether the address is free, unless taking over.
+///
+/// # Errors
+/// The kernel's: address in use, no permission, no such address.
+pub fn listen_tcp(address: SocketAddr, options: &ListenOptions) -> io::Result<OwnedFd> {
+    if !options.take_over {
+        let probe = tcp_socket(address, options)?;
+        bind(&probe, &address)?;
+    }
+    let fd = tcp_socket(address, options)?;
+    sockopt::set_socket_reuseport(&fd, true)?;
+    sockopt::set_tcp_nodelay(&fd, true)?;
+    if options.keepalive {
+        sockopt::set_socket_keepalive(&fd, true)?;
+    }
+    bind(&fd, &address)?;
+    listen(&fd, options.backlog)?;
+    Ok(fd)
+}
+
+/// Listens on a unix socket's path. A socket that nobody listens on any more is replaced; a new one comes into
+/// place by rename, so that at no time the path is missing.
+///
+/// # Errors
+/// `AddrInUse` when somebody answers there or the path is not a socket; the file system's errors.
+pub fn listen_unix(path: &Path, options: &ListenOptions) -> io::Result<OwnedFd> {
+    if let Ok(metadata) = fs::symlink_metadata(path) {
+        let taken = !metadata.file_type().is_socket();
+        if taken || (!options.take_over && is_answered(path)) {
+            return Err(io::ErrorKind::AddrInUse.into());
+        }
+    }
+    let temporary = temporary_path(path);
+    let _ = fs::remove_file(&temporary);
+    let fd = unix_socket()?;
+    bind(&fd, &SocketAddrUnix::new(&temporary)?)?;
+    let placed = (|| {
+        if let Some(mode) = options.unix_mode {
+            fs::set_permissions(&temporary, fs::Permissions::from_mode(mode))?;
+        }
+        listen(&fd, options.backlog)?;
+        fs::rename(&temporary, path)
+    })();
+    if let Err(error) = placed {
+        let _ = fs::remove_file(&temporary);
+        return Err(error);
+    }
+    Ok(fd)
+}
+
+/// Listens on a name in the abstract namespace.
+///
+/// # Errors
+/// The kernel's.
+pub fn listen_abstract(name: &[u8], options: &ListenOptions) -> io::Result<OwnedFd> {
+    let fd = unix_socket()?;
+    bind(&fd, &SocketAddrUnix::new_abstract_name(name)?)?;
+    listen(&fd, options.backlog)?;
+    Ok(fd)
+}
+
+/// Takes a listening socket that was opened by another process and inherited.
+///
+/// # Errors
+/// `InvalidInput` when the descriptor is not a listening socket.
+pub fn listen_inherited(fd: OwnedFd) -> io::Result<OwnedFd> {
+    if !sockopt::socket_acceptconn(&fd).unwrap_or(false) {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a listening socket"));
+    }
+    rustix::io::ioctl_fionbio(&fd, true)?;
+    // Fails on unix sockets, which have no such option.
+    let _ = sockopt::set_tcp_nodelay(&fd, true);
+    Ok(fd)
+}
+
 fn accept_flags() -> SocketFlags {
     SocketFlags::NONBLOCK | SocketFlags::CLOEXEC
 }
@@ -176,12 +182,10 @@ fn unix_socket() -> io::Result<OwnedFd> {
 }
 
 /// Whether somebody listens on a unix socket; one whose queue is full does. Does not wait.
-fn is_answered(reactor: Handle, path: &Path) -> bool {
+fn is_answered(path: &Path) -> bool {
     let Ok(address) = SocketAddrUnix::new(path) else { return false };
-    match Stream::connect(reactor, &Target::Unix(address), ConnectOptions::default()) {
-        Ok(_) => true,
-        Err(error) => error.kind() == io::ErrorKind::WouldBlock,
-    }
+    let connected = unix_socket().map(|fd| rustix::net::connect(fd, &address));
+    matches!(connected, Ok(Ok(()) | Err(Errno::WOULDBLOCK)))
 }
 
 /// Beside the final path, so that the rename stays within one file system.
@@ -198,21 +202,25 @@ mod tests {
     use std::net::TcpStream;
 
     use super::*;
-    use crate::net::Buffer;
+    use crate::net::{Buffer, ConnectOptions};
     use crate::reactor::Reactor;
 
     fn options() -> ListenOptions {
         ListenOptions { backlog: 16, ..ListenOptions::default() }
     }
 
-    fn port(listener: &Listener) -> SocketAddr {
+    fn on_any_port() -> OwnedFd {
+        listen_tcp("127.0.0.1:0".parse().unwrap(), &options()).unwrap()
+    }
+
+    fn port(listener: impl AsFd) -> SocketAddr {
         rustix::net::getsockname(listener).unwrap().try_into().unwrap()
     }
 
     #[test]
     fn a_connection_is_accepted_and_carries_bytes_both_ways() {
         let reactor = Reactor::new().unwrap();
-        let listener = Listener::tcp(reactor, "127.0.0.1:0".parse().unwrap(), &options()).unwrap();
+        let listener = Listener::new(reactor, on_any_port());
         let address = port(&listener);
         let client = std::thread::spawn(move || {
             let mut client = TcpStream::connect(address).unwrap();
@@ -237,35 +245,30 @@ mod tests {
 
     #[test]
     fn an_address_that_another_gateway_holds_is_in_use() {
-        let reactor = Reactor::new().unwrap();
-        let first = Listener::tcp(reactor, "127.0.0.1:0".parse().unwrap(), &options()).unwrap();
-        let error = Listener::tcp(reactor, port(&first), &options()).err().unwrap();
+        let first = on_any_port();
+        let error = listen_tcp(port(&first), &options()).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
         let take_over = ListenOptions { take_over: true, ..options() };
-        assert!(Listener::tcp(reactor, port(&first), &take_over).is_ok());
+        assert!(listen_tcp(port(&first), &take_over).is_ok());
     }
 
     #[test]
     fn a_stale_unix_socket_is_replaced_and_a_live_one_is_not() {
-        let reactor = Reactor::new().unwrap();
         let folder = std::env::temp_dir().join(format!("oneport-listener-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
         let path = folder.join("socket");
-        let first = Listener::unix(reactor, &path, &options()).unwrap();
-        let error = Listener::unix(reactor, &path, &options()).err().unwrap();
+        let first = listen_unix(&path, &options()).unwrap();
+        let error = listen_unix(&path, &options()).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
         drop(first);
-        assert!(Listener::unix(reactor, &path, &options()).is_ok());
+        assert!(listen_unix(&path, &options()).is_ok());
         fs::remove_dir_all(&folder).unwrap();
     }
 
     #[test]
     fn a_connection_that_fails_says_so() {
         let reactor = Reactor::new().unwrap();
-        let closed = {
-            let listener = Listener::tcp(reactor, "127.0.0.1:0".parse().unwrap(), &options()).unwrap();
-            port(&listener)
-        };
+        let closed = port(on_any_port());
         let error = reactor
             .run(async {
                 let stream =

@@ -10,6 +10,8 @@ mod stream;
 
 pub use address::{Target, resolve};
 pub use buffer::{Buffer, set_buffer_size};
-pub use listener::{Accepted, ListenOptions, Listener};
+pub use listener::{
+    Accepted, ListenOptions, Listener, listen_abstract, listen_inherited, listen_tcp, listen_unix,
+};
 pub use pipe::{PIPES_MAX, Pipe};
 pub use stream::{ConnectOptions, Stream};

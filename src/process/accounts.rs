@@ -72,7 +72,8 @@ fn find(text: &str, name: &str) -> Option<u32> {
 /// Names with their numbers. Lines that are none (comments, `+` and `-` of NIS, garbage) are passed over.
 fn entries(text: &str) -> impl Iterator<Item = (&str, u32)> {
     text.lines().filter_map(|line| {
-        let name = line.split(':').next().filter(|name| !name.is_empty() && !name.starts_with(['+', '-', '#']))?;
+        let name =
+            line.split(':').next().filter(|name| !name.is_empty() && !name.starts_with(['+', '-', '#']))?;
         let id = line.split(':').nth(FIELD_ID)?;
         let plain = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit());
         // The greatest number means "no change" to the kernel.

@@ -1,4 +1,4 @@
-//! Daemon, pidfile, limits, signals.
+//! Daemon, pidfile, limits, signals, privileges and their keeper.
 //!
 //! The order at the start matters: the fork comes before anything that starts a thread, and
 //! [`Signals`](signals::Signals) starts one.
@@ -6,6 +6,7 @@
 mod accounts;
 pub mod daemon;
 mod inherit;
+pub mod keeper;
 pub mod limits;
 pub mod pidfile;
 pub mod privileges;

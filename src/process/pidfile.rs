@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 ///
 /// HAProxy leaves its pidfile behind; here [`remove`](Self::remove) takes it away at the end if it still names
 /// us, so that `-sf $(cat PIDFILE)` never signals a stranger who got the number later.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct PidFile {
     path: PathBuf,
     pid: u32,

@@ -55,14 +55,17 @@ impl Identity {
     /// ones give up. Supplementary groups are dropped where a user or group is set. Whatever there is to become,
     /// no program that the process might be made to run can have more rights than it (`no_new_privs`).
     ///
-    /// The changes are one thread's, so this must be the only one.
+    /// The changes are one thread's, so there is to be no other one.
     ///
     /// # Errors
     /// A message that names what could not be done.
     pub fn take_on(&self) -> Result<(), String> {
-        debug_assert!(threads().is_none_or(|count| count == 1), "a change of user with {:?} threads", threads());
+        if *self != Self::default() {
+            ensure_single_thread()?;
+        }
         if let Some(folder) = &self.chroot {
-            let failed = |error| explain(&format!("cannot change the root folder to {}", folder.display()), error);
+            let failed =
+                |error| explain(&format!("cannot change the root folder to {}", folder.display()), error);
             chroot(folder).map_err(|error| failed(error.into()))?;
             std::env::set_current_dir("/").map_err(failed)?;
         }
@@ -79,10 +82,22 @@ impl Identity {
             set_thread_res_uid(uid, uid, uid)
                 .map_err(|error| explain(&format!("cannot become user {uid}"), error.into()))?;
             if set_thread_res_uid(Uid::ROOT, Uid::ROOT, Uid::ROOT).is_ok() {
-                return Err(format!("the change to user {uid} could be undone: not going on with root's rights"));
+                return Err(format!(
+                    "the change to user {uid} could be undone: not going on with root's rights"
+                ));
             }
         }
         set_no_new_privs(true).map_err(|error| format!("cannot set no_new_privs: {error}"))
+    }
+}
+
+/// Whom a thread became, its siblings would not be.
+fn ensure_single_thread() -> Result<(), String> {
+    match threads() {
+        None | Some(1) => Ok(()),
+        Some(count) => {
+            Err(format!("cannot change user, group or root folder with {count} threads (`--demo`?)"))
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 #![allow(unsafe_code)]
 
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 
 /// What [`fork`] returns in each process.
 pub(super) enum Forked {
@@ -27,6 +27,52 @@ pub(super) fn fork() -> io::Result<Forked> {
     }
 }
 
+/// Copies the process for a job of its own: the copy holds no descriptor but the standard ones and those of `keep`,
+/// runs `job` with them, and ends with it without going back to what the process was doing. Nothing else that
+/// `job` holds may need a descriptor. Returns the new process's id.
+///
+/// # Errors
+/// Those of fork(2).
+pub(super) fn fork_apart<const N: usize>(
+    keep: [OwnedFd; N],
+    job: impl FnOnce([OwnedFd; N]),
+) -> io::Result<i32> {
+    /// Ends the process at once, also where `job` panics: nothing of the old life may be unwound.
+    struct Ending;
+    impl Drop for Ending {
+        fn drop(&mut self) {
+            // SAFETY: it never returns, and needs nothing of the process.
+            unsafe { libc::_exit(0) };
+        }
+    }
+    match fork()? {
+        Forked::Parent(pid) => Ok(pid),
+        Forked::Child => {
+            let _ending = Ending;
+            close_all_but(&keep.each_ref().map(AsRawFd::as_raw_fd));
+            job(keep);
+            Ok(0)
+        }
+    }
+}
+
+/// Closes every descriptor but the standard ones and these.
+fn close_all_but(kept: &[i32]) {
+    let listed = std::fs::read_dir("/proc/self/fd").map(|folder| {
+        let numbers = folder.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+        numbers.collect::<Vec<i32>>()
+    });
+    let numbers = listed.unwrap_or_else(|_| {
+        let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+        (0..i32::try_from(limit.unwrap_or(0)).unwrap_or(0).clamp(1_024, 1 << 20)).collect()
+    });
+    for number in numbers.into_iter().filter(|number| *number > 2 && !kept.contains(number)) {
+        // SAFETY: takes a number only. Who owns it in this copy of the process is never run again
+        // ([`fork_apart`]), so nobody can use or close it afterwards.
+        unsafe { libc::close(number) };
+    }
+}
+
 /// Makes stdin, stdout and stderr copies of `file`.
 ///
 /// # Errors
@@ -46,4 +92,20 @@ pub(super) fn replace_stdio(file: &impl AsRawFd) -> io::Result<()> {
 pub(super) fn ignore_ttou() {
     // SAFETY: SIG_IGN runs no code, and the call cannot fail for a signal that exists.
     unsafe { libc::signal(libc::SIGTTOU, libc::SIG_IGN) };
+}
+
+/// Ignores, from now on, what stops, reloads or suspends the gateway.
+pub(super) fn ignore_signals() {
+    for signal in [
+        libc::SIGHUP,
+        libc::SIGINT,
+        libc::SIGTERM,
+        libc::SIGUSR1,
+        libc::SIGUSR2,
+        libc::SIGTTOU,
+        libc::SIGPIPE,
+    ] {
+        // SAFETY: SIG_IGN runs no code, and the call cannot fail for a signal that exists.
+        unsafe { libc::signal(signal, libc::SIG_IGN) };
+    }
 }

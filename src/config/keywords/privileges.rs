@@ -18,21 +18,44 @@ pub(super) const TABLE: &[Keyword] = &[
         let name = account_name(st, "the name of a user")?;
         set_user(b, st, name)
     }),
-    Keyword::new("uid", GLOBAL, "1.3", "<number>", "become this user once started; 0 = no change", |b, st| {
-        let id = account_id(st, "user")?;
-        set_user(b, st, id)
-    }),
-    Keyword::new("group", GLOBAL, "1.3", "<name>", "become this group of /etc/group once started", |b, st| {
-        let name = account_name(st, "the name of a group")?;
-        set_group(b, st, name)
-    }),
-    Keyword::new("gid", GLOBAL, "1.3", "<number>", "become this group once started; 0 = no change", |b, st| {
-        let id = account_id(st, "group")?;
-        set_group(b, st, id)
-    }),
-    Keyword::new("set-dumpable", GLOBAL, "1.9", "", "core dumps in spite of a changed user", |_, st| st.none())
-        .with_no()
-        .status(Status::AcceptedIgnored("a process that has changed its user leaves no core dumps")),
+    Keyword::new(
+        "uid",
+        GLOBAL,
+        "1.3",
+        "<number>",
+        "become this user once started; 0 = no change",
+        |b, st| {
+            let id = account_id(st, "user")?;
+            set_user(b, st, id)
+        },
+    ),
+    Keyword::new(
+        "group",
+        GLOBAL,
+        "1.3",
+        "<name>",
+        "become this group of /etc/group once started",
+        |b, st| {
+            let name = account_name(st, "the name of a group")?;
+            set_group(b, st, name)
+        },
+    ),
+    Keyword::new(
+        "gid",
+        GLOBAL,
+        "1.3",
+        "<number>",
+        "become this group once started; 0 = no change",
+        |b, st| {
+            let id = account_id(st, "group")?;
+            set_group(b, st, id)
+        },
+    ),
+    Keyword::new("set-dumpable", GLOBAL, "1.9", "", "core dumps in spite of a changed user", |_, st| {
+        st.none()
+    })
+    .with_no()
+    .status(Status::AcceptedIgnored("a process that has changed its user leaves no core dumps")),
     Keyword::new("insecure-setuid-wanted", GLOBAL, "2.2", "", "programs it runs may be setuid", |_, st| {
         st.none()
     })
