@@ -17,7 +17,7 @@ use std::rc::Rc;
 
 use oneport::cli::Cli;
 use oneport::config::{self, Config, Diagnostic, Loaded, Privileges, Severity, Source};
-use oneport::gateway::{Deputy, Gateway, GatewayDuties, Names, Options, Sockets, StartError};
+use oneport::gateway::{Gateway, GatewayDuties, GatewayKeeper, Names, Options, Sockets, StartError};
 use oneport::net::{PIPES_MAX, set_buffer_size};
 use oneport::observe::facade::{self, Verbosity};
 use oneport::observe::{Sinks, zone::Zone};
@@ -70,10 +70,7 @@ fn start(mut cli: Cli) -> Result<ExitCode, Failed> {
     }
     let config = load(&cli, &sources).ok_or(Failed)?;
     let privileges = config.global.privileges.clone();
-    let identity = Identity::of(&privileges).map_err(|errors| {
-        show(&cli, &errors);
-        Failed
-    })?;
+    let identity = Identity::of(&privileges).map_err(|errors| show(&cli, &errors)).map_err(|()| Failed)?;
     if cli.check {
         if cli.verbosity > Verbosity::Quiet {
             say("Configuration file is valid\n");
@@ -98,28 +95,25 @@ fn start(mut cli: Cli) -> Result<ExitCode, Failed> {
     let gateway = Gateway::open(reactor, config, &names, options).map_err(|errors| tell(&errors))?;
 
     // Before the first thread: signals start the control plane's.
-    let background = match goes_to_background.then(fork_to_background).transpose() {
-        Ok(None) => None,
-        Ok(Some(Side::Child(starting))) => Some(starting),
-        Ok(Some(Side::Parent(status))) => return Ok(ExitCode::from(u8::try_from(status).unwrap_or(1))),
-        Err(error) => return Err(fail(&format!("cannot go to the background: {error}"))),
+    let background = match go_to_background(goes_to_background, &sinks)? {
+        Some(Side::Parent(status)) => return Ok(ExitCode::from(u8::try_from(status).unwrap_or(1))),
+        Some(Side::Child(starting)) => Some(starting),
+        None => None,
     };
-    if background.is_some() {
-        sinks.in_background();
-    }
     let pidfile = pidfile
         .map(|path| PidFile::create(&path, std::process::id()))
         .transpose()
         .map_err(|message| fail(&message))?;
     let cli = Rc::new(cli);
-    let deputy = give_up_privileges(&cli, &identity, pidfile.as_ref()).map_err(|message| {
+    let keeper = give_up_privileges(&cli, &identity, pidfile.as_ref()).map_err(|message| {
         pidfile.iter().for_each(PidFile::remove);
         fail(&message)
     })?;
     let signals = Signals::new().map_err(|error| fail(&format!("cannot listen for signals: {error}")))?;
     facade::set_running(gateway.messages(), background.is_some());
     gateway.start();
-    let sent = deputy.as_ref().map_or_else(|| signal_older(&cli.finish, &cli.terminate), Deputy::farewell);
+    let sent =
+        keeper.as_ref().map_or_else(|| signal_older(&cli.finish, &cli.terminate), GatewayKeeper::farewell);
     if let Err(message) = sent {
         log::warn!("{message}");
     }
@@ -130,31 +124,41 @@ fn start(mut cli: Cli) -> Result<ExitCode, Failed> {
     }
 
     // A task like the others: the loop's own future is polled every turn, and this one asks for signals.
-    let given = Given { cli, privileges, deputy: deputy.clone() };
+    let given = Given { cli, privileges, keeper: keeper.clone() };
     let steering = reactor.spawn_control(serve(given, gateway, signals, sinks));
     let ended = reactor.run(steering);
-    match deputy {
-        Some(deputy) => deputy.dismiss(),
+    match keeper {
+        Some(keeper) => keeper.dismiss(),
         None => pidfile.iter().for_each(PidFile::remove),
     }
     ended.map_err(|error| fail(&format!("the event loop broke: {error}")))?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Becomes whom the configuration says. Where that leaves a process that could not read its configuration again, a
-/// deputy keeps the rights.
+/// Forks where that is wanted.
+fn go_to_background(wanted: bool, sinks: &Sinks) -> Result<Option<Side>, Failed> {
+    let side = wanted.then(fork_to_background).transpose();
+    let side = side.map_err(|error| fail(&format!("cannot go to the background: {error}")))?;
+    if let Some(Side::Child(_)) = side {
+        sinks.in_background();
+    }
+    Ok(side)
+}
+
+/// Becomes whom the configuration says. Where that leaves a process that could not read its configuration again or
+/// open its ports, a keeper keeps the rights.
 fn give_up_privileges(
     cli: &Rc<Cli>,
     identity: &Identity,
     pidfile: Option<&PidFile>,
-) -> Result<Option<Deputy>, String> {
-    let deputy = identity.loses_rights().then(|| {
+) -> Result<Option<GatewayKeeper>, String> {
+    let keeper = identity.loses_rights().then(|| {
         let (reader, knower) = (cli.clone(), cli.clone());
         // In a container an older process can have had this one's number.
         let ourselves = i32::try_from(std::process::id()).unwrap_or(0);
         let others = |pids: &[i32]| pids.iter().copied().filter(|pid| *pid != ourselves).collect::<Vec<_>>();
         let (finish, terminate) = (others(&cli.finish), others(&cli.terminate));
-        Deputy::appoint(GatewayDuties {
+        GatewayKeeper::fork(GatewayDuties {
             sources: Box::new(move || read_sources(&reader)),
             env: Box::new(move |name| variable(&knower, name)),
             farewell: Some(Box::new(move || signal_older(&finish, &terminate))),
@@ -162,9 +166,9 @@ fn give_up_privileges(
             read: None,
         })
     });
-    let deputy = deputy.transpose()?;
+    let keeper = keeper.transpose()?;
     identity.take_on()?;
-    Ok(deputy)
+    Ok(keeper)
 }
 
 fn signal_older(finish: &[i32], terminate: &[i32]) -> Result<(), String> {
@@ -176,7 +180,7 @@ fn signal_older(finish: &[i32], terminate: &[i32]) -> Result<(), String> {
 struct Given {
     cli: Rc<Cli>,
     privileges: Privileges,
-    deputy: Option<Deputy>,
+    keeper: Option<GatewayKeeper>,
 }
 
 /// Serves until a signal ends it. Connections are tasks of their own; this one only steers.
@@ -240,9 +244,9 @@ async fn next_event(gateway: &Gateway, signals: &mut Signals) -> Option<Event> {
 /// Reads the configuration again and puts it into force, or says why not and goes on as before.
 async fn reload(given: &Given, gateway: &Gateway, sinks: &Sinks) {
     let cli = &given.cli;
-    let (sources, names) = match &given.deputy {
+    let (sources, names) = match &given.keeper {
         None => (read_sources(cli), None),
-        Some(deputy) => match deputy.read().await {
+        Some(keeper) => match keeper.read().await {
             Ok((sources, names)) => (Ok(sources), Some(names)),
             Err(message) => (Err(message), None),
         },
@@ -267,8 +271,8 @@ async fn reload(given: &Given, gateway: &Gateway, sinks: &Sinks) {
             }
         }
     };
-    let sockets = match &given.deputy {
-        Some(deputy) => deputy.listen(gateway.missing(&config)).await,
+    let sockets = match &given.keeper {
+        Some(keeper) => keeper.listen(gateway.missing(&config)).await,
         None => Sockets::Here,
     };
     // Behind a `chroot` the system's zone cannot be seen; the one of the start stays.

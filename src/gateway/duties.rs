@@ -109,14 +109,14 @@ impl GatewayDuties {
 
 /// The gateway's side: asks the keeper, on a helper thread where that can take long.
 #[derive(Debug, Clone)]
-pub struct Deputy(Keeper);
+pub struct GatewayKeeper(Keeper);
 
-impl Deputy {
+impl GatewayKeeper {
     /// Forks the keeper ([`Keeper::fork`]).
     ///
     /// # Errors
     /// A message.
-    pub fn appoint(duties: GatewayDuties) -> Result<Self, String> {
+    pub fn fork(duties: GatewayDuties) -> Result<Self, String> {
         Keeper::fork(duties).map(Self).map_err(|error| format!("cannot start the keeper process: {error}"))
     }
 

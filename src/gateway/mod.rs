@@ -6,7 +6,7 @@ mod duties;
 mod listen;
 
 pub use build::{Names, StartError};
-pub use duties::{Deputy, GatewayDuties};
+pub use duties::{GatewayDuties, GatewayKeeper};
 pub use listen::{Missing, Sockets};
 
 use std::cell::{Cell, RefCell};

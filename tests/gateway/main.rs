@@ -18,6 +18,7 @@ mod load;
 mod logs;
 mod peers_present;
 mod preset;
+mod privileges;
 mod process;
 mod reference;
 mod reload;

@@ -1,0 +1,536 @@
+//! `chroot`, `user`, `group`, `uid`, `gid`: what is given up, and what a reload can do all the same.
+//!
+//! Most of it needs root. Without it these tests fail and say so; `ONEPORT_WITHOUT_ROOT=1` leaves them out.
+
+use crate::rig::{http_config, tcp_config};
+use crate::support::client::Client;
+use crate::support::peers::Backend;
+use crate::support::ports::{free_port, is_listening};
+use crate::support::process::{
+    Daemon, Gateway, Signal, Starter, folder, is_alive, run_command, send_signal, written,
+};
+use crate::support::program::{Program, installed, only_oneport};
+use crate::support::syslog::Syslog;
+use crate::support::{eventually, ms};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::Duration;
+
+const KEEPER: &str = "HAProxy reloads in a new process and has no keeper";
+/// `nobody` and `nogroup` of Debian, and of most.
+const NOBODY: &str = "65534";
+
+/// Whether this test has to be left out, which only the environment can say.
+fn left_out() -> bool {
+    let is_root = rustix::process::geteuid().is_root();
+    let allowed = std::env::var_os("ONEPORT_WITHOUT_ROOT").is_some();
+    assert!(is_root || allowed, "this test needs root; ONEPORT_WITHOUT_ROOT=1 leaves it out");
+    if !is_root {
+        eprintln!("NOT TESTED: privileges, for want of root");
+    }
+    !is_root
+}
+
+fn text_of(program: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new(installed(program, "util-linux"));
+    command.args(arguments).arg(Program::subject().path());
+    command
+}
+
+/// A gateway of its own folder, whose `global` section has these lines; `@JAIL@` is an empty folder.
+fn started(port: u16, global: &str, rest: &str) -> Gateway {
+    started_by(&["--groups", "4,24"], port, global, rest)
+}
+
+/// The same, under `setpriv` with these flags.
+fn started_by(setpriv: &[&str], port: u16, global: &str, rest: &str) -> Gateway {
+    let dir = folder();
+    let jail = dir.path().join("jail");
+    std::fs::create_dir(&jail).unwrap();
+    let file = dir.path().join("gateway.cfg");
+    std::fs::write(&file, config(&jail, global, rest)).unwrap();
+    let mut command = text_of("setpriv", setpriv);
+    command.args(["-db", "-f"]).arg(&file);
+    Starter::new().ready_port(port).spawn(command, dir)
+}
+
+fn config(jail: &Path, global: &str, rest: &str) -> String {
+    format!("global\n{global}\n{rest}").replace("@JAIL@", &jail.display().to_string())
+}
+
+const ALL: &str = " chroot @JAIL@\n user nobody\n group nogroup";
+
+impl Gateway {
+    fn jail(&self) -> PathBuf {
+        self.dir.path().join("jail")
+    }
+
+    /// Reads another file whose privileges are [`ALL`].
+    fn reload(&self, rest: &str) {
+        self.rewrite_config(&config(&self.jail(), ALL, rest));
+        self.signal(Signal::USR2);
+    }
+}
+
+/// A line of /proc/PID/status, its words joined by one blank.
+fn status(pid: i32, name: &str) -> String {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).unwrap_or_default();
+    line.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn four(id: &str) -> String {
+    [id; 4].join(" ")
+}
+
+fn keepers_of(pid: i32) -> Vec<i32> {
+    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    children.split_whitespace().filter_map(|word| word.parse().ok()).filter(|pid| is_alive(*pid)).collect()
+}
+
+fn keeper_of(pid: i32) -> i32 {
+    match keepers_of(pid).as_slice() {
+        [keeper] => *keeper,
+        other => panic!("one keeper expected: {other:?}"),
+    }
+}
+
+fn served_by(port: u16) -> String {
+    let mut client = Client::to(port);
+    client.send("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+    client.answer().header("x-backend").unwrap_or_default().to_string()
+}
+
+/// The user that has made the socket which listens on a port.
+fn owner_of_listener(port: u16) -> Option<String> {
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    table.lines().skip(1).find_map(|line| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let is_it = words[1].ends_with(&format!(":{port:04X}")) && words[3] == "0A";
+        is_it.then(|| words[7].to_string())
+    })
+}
+
+fn check_run(global: &str, port: u16, flags: &[&str]) -> Output {
+    let dir = folder();
+    let file = dir.path().join("p.cfg");
+    std::fs::write(&file, config(dir.path(), global, &http_config(port, 1, ""))).unwrap();
+    let mut command = Command::new(Program::subject().path());
+    command.args(flags).arg("-f").arg(&file);
+    run_command(command)
+}
+
+#[test]
+fn folder_group_and_user_are_given_up_and_it_serves() {
+    if left_out() {
+        return;
+    }
+    let (web, port) = (Backend::web("a"), free_port());
+    let gateway = started(port, ALL, &http_config(port, web.port, ""));
+    assert_eq!(served_by(port), "a");
+    let pid = gateway.pid();
+    assert_eq!(status(pid, "Uid"), four(NOBODY));
+    assert_eq!(status(pid, "Gid"), four(NOBODY));
+    assert_eq!(status(pid, "Groups"), "");
+    assert_eq!(status(pid, "NoNewPrivs"), "1");
+    assert_eq!(status(pid, "CapEff"), "0000000000000000");
+    for link in ["root", "cwd"] {
+        assert_eq!(std::fs::read_link(format!("/proc/{pid}/{link}")).unwrap(), gateway.jail(), "{link}");
+    }
+    // Every thread: the changes are a thread's own.
+    for task in std::fs::read_dir(format!("/proc/{pid}/task")).unwrap() {
+        let text = std::fs::read_to_string(task.unwrap().path().join("status")).unwrap();
+        assert!(text.contains(&format!("Uid:\t{}", four(NOBODY).replace(' ', "\t"))), "{text}");
+        assert!(text.contains("NoNewPrivs:\t1"), "{text}");
+    }
+}
+
+/// `user` says nothing about the group, as in HAProxy; the supplementary groups go (in HAProxy with `group` only).
+#[test]
+fn each_keyword_alone() {
+    if left_out() {
+        return;
+    }
+    for (lines, uid, gid) in [
+        (" user nobody", NOBODY, "0"),
+        (" uid 12345", "12345", "0"),
+        (" group nogroup", "0", NOBODY),
+        (" gid 12345", "0", "12345"),
+        (" uid 0\n uid 7\n uid 8", "7", "0"),
+    ] {
+        let (web, port) = (Backend::web("a"), free_port());
+        let gateway = started(port, lines, &http_config(port, web.port, ""));
+        assert_eq!(served_by(port), "a");
+        assert_eq!(status(gateway.pid(), "Uid"), four(uid), "{lines}");
+        assert_eq!(status(gateway.pid(), "Gid"), four(gid), "{lines}");
+        let keeps_groups = Program::subject() == Program::Haproxy && gid == "0";
+        let groups = if keeps_groups { "4 24" } else { "" };
+        assert_eq!(status(gateway.pid(), "Groups"), groups, "{lines}");
+    }
+}
+
+#[test]
+fn without_any_of_them_nothing_changes_but_no_new_privs() {
+    let (web, port) = (Backend::web("a"), free_port());
+    let gateway = Gateway::start_on(port, &http_config(port, web.port, ""));
+    let ourselves = std::process::id() as i32;
+    for name in ["Uid", "Gid", "Groups"] {
+        assert_eq!(status(gateway.pid(), name), status(ourselves, name));
+    }
+    assert_eq!(status(gateway.pid(), "NoNewPrivs"), "1");
+    assert_eq!(keepers_of(gateway.pid()), [], "nothing to keep");
+}
+
+/// The check of a file finds them too, and HAProxy judges alike.
+#[test]
+fn unknown_names_are_errors_of_their_line() {
+    for (lines, line) in [(" user nobdy", 2), (" maxconn 10\n group no-such-group", 3), (" user", 2)] {
+        for flags in [&["-c"][..], &["-db"]] {
+            let port = free_port();
+            let output = check_run(lines, port, flags);
+            let text = written(&output);
+            assert_eq!(output.status.code(), Some(1), "{text}");
+            assert!(text.contains(&format!("p.cfg:{line}")), "{text}");
+        }
+    }
+    if only_oneport("its hints are its own affair") {
+        return;
+    }
+    let text = written(&check_run(" user nobdy", free_port(), &["-c"]));
+    assert!(text.contains("no user `nobdy` in /etc/passwd; did you mean `nobody`?"), "{text}");
+    let text = written(&check_run(" uid nobody", free_port(), &["-c"]));
+    assert!(text.contains("a name stands after `user`"), "{text}");
+}
+
+/// Both programs side by side, over the whole family of lines.
+#[test]
+fn haproxy_judges_these_lines_alike() {
+    let dir = folder();
+    let file = dir.path().join("p.cfg");
+    for (lines, status) in [
+        (" user nobody\n group nogroup", 0),
+        (" uid 7\n gid 7", 0),
+        (" uid 0\n user nobody", 0),
+        (" user nobody\n uid 7", 0),
+        (" chroot /tmp\n chroot /var", 0),
+        (" chroot /nonexistent", 0),
+        (" set-dumpable\n insecure-fork-wanted", 0),
+        (" user nobdy", 1),
+        (" group nogrop", 1),
+        (" user", 1),
+        (" chroot", 1),
+        (" uid", 1),
+        (" user nobody daemon", 1),
+        (" chroot /tmp /var", 1),
+    ] {
+        std::fs::write(&file, config(dir.path(), lines, &http_config(29_000, 1, ""))).unwrap();
+        for program in [Program::Oneport, Program::Haproxy] {
+            let mut command = Command::new(program.path());
+            command.args(["-c", "-f"]).arg(&file);
+            let output = run_command(command);
+            assert_eq!(output.status.code(), Some(status), "{program:?} {lines}: {}", written(&output));
+        }
+    }
+}
+
+#[test]
+fn a_folder_that_is_not_there_ends_the_start() {
+    if left_out() {
+        return;
+    }
+    for mode in ["-db", "-D"] {
+        if mode == "-D" && only_oneport("HAProxy says 0 and ends in the background") {
+            return;
+        }
+        let port = free_port();
+        let output = check_run(" chroot @JAIL@/missing\n user nobody\n pidfile @JAIL@/p.pid", port, &[mode]);
+        let text = written(&output);
+        assert_eq!(output.status.code(), Some(1), "{mode}: {text}");
+        assert!(text.contains("/missing"), "{text}");
+        eventually("the port is free", || !is_listening(port));
+    }
+}
+
+/// Who is not root may be told to become whom it is, and nobody else.
+#[test]
+fn without_root() {
+    if left_out() {
+        return;
+    }
+    const WITHOUT: [&str; 5] = ["--reuid", NOBODY, "--regid", NOBODY, "--clear-groups"];
+    let (web, port) = (Backend::web("a"), free_port());
+    let gateway =
+        started_by(&WITHOUT, port, " user nobody\n group nogroup", &http_config(port, web.port, ""));
+    assert_eq!(served_by(port), "a");
+    assert_eq!(keepers_of(gateway.pid()), [], "nothing to keep");
+    for lines in [" user daemon", " gid 1", " chroot @JAIL@"] {
+        let dir = folder();
+        let file = dir.path().join("p.cfg");
+        std::fs::write(&file, config(dir.path(), lines, &http_config(free_port(), 1, ""))).unwrap();
+        let mut command = text_of("setpriv", &WITHOUT);
+        command.args(["-db", "-f"]).arg(&file);
+        let output = run_command(command);
+        assert_eq!(output.status.code(), Some(1), "{lines}: {}", written(&output));
+        if Program::subject() == Program::Oneport {
+            assert!(written(&output).contains("only root can"), "{}", written(&output));
+        }
+    }
+}
+
+#[test]
+fn a_reload_reads_the_file_and_opens_ports_as_root_would() {
+    if left_out() || only_oneport(KEEPER) {
+        return;
+    }
+    let (first, second, third) = (Backend::web("first"), Backend::web("second"), Backend::web("third"));
+    let ports = [free_port(), free_port(), free_port()];
+    let gateway = started(ports[0], ALL, &http_config(ports[0], first.port, ""));
+    // Nobody but root may read it.
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(gateway.config_path(), PermissionsExt::from_mode(0o600)).unwrap();
+    let mut running = gateway.client();
+    running.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    running.answer();
+
+    // A name instead of an address: behind the chroot there is no /etc/hosts.
+    let by_name = http_config(ports[0], second.port, &format!("bind 127.0.0.1:{}", ports[1]));
+    gateway.reload(&by_name.replace("s1 127.0.0.1", "s1 localhost"));
+    eventually("the new port listens", || is_listening(ports[1]));
+    assert_eq!((served_by(ports[0]), served_by(ports[1])), ("second".into(), "second".into()));
+    for port in &ports[..2] {
+        assert_eq!(owner_of_listener(*port).as_deref(), Some("0"), "opened by the keeper");
+    }
+
+    let socket = gateway.dir.path().join("socket");
+    gateway.reload(&http_config(
+        ports[2],
+        third.port,
+        &format!("bind unix@{} mode 600\nbind localhost:{}", socket.display(), ports[1]),
+    ));
+    eventually("the third port listens", || is_listening(ports[2]));
+    eventually("the first does not", || !is_listening(ports[0]));
+    assert_eq!((served_by(ports[1]), served_by(ports[2])), ("third".into(), "third".into()));
+    let mut client = Client::to_path(&socket);
+    client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert_eq!(client.answer().header("x-backend"), Some("third"));
+    assert_eq!(status(gateway.pid(), "Uid"), four(NOBODY));
+}
+
+#[test]
+fn a_reload_that_fails_leaves_the_old_file_in_force() {
+    if left_out() || only_oneport(KEEPER) {
+        return;
+    }
+    let (web, port) = (Backend::web("a"), free_port());
+    let gateway = started(port, ALL, &http_config(port, web.port, ""));
+    let good = std::fs::read_to_string(gateway.config_path()).unwrap();
+    let lines = good.lines().count();
+    gateway.rewrite_config(&format!("{good} nonsense here\n"));
+    gateway.signal(Signal::USR2);
+    gateway.wait_stderr(&format!("gateway.cfg:{}", lines + 1));
+    gateway.wait_stderr("stays in force");
+
+    let holder = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = holder.local_addr().unwrap().port();
+    gateway.reload(&http_config(port, web.port, &format!("bind 127.0.0.1:{taken}")));
+    gateway.wait_stderr("the address is in use by another process");
+
+    std::fs::remove_file(gateway.config_path()).unwrap();
+    gateway.signal(Signal::USR2);
+    gateway.wait_stderr("cannot read the configuration");
+    assert_eq!(served_by(port), "a");
+
+    gateway.rewrite_config(&good.replace("user nobody", "user daemon"));
+    gateway.signal(Signal::USR2);
+    gateway.wait_stderr("change only when the program is started anew");
+    gateway.wait_stderr("is in force");
+    assert_eq!(served_by(port), "a");
+    assert_eq!(status(gateway.pid(), "Uid"), four(NOBODY));
+}
+
+#[test]
+fn the_keeper_is_small_and_holds_nothing() {
+    if left_out() || only_oneport(KEEPER) {
+        return;
+    }
+    let (web, ports) = (Backend::web("a"), [free_port(), free_port()]);
+    let gateway = started(ports[0], ALL, &http_config(ports[0], web.port, ""));
+    gateway.reload(&http_config(ports[0], web.port, &format!("bind 127.0.0.1:{}", ports[1])));
+    eventually("the new port listens", || is_listening(ports[1]));
+    let keeper = keeper_of(gateway.pid());
+    assert_eq!(status(keeper, "Name"), "oneport-keeper");
+    assert_eq!(status(keeper, "NoNewPrivs"), "1");
+    assert_eq!(status(keeper, "Threads"), "1");
+    let links = std::fs::read_dir(format!("/proc/{keeper}/fd")).unwrap();
+    let mut open: Vec<String> = links
+        .map(|link| std::fs::read_link(link.unwrap().path()).unwrap().display().to_string())
+        .map(|target| target.split(':').next().unwrap().to_string())
+        .collect();
+    open.sort();
+    assert_eq!(open, ["/dev/null", "/dev/null", "/dev/null", "socket"]);
+    let memory = std::fs::read_to_string(format!("/proc/{keeper}/smaps_rollup")).unwrap();
+    let private_kib: u64 = memory
+        .lines()
+        .filter(|line| line.starts_with("Private_"))
+        .map(|line| line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap())
+        .sum();
+    assert!(private_kib < 300, "{private_kib} KiB of its own");
+}
+
+/// Scripts signal whatever has the program's name; a terminal the whole group.
+#[test]
+fn the_keeper_ends_with_its_worker_and_only_then() {
+    if left_out() || only_oneport(KEEPER) {
+        return;
+    }
+    for last in [Signal::TERM, Signal::KILL] {
+        let (web, port) = (Backend::web("a"), free_port());
+        let mut gateway = started(port, ALL, &http_config(port, web.port, ""));
+        let keeper = keeper_of(gateway.pid());
+        for signal in [Signal::HUP, Signal::INT, Signal::TERM, Signal::USR1, Signal::USR2] {
+            send_signal(keeper, signal);
+        }
+        std::thread::sleep(ms(200));
+        assert!(is_alive(keeper));
+        assert_eq!(served_by(port), "a");
+        gateway.signal(last);
+        gateway.wait_exit(Duration::from_secs(10));
+        eventually("the keeper ends", || !is_alive(keeper));
+    }
+}
+
+#[test]
+fn a_worker_without_its_keeper_serves_on_and_says_why_it_cannot_reload() {
+    if left_out() || only_oneport(KEEPER) {
+        return;
+    }
+    let (web, port) = (Backend::web("a"), free_port());
+    let mut gateway = started(port, ALL, &http_config(port, web.port, ""));
+    send_signal(keeper_of(gateway.pid()), Signal::KILL);
+    for _ in 0..2 {
+        gateway.signal(Signal::USR2);
+        gateway.wait_stderr("the keeper process has ended");
+        assert_eq!(served_by(port), "a");
+    }
+    gateway.signal(Signal::TERM);
+    assert_eq!(gateway.wait_exit(Duration::from_secs(10)).code(), Some(0));
+}
+
+/// As somebody would who has taken over the worker: its end of the channel, and requests of one's own.
+#[test]
+fn the_keeper_does_nothing_for_strangers() {
+    if left_out() || only_oneport(KEEPER) {
+        return;
+    }
+    use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
+    let listen = |frontend: u8, bind: u8| [2, 0, 0, 0, frontend, 0, 0, 0, bind, 0, 0, 0, 1, 0, 0, 0];
+    let requests = [*b"GET / HTTP/1.0\r\n", [0; 16], listen(0, 0), listen(0, 1), listen(200, 0)];
+    for (number, request) in requests.into_iter().enumerate() {
+        let (web, port) = (Backend::web("a"), free_port());
+        let gateway = started(port, ALL, &http_config(port, web.port, ""));
+        let keeper = keeper_of(gateway.pid());
+        let theirs = std::fs::read_dir(format!("/proc/{}/fd", gateway.pid())).unwrap();
+        let number_of = |name: std::ffi::OsString| name.to_str().unwrap().parse::<i32>().unwrap();
+        let mut descriptors: Vec<i32> = theirs.map(|link| number_of(link.unwrap().file_name())).collect();
+        descriptors.retain(|number| *number > 2);
+        let worker = pidfd_open(Pid::from_raw(gateway.pid()).unwrap(), PidfdFlags::empty()).unwrap();
+        descriptors.sort_unstable();
+        // The channel was made before the pair that carries signals, so its number is lower.
+        let channel = descriptors.into_iter().find_map(|number| {
+            let copy = pidfd_getfd(&worker, number, PidfdGetfdFlags::empty()).ok()?;
+            let family = rustix::net::sockopt::socket_domain(&copy).ok()?;
+            (family == rustix::net::AddressFamily::UNIX).then_some(copy)
+        });
+        rustix::io::write(channel.expect("the worker has a channel"), &request).unwrap();
+        eventually(&format!("the keeper ends at request {number}"), || !is_alive(keeper));
+        assert_eq!(served_by(port), "a");
+    }
+}
+
+#[test]
+fn a_daemon_has_its_pidfile_removed_by_the_keeper() {
+    if left_out() || only_oneport(KEEPER) {
+        return;
+    }
+    for last in [Signal::TERM, Signal::KILL] {
+        let (web, port, dir) = (Backend::web("a"), free_port(), folder());
+        let (jail, file, pidfile) =
+            (dir.path().join("jail"), dir.path().join("d.cfg"), dir.path().join("d.pid"));
+        std::fs::create_dir(&jail).unwrap();
+        std::fs::write(&file, config(&jail, ALL, &http_config(port, web.port, ""))).unwrap();
+        let mut command = Command::new(Program::subject().path());
+        // Relative, as nothing that begins with / is the same behind the chroot.
+        command.args(["-D", "-p", "d.pid", "-f", "d.cfg"]).current_dir(dir.path());
+        let output = run_command(command);
+        assert_eq!(output.status.code(), Some(0), "{}", written(&output));
+        let pid: i32 = std::fs::read_to_string(&pidfile).unwrap().trim().parse().unwrap();
+        let daemon = Daemon(pid);
+        assert_eq!(status(daemon.0, "Uid"), four(NOBODY));
+        assert_eq!(served_by(port), "a");
+        let other = free_port();
+        std::fs::write(&file, config(&jail, ALL, &http_config(other, web.port, ""))).unwrap();
+        send_signal(pid, Signal::HUP);
+        eventually("the reload opens the new port", || is_listening(other));
+        assert_eq!(served_by(other), "a");
+        send_signal(pid, last);
+        eventually("the daemon ends", || !is_alive(pid));
+        eventually("the pidfile is gone", || !pidfile.exists());
+    }
+}
+
+/// `-sf`: a new process, root at its start, takes over from an old one that is nobody, and from one that is root.
+#[test]
+fn a_new_process_takes_over() {
+    if left_out() {
+        return;
+    }
+    for before in [ALL, " maxconn 100"] {
+        let (old_web, new_web, port) = (Backend::web("old"), Backend::web("new"), free_port());
+        let mut old = started(port, before, &http_config(port, old_web.port, ""));
+        let dir = folder();
+        let jail = dir.path().join("jail");
+        std::fs::create_dir(&jail).unwrap();
+        let file = dir.path().join("gateway.cfg");
+        std::fs::write(&file, config(&jail, ALL, &http_config(port, new_web.port, ""))).unwrap();
+        let mut command = Command::new(Program::subject().path());
+        command.args(["-db", "-f"]).arg(&file).args(["-sf", &old.pid().to_string()]);
+        let new = Starter::new().ready_port(port).spawn(command, dir);
+        old.wait_exit(Duration::from_secs(10));
+        assert_eq!(served_by(port), "new");
+        eventually("it is nobody", || status(new.pid(), "Uid") == four(NOBODY));
+    }
+}
+
+/// The log socket was connected before the change of root; a daemon started anew is found behind it.
+#[test]
+fn log_lines_find_their_way_out_of_the_jail() {
+    if left_out() || only_oneport("HAProxy looks for the path in the jail only") {
+        return;
+    }
+    let (backend, port, logs) = (Backend::echo(), free_port(), folder());
+    let path = logs.path().join("log");
+    let outside = Syslog::unix(&path);
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o666)).unwrap();
+    let rest = tcp_config(port, &format!("127.0.0.1:{}", backend.port), "option tcplog\nlog global");
+    let gateway = started(port, &format!("{ALL}\n log {} daemon", path.display()), &rest);
+    let connect = || {
+        let mut client = gateway.client();
+        client.send("x");
+        client.read_exact(1);
+        client.finish();
+        client.read_to_end();
+    };
+    connect();
+    outside.wait_for(" raw raw/s1 ");
+    drop(outside);
+    std::fs::remove_file(&path).unwrap();
+    let inside = gateway.jail().join(path.strip_prefix("/").unwrap());
+    std::fs::create_dir_all(inside.parent().unwrap()).unwrap();
+    let again = Syslog::unix(&inside);
+    std::fs::set_permissions(&inside, PermissionsExt::from_mode(0o666)).unwrap();
+    eventually("the socket in the jail is found", || {
+        connect();
+        !again.lines().is_empty()
+    });
+}
