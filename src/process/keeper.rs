@@ -132,7 +132,11 @@ fn keep(mut channel: UnixStream, null: File, mut duties: impl Duties) -> io::Res
         let Some(answer) = duties.answer(&request) else {
             return Err(io::ErrorKind::InvalidData.into());
         };
-        send(&channel, &answer)?;
+        if let Err(error) = send(&channel, &answer) {
+            // It went away while we were at it.
+            duties.at_end();
+            return Err(error);
+        }
     }
 }
 
@@ -194,7 +198,7 @@ fn receive(mut channel: &UnixStream) -> io::Result<Answer> {
 mod tests {
     use super::*;
 
-    // The fork itself needs a process of one thread: `tests/process.rs` and `tests/gateway/privileges.rs` have it.
+    // The fork itself needs a process of one thread: `tests/gateway/privileges.rs` has it.
     #[test]
     fn answers_come_whole_with_their_descriptors() {
         let (here, there) = UnixStream::pair().unwrap();

@@ -64,7 +64,7 @@ fn close_all_but(kept: &[i32]) {
     });
     let numbers = listed.unwrap_or_else(|_| {
         let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-        (0..i32::try_from(limit.unwrap_or(0)).unwrap_or(0).clamp(1_024, 1 << 20)).collect()
+        (0..i32::try_from(limit.unwrap_or(u64::MAX)).unwrap_or(i32::MAX).min(1 << 20)).collect()
     });
     for number in numbers.into_iter().filter(|number| *number > 2 && !kept.contains(number)) {
         // SAFETY: takes a number only. Who owns it in this copy of the process is never run again

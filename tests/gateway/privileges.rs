@@ -31,9 +31,10 @@ fn left_out() -> bool {
     !is_root
 }
 
-fn text_of(program: &str, arguments: &[&str]) -> Command {
-    let mut command = Command::new(installed(program, "util-linux"));
-    command.args(arguments).arg(Program::subject().path());
+/// The program under test, started by setpriv with these flags.
+fn under_setpriv(flags: &[&str]) -> Command {
+    let mut command = Command::new(installed("setpriv", "util-linux"));
+    command.args(flags).arg(Program::subject().path());
     command
 }
 
@@ -49,7 +50,7 @@ fn started_by(setpriv: &[&str], port: u16, global: &str, rest: &str) -> Gateway 
     std::fs::create_dir(&jail).unwrap();
     let file = dir.path().join("gateway.cfg");
     std::fs::write(&file, config(&jail, global, rest)).unwrap();
-    let mut command = text_of("setpriv", setpriv);
+    let mut command = under_setpriv(setpriv);
     command.args(["-db", "-f"]).arg(&file);
     Starter::new().ready_port(port).spawn(command, dir)
 }
@@ -267,7 +268,7 @@ fn without_root() {
         let dir = folder();
         let file = dir.path().join("p.cfg");
         std::fs::write(&file, config(dir.path(), lines, &http_config(free_port(), 1, ""))).unwrap();
-        let mut command = text_of("setpriv", &WITHOUT);
+        let mut command = under_setpriv(&WITHOUT);
         command.args(["-db", "-f"]).arg(&file);
         let output = run_command(command);
         assert_eq!(output.status.code(), Some(1), "{lines}: {}", written(&output));
