@@ -75,7 +75,8 @@ impl Keeper {
         if threads().is_some_and(|count| count != 1) {
             return Err(io::Error::other("there are several threads already"));
         }
-        // Both ends are close-on-exec.
+        // Scripts and terminals signal whole groups, or all of a name: the keeper ignores that from its first
+        // moment, since it is to end with its worker and only then. Both ends are close-on-exec.
         let (ours, theirs) = UnixStream::pair()?;
         let null = OpenOptions::new().read(true).write(true).open("/dev/null")?;
         let pid = sys::fork_apart([theirs.into(), null.into()], |[channel, null]| {
@@ -115,8 +116,6 @@ impl Keeper {
 
 /// The keeper's life; ends with an error in any case: the end of input, or a request that nobody sound makes.
 fn keep(mut channel: UnixStream, null: File, mut duties: impl Duties) -> io::Result<Infallible> {
-    // Scripts and terminals signal whole groups, or all of a name; the keeper ends with its worker and only then.
-    sys::ignore_signals();
     sys::replace_stdio(&null)?;
     drop(null);
     // `ps` and `pidof` tell it from the gateway. What fails here would be a pity and no more.

@@ -28,8 +28,9 @@ pub(super) fn fork() -> io::Result<Forked> {
 }
 
 /// Copies the process for a job of its own: the copy holds no descriptor but the standard ones and those of `keep`,
-/// runs `job` with them, and ends with it without going back to what the process was doing. Nothing else that
-/// `job` holds may need a descriptor. Returns the new process's id.
+/// ignores from its first moment what stops, reloads or suspends a gateway, runs `job`, and ends with it without
+/// going back to what the process was doing. Nothing else that `job` holds may need a descriptor. Returns the new
+/// process's id.
 ///
 /// # Errors
 /// Those of fork(2).
@@ -45,7 +46,13 @@ pub(super) fn fork_apart<const N: usize>(
             unsafe { libc::_exit(0) };
         }
     }
-    match fork()? {
+    let unblocked = block_signals();
+    let forked = fork();
+    if let Ok(Forked::Child) = forked {
+        ignore_signals();
+    }
+    set_blocked(&unblocked);
+    match forked? {
         Forked::Parent(pid) => Ok(pid),
         Forked::Child => {
             let _ending = Ending;
@@ -94,8 +101,25 @@ pub(super) fn ignore_ttou() {
     unsafe { libc::signal(libc::SIGTTOU, libc::SIG_IGN) };
 }
 
+/// Blocks every signal, and returns what was blocked before. One that comes meanwhile is not lost but late.
+fn block_signals() -> libc::sigset_t {
+    // SAFETY: a sigset_t is plain memory, which the calls fill in; they fail for wrong numbers only.
+    unsafe {
+        let mut all = std::mem::zeroed();
+        let mut before = std::mem::zeroed();
+        libc::sigfillset(&mut all);
+        libc::sigprocmask(libc::SIG_BLOCK, &all, &mut before);
+        before
+    }
+}
+
+fn set_blocked(signals: &libc::sigset_t) {
+    // SAFETY: only reads the set, and needs no place for the old one.
+    unsafe { libc::sigprocmask(libc::SIG_SETMASK, signals, std::ptr::null_mut()) };
+}
+
 /// Ignores, from now on, what stops, reloads or suspends the gateway.
-pub(super) fn ignore_signals() {
+fn ignore_signals() {
     for signal in [
         libc::SIGHUP,
         libc::SIGINT,

@@ -52,7 +52,13 @@ fn started_by(setpriv: &[&str], port: u16, global: &str, rest: &str) -> Gateway 
     std::fs::write(&file, config(&jail, global, rest)).unwrap();
     let mut command = under_setpriv(setpriv);
     command.args(["-db", "-f"]).arg(&file);
-    Starter::new().ready_port(port).spawn(command, dir)
+    let gateway = Starter::new().ready_port(port).spawn(command, dir);
+    // The port listens before all that; signals are heard last.
+    eventually("the start is over", || {
+        let caught = u64::from_str_radix(&status(gateway.pid(), "SigCgt"), 16).unwrap_or(0);
+        caught & (1 << (Signal::HUP.as_raw() - 1)) != 0
+    });
+    gateway
 }
 
 fn config(jail: &Path, global: &str, rest: &str) -> String {
