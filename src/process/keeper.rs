@@ -72,9 +72,7 @@ impl Keeper {
     /// # Errors
     /// Those of socketpair(2) and fork(2), of opening `/dev/null`, and of a keeper that ended at once.
     pub fn fork(duties: impl Duties) -> io::Result<Self> {
-        if threads().is_some_and(|count| count != 1) {
-            return Err(io::Error::other("there are several threads already"));
-        }
+        debug_assert!(threads().is_none_or(|count| count == 1), "a fork with {:?} threads", threads());
         // Scripts and terminals signal whole groups, or all of a name: the keeper ignores that from its first
         // moment, since it is to end with its worker and only then. Both ends are close-on-exec.
         let (ours, theirs) = UnixStream::pair()?;
