@@ -195,7 +195,7 @@ fn receive(mut channel: &UnixStream) -> io::Result<Answer> {
 mod tests {
     use super::*;
 
-    // The fork itself needs a process of one thread: `tests/gateway/privileges.rs` has it.
+    // The fork itself needs a process of one thread: `tests/gateway/keeper.rs` has it.
     #[test]
     fn answers_come_whole_with_their_descriptors() {
         let (here, there) = UnixStream::pair().unwrap();

@@ -13,6 +13,7 @@ mod found;
 mod framing;
 mod http;
 mod http_options;
+mod keeper;
 mod listening;
 mod load;
 mod logs;
