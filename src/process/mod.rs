@@ -1,4 +1,4 @@
-//! Daemon, pidfile, limits, signals.
+//! Daemon, pidfile, limits, signals, notifications to the service manager.
 //!
 //! The order at the start matters: the fork comes before anything that starts a thread, and
 //! [`Signals`](signals::Signals) starts one.
@@ -6,6 +6,7 @@
 pub mod daemon;
 mod inherit;
 pub mod limits;
+pub mod notify;
 pub mod pidfile;
 pub mod signals;
 mod sys;
