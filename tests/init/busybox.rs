@@ -136,7 +136,7 @@ fn a_stale_pidfile_is_noticed() {
 #[test]
 fn starts_at_the_same_moment_start_one_process() {
     let script = Script::new();
-    for stale_lock in [false, true] {
+    for stale_lock in [false, true, true, true] {
         if stale_lock {
             // Of a script that was killed: its number is nobody's, or a stranger's (ours).
             std::os::unix::fs::symlink(std::process::id().to_string(), script.0.path("oneport.pid.lock"))
