@@ -177,7 +177,7 @@ struct Flags {
     worker: bool,
     /// the same in the foreground, for systemd's Type=notify
     #[argh(switch)]
-    worker_notify: bool,
+    notify: bool,
     /// wait for addresses that are not there yet: without end, or =seconds
     #[argh(option, from_str_fn(wait_bind), arg_name = "seconds")]
     wait_bind: Option<WaitBind>,
@@ -254,7 +254,7 @@ impl Flags {
             demo: self.demo,
             daemon: self.daemon,
             // As HAProxy's -Ws: systemd watches the process that it started, whatever the file says.
-            foreground: self.foreground || self.worker_notify,
+            foreground: self.foreground || self.notify,
         })
     }
 }
@@ -288,7 +288,7 @@ const SPELLINGS: &[(&str, &str, Takes)] = &[
     ("-sf", "--finish", Takes::Pids),
     ("-st", "--terminate", Takes::Pids),
     ("-W", "--worker", Takes::Nothing),
-    ("-Ws", "--worker-notify", Takes::Nothing),
+    ("-Ws", "--notify", Takes::Nothing),
     ("", "--wait-bind", Takes::OneOr(FOREVER)),
     ("", "--listen", Takes::One),
     ("", "--web", Takes::One),
