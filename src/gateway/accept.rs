@@ -78,6 +78,11 @@ impl Port {
         &self.bind.text
     }
 
+    /// Its address has come.
+    pub(super) fn set_listening(&self) {
+        self.state.set(State::Listening);
+    }
+
     /// Whether its address is not there yet.
     pub(super) fn is_waiting(&self) -> bool {
         self.state.get() == State::Waiting

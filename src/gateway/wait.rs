@@ -37,6 +37,7 @@ pub(super) async fn open(port: &Port, room: &Room, order: &Order, patience: Pati
         match order.open(room.reactor) {
             Ok(listener) => {
                 log::info!("'{text}' is there after {} s: listening", waited_ms / 1_000);
+                port.set_listening();
                 room.waits.changed(false);
                 return Some(listener);
             }

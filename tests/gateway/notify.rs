@@ -14,18 +14,20 @@ use std::time::Duration;
 
 const REASON: &str = "HAProxy notifies with -Ws only, and in other words";
 
-/// The service manager's end.
-struct Manager(UnixDatagram);
+/// The service manager's end of $NOTIFY_SOCKET.
+pub struct Manager(UnixDatagram);
 
 impl Manager {
-    fn at(address: &SocketAddr) -> Self {
+    /// The socket at this address.
+    pub fn at(address: &SocketAddr) -> Self {
         let socket = UnixDatagram::bind_addr(address).unwrap();
         socket.set_read_timeout(Some(Duration::from_secs(15))).unwrap();
         Self(socket)
     }
 
+    /// The next message.
     #[track_caller]
-    fn next(&self) -> String {
+    pub fn next(&self) -> String {
         let mut buffer = [0; 1_024];
         let length = self.0.recv(&mut buffer).expect("a notification");
         String::from_utf8(buffer[..length].to_vec()).unwrap()

@@ -1,12 +1,14 @@
 //! Addresses that the machine does not have yet (`--wait-bind`, `transparent`), in a network of the gateway's own:
 //! 192.0.2.0/24 and 2001:db8::/32 are for documentation, and here they come and go as the test wants.
 
+use crate::notify::Manager;
 use crate::rig::DEFAULTS;
 use crate::support::process::{
     Gateway, Signal, Starter, folder, is_alive, run_command, send_signal, written,
 };
 use crate::support::program::{Program, installed, only_oneport};
 use crate::support::{eventually, ms};
+use std::os::unix::net::SocketAddr;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
@@ -35,11 +37,16 @@ struct Isolated(Gateway);
 impl Isolated {
     #[track_caller]
     fn start(flags: &[&str], config: &str) -> Self {
+        Self::start_notifying(flags, config, "")
+    }
+
+    #[track_caller]
+    fn start_notifying(flags: &[&str], config: &str, notify: &str) -> Self {
         let dir = folder();
         let file = dir.path().join("gateway.cfg");
         std::fs::write(&file, config).unwrap();
         let mut command = isolated("exec \"$0\" -db \"$@\"");
-        command.args(flags).arg("-f").arg(&file);
+        command.args(flags).arg("-f").arg(&file).env("NOTIFY_SOCKET", notify);
         let gateway = Self(Starter::new().spawn(command, dir));
         let exe = format!("/proc/{}/exe", gateway.0.pid());
         let program = std::fs::canonicalize(Program::subject().path()).unwrap();
@@ -106,6 +113,29 @@ fn an_address_that_comes_later_is_served_then_and_the_others_before() {
         gateway.0.signal(Signal::TERM);
         assert_eq!(gateway.0.wait_exit(SECONDS_10).code(), Some(0));
     }
+}
+
+/// Whoever waits for READY=1 goes on at once, and `systemctl status` shows what is still missing.
+#[test]
+fn the_service_manager_hears_what_is_waited_for() {
+    if only_oneport(REASON) {
+        return;
+    }
+    let dir = folder();
+    let path = dir.path().join("notify");
+    let manager = Manager::at(&SocketAddr::from_pathname(&path).unwrap());
+    let (first, second) = (format!("192.0.2.1:{PORT}"), format!("192.0.2.2:{PORT}"));
+    let gateway =
+        Isolated::start_notifying(&["--wait-bind"], &config(&[&first, &second]), path.to_str().unwrap());
+    let missing = format!("STATUS=Serving; waiting for the addresses {first}, {second}");
+    assert!(manager.next().ends_with(&format!("\n{missing}")));
+    gateway.add("192.0.2.2/32");
+    assert_eq!(manager.next(), format!("STATUS=Serving; waiting for the addresses {first}"));
+    gateway.add("192.0.2.1/32");
+    assert_eq!(manager.next(), "STATUS=Serving");
+    gateway.0.signal(Signal::USR2);
+    assert!(manager.next().starts_with("RELOADING=1\n"));
+    assert!(manager.next().ends_with("\nSTATUS=Serving"));
 }
 
 #[test]
