@@ -40,6 +40,8 @@ pub struct Cli {
     pub finish: Vec<i32>,
     /// `-st`: processes that are to stop once we serve.
     pub terminate: Vec<i32>,
+    /// `--wait-bind`: wait for addresses that the machine does not have yet.
+    pub wait_bind: Option<WaitBind>,
     /// The values of the built-in preset.
     pub preset: Preset,
     /// `--print-config`: print the configuration in force as text and exit.
@@ -48,6 +50,15 @@ pub struct Cli {
     pub demo: bool,
     daemon: bool,
     foreground: bool,
+}
+
+/// How long an address that the machine does not have yet is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WaitBind {
+    /// Until it comes.
+    Forever,
+    /// At the start the process ends after this time; after a reload it goes on without the address.
+    Seconds(u32),
 }
 
 /// The addresses of the built-in preset; without spaces, quotes and the like, so that each is one word of the
@@ -164,6 +175,12 @@ struct Flags {
     #[argh(switch)]
     #[expect(dead_code, reason = "there is nothing else to be")]
     worker: bool,
+    /// the same in the foreground, for systemd's Type=notify
+    #[argh(switch)]
+    notify: bool,
+    /// wait for addresses that are not there yet: without end, or =seconds
+    #[argh(option, from_str_fn(wait_bind), arg_name = "seconds")]
+    wait_bind: Option<WaitBind>,
     /// preset: listen here (default *:80)
     #[argh(option, from_str_fn(address), arg_name = "address")]
     listen: Option<String>,
@@ -226,6 +243,7 @@ impl Flags {
             local_name: self.local_name,
             finish: self.finish,
             terminate: self.terminate,
+            wait_bind: self.wait_bind,
             preset: Preset {
                 listen: self.listen.unwrap_or(default.listen),
                 web: self.web.unwrap_or(default.web),
@@ -235,7 +253,8 @@ impl Flags {
             print_config: self.print_config,
             demo: self.demo,
             daemon: self.daemon,
-            foreground: self.foreground,
+            // As HAProxy's -Ws: systemd watches the process that it started, whatever the file says.
+            foreground: self.foreground || self.notify,
         })
     }
 }
@@ -245,6 +264,8 @@ impl Flags {
 enum Takes {
     Nothing,
     One,
+    /// A value behind `=`, or none: then this one.
+    OneOr(&'static str),
     /// Process ids, none or many, up to the next flag (management §3, `-sf`).
     Pids,
 }
@@ -267,6 +288,8 @@ const SPELLINGS: &[(&str, &str, Takes)] = &[
     ("-sf", "--finish", Takes::Pids),
     ("-st", "--terminate", Takes::Pids),
     ("-W", "--worker", Takes::Nothing),
+    ("-Ws", "--notify", Takes::Nothing),
+    ("", "--wait-bind", Takes::OneOr(FOREVER)),
     ("", "--listen", Takes::One),
     ("", "--web", Takes::One),
     ("", "--ws", Takes::One),
@@ -280,11 +303,13 @@ const SPELLINGS: &[(&str, &str, Takes)] = &[
 const FOREIGN: &[(&str, &str)] = &[
     ("-x", "a reload by SIGUSR2 keeps the listening sockets"),
     ("-S", "there is no master process"),
-    ("-Ws", "systemd's notifications are not spoken; use -W and Type=exec"),
     ("-m", "memory is bounded by maxconn and tune.bufsize"),
     ("-N", "write maxconn into the defaults section"),
     ("-cc", "conditions are not supported"),
 ];
+
+/// `--wait-bind` without a value.
+const FOREVER: &str = "forever";
 
 /// Every flag in its long spelling, `--flag=value` split, pid lists spread, `--` turned into files.
 fn translate(args: impl Iterator<Item = OsString>) -> Result<Vec<String>, Exit> {
@@ -312,6 +337,9 @@ fn translate(args: impl Iterator<Item = OsString>) -> Result<Vec<String>, Exit> 
         match (takes, value) {
             (Takes::Nothing, Some(_)) => return Err(mistake(&format!("{flag} takes no value"))),
             (Takes::Nothing, None) => long.push(name.to_owned()),
+            (Takes::OneOr(default), value) => {
+                long.extend([name.to_owned(), value.unwrap_or_else(|| default.to_owned())]);
+            }
             (Takes::One, value) => {
                 let value = match value {
                     Some(value) => value,
@@ -386,6 +414,13 @@ fn positive(text: &str) -> Result<u32, String> {
     match text.parse() {
         Ok(number @ 1..) => Ok(number),
         _ => Err("a whole number from 1 on was expected".to_owned()),
+    }
+}
+
+fn wait_bind(text: &str) -> Result<WaitBind, String> {
+    match text {
+        FOREVER => Ok(WaitBind::Forever),
+        _ => positive(text).map(WaitBind::Seconds),
     }
 }
 

@@ -1,5 +1,5 @@
-//! The start-up as a story, top to bottom: flags, configuration, limits, sockets, background, privileges, signals,
-//! loop.
+//! The start-up as a story, top to bottom: flags, configuration, service manager, limits, sockets, background,
+//! privileges, signals, loop.
 
 #![deny(
     clippy::expect_used,
@@ -15,15 +15,16 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::rc::Rc;
 
-use oneport::cli::Cli;
+use oneport::cli::{Cli, WaitBind};
 use oneport::config::{self, Config, Diagnostic, Loaded, Privileges, Severity, Source};
-use oneport::gateway::{Gateway, GatewayDuties, GatewayKeeper, Names, Options, Sockets, StartError};
+use oneport::gateway::{Gateway, GatewayDuties, GatewayKeeper, Late, Names, Options, Sockets, StartError};
 use oneport::net::{PIPES_MAX, set_buffer_size};
 use oneport::observe::facade::{self, Verbosity};
 use oneport::observe::{Sinks, zone::Zone};
 use oneport::process::daemon::{Side, fork_to_background};
 use oneport::process::limits::{Fixed, descriptors_for, maxconn_for, raise_nofile};
 use oneport::process::note_inherited_sockets;
+use oneport::process::notify::Notify;
 use oneport::process::pidfile::PidFile;
 use oneport::process::privileges::Identity;
 use oneport::process::signals::{Event, Farewell, Signals, signal_others};
@@ -78,6 +79,8 @@ fn start(mut cli: Cli) -> Result<ExitCode, Failed> {
         return Ok(ExitCode::SUCCESS);
     }
 
+    // Before anything that could put the service manager's socket out of reach: a chroot, another user.
+    let notify = Notify::from_env();
     let maxconn = settle_limits(&cli, &config);
     set_buffer_size(config.global.bufsize_bytes);
     let goes_to_background = cli.goes_to_background(config.global.daemon) && !cli.demo;
@@ -88,6 +91,7 @@ fn start(mut cli: Cli) -> Result<ExitCode, Failed> {
     let sinks = Sinks::new(Zone::of_system());
     let options = Options {
         maxconn,
+        late: late(cli.wait_bind, identity.loses_rights()),
         take_over: !cli.finish.is_empty() || !cli.terminate.is_empty(),
         log_tag: env!("CARGO_PKG_NAME").into(),
         sinks: sinks.clone(),
@@ -119,20 +123,32 @@ fn start(mut cli: Cli) -> Result<ExitCode, Failed> {
     }
     demo.announce(&cli);
     log::debug!("serving with at most {maxconn} connections");
+    // Whoever waits for this goes on: addresses that are not there yet hold up nobody.
+    notify.ready(&status(&gateway));
     if let Some(starting) = background {
         starting.ready().map_err(|error| fail(&format!("cannot go to the background: {error}")))?;
     }
 
     // A task like the others: the loop's own future is polled every turn, and this one asks for signals.
-    let given = Given { cli, privileges, keeper: keeper.clone() };
+    let given = Given { cli, privileges, keeper: keeper.clone(), notify };
     let steering = reactor.spawn_control(serve(given, gateway, signals, sinks));
     let ended = reactor.run(steering);
     match keeper {
         Some(keeper) => keeper.dismiss(),
         None => pidfile.iter().for_each(PidFile::remove),
     }
-    ended.map_err(|error| fail(&format!("the event loop broke: {error}")))?;
-    Ok(ExitCode::SUCCESS)
+    ended.map_err(|error| fail(&format!("the event loop broke: {error}")))
+}
+
+/// What is to be done next.
+enum Next {
+    Signal(Event),
+    /// An address that was waited for came or was given up.
+    Waited,
+    /// One was given up that the start cannot do without.
+    GaveUp,
+    /// The last connection has ended after SIGUSR1.
+    Finished,
 }
 
 /// Forks where that is wanted.
@@ -143,6 +159,16 @@ fn go_to_background(wanted: bool, sinks: &Sinks) -> Result<Option<Side>, Failed>
         sinks.in_background();
     }
     Ok(side)
+}
+
+/// What happens with an address that this machine does not have yet. Who gives up root could not open it later.
+fn late(wait_bind: Option<WaitBind>, loses_rights: bool) -> Late {
+    match wait_bind {
+        None => Late::Refuse,
+        Some(_) if loses_rights => Late::AtOnce,
+        Some(WaitBind::Forever) => Late::Wait { limit_ms: None },
+        Some(WaitBind::Seconds(seconds)) => Late::Wait { limit_ms: Some(u64::from(seconds) * 1_000) },
+    }
 }
 
 /// Becomes whom the configuration says. Where that leaves a process that could not read its configuration again or
@@ -163,6 +189,7 @@ fn give_up_privileges(
             env: Box::new(move |name| variable(&knower, name)),
             farewell: Some(Box::new(move || signal_older(&finish, &terminate))),
             pidfile: pidfile.cloned(),
+            listens_before: cli.wait_bind.is_some(),
             read: None,
         })
     });
@@ -181,68 +208,83 @@ struct Given {
     cli: Rc<Cli>,
     privileges: Privileges,
     keeper: Option<GatewayKeeper>,
+    notify: Notify,
 }
 
 /// Serves until a signal ends it. Connections are tasks of their own; this one only steers.
-async fn serve(given: Given, gateway: Gateway, mut signals: Signals, sinks: Rc<Sinks>) {
+async fn serve(given: Given, gateway: Gateway, mut signals: Signals, sinks: Rc<Sinks>) -> ExitCode {
+    let notify = &given.notify;
     let mut postponed = None;
     loop {
-        let event = match postponed.take() {
-            Some(event) => Some(event),
-            None => next_event(&gateway, &mut signals).await,
+        let next = match postponed.take() {
+            Some(event) => Next::Signal(event),
+            None => next(&gateway, &mut signals).await,
         };
-        match event {
-            // The last connection has ended after SIGUSR1.
-            None => return,
-            Some(Event::Reload) if gateway.is_finishing() => {
+        match next {
+            Next::Finished => return ExitCode::SUCCESS,
+            Next::GaveUp => return ExitCode::FAILURE,
+            Next::Waited => notify.status(&status(&gateway)),
+            Next::Signal(Event::Reload) if gateway.is_finishing() => {
                 log::warn!("not reading the configuration again: this process is about to end");
             }
-            Some(Event::Reload) => {
+            Next::Signal(Event::Reload) => {
+                notify.reloading();
                 // A look-up of names can take long; a wish to stop does not wait for it.
-                let reload = async {
-                    reload(&given, &gateway, &sinks).await;
-                    true
-                };
+                let reload = async { Some(reload(&given, &gateway, &sinks).await) };
                 let stop = async {
                     loop {
                         match signals.next().await {
-                            Ok(Event::Stop) | Err(_) => return false,
+                            Ok(Event::Stop) | Err(_) => return None,
                             Ok(event) => postponed = Some(event),
                         }
                     }
                 };
-                if !smol::future::or(reload, stop).await {
-                    return;
-                }
+                let Some(outcome) = smol::future::or(reload, stop).await else {
+                    notify.stopping("Stopping");
+                    return ExitCode::SUCCESS;
+                };
+                notify.ready(&format!("{}{outcome}", status(&gateway)));
             }
-            Some(Event::Finish) => {
-                log::info!("finishing {} connections, then stopping", gateway.connections());
+            Next::Signal(Event::Finish) => {
+                let message = format!("finishing {} connections, then stopping", gateway.connections());
+                log::info!("{message}");
+                notify.stopping(&message);
                 gateway.finish();
             }
-            Some(Event::Stop) => {
+            Next::Signal(Event::Stop) => {
                 log::info!("stopping with {} connections", gateway.connections());
-                return;
+                notify.stopping("Stopping");
+                return ExitCode::SUCCESS;
             }
         }
     }
 }
 
-/// What is to be done next; `None` when the last connection has ended after SIGUSR1.
-async fn next_event(gateway: &Gateway, signals: &mut Signals) -> Option<Event> {
+async fn next(gateway: &Gateway, signals: &mut Signals) -> Next {
     // An error means that no signal will come any more.
-    let signal = async { Some(signals.next().await.unwrap_or(Event::Stop)) };
-    if !gateway.is_finishing() {
-        return signal.await;
-    }
-    let finished = async {
-        gateway.finished().await;
-        None
+    let signal = async { Next::Signal(signals.next().await.unwrap_or(Event::Stop)) };
+    let other = async {
+        if gateway.is_finishing() {
+            gateway.finished().await;
+            return Next::Finished;
+        }
+        if gateway.waited().await { Next::Waited } else { Next::GaveUp }
     };
-    smol::future::or(signal, finished).await
+    smol::future::or(signal, other).await
 }
 
-/// Reads the configuration again and puts it into force, or says why not and goes on as before.
-async fn reload(given: &Given, gateway: &Gateway, sinks: &Sinks) {
+/// One line for the service manager.
+fn status(gateway: &Gateway) -> String {
+    match gateway.waiting_for().as_slice() {
+        [] => "Serving".to_owned(),
+        missing => format!("Serving; waiting for the addresses {}", missing.join(", ")),
+    }
+}
+
+/// Reads the configuration again and puts it into force, or says why not and goes on as before. What a status
+/// line then adds.
+async fn reload(given: &Given, gateway: &Gateway, sinks: &Sinks) -> &'static str {
+    const KEPT: &str = "; the last reload failed, the configuration before it is in force";
     let cli = &given.cli;
     let (sources, names) = match &given.keeper {
         None => (read_sources(cli), None),
@@ -254,7 +296,7 @@ async fn reload(given: &Given, gateway: &Gateway, sinks: &Sinks) {
     let sources = sources.map_err(|message| fail(&message));
     let Some(config) = sources.ok().and_then(|sources| load(cli, &sources)) else {
         log::error!("the configuration has errors: the one before stays in force");
-        return;
+        return KEPT;
     };
     if config.global.privileges != given.privileges {
         log::warn!("`chroot`, `user`, `group`, `uid` and `gid` change only when the program is started anew");
@@ -285,10 +327,12 @@ async fn reload(given: &Given, gateway: &Gateway, sinks: &Sinks) {
         Ok(()) => {
             facade::set_running(gateway.messages(), !sinks.has_stderr());
             log::info!("the configuration was read again and is in force");
+            ""
         }
         Err(errors) => {
             tell(&errors);
             log::error!("the new configuration cannot be put to work: the one before stays in force");
+            KEPT
         }
     }
 }

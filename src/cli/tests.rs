@@ -61,9 +61,22 @@ fn who_goes_to_the_background() {
         ("-D -db", true, false),
         ("-D -d", true, false),
         ("-c", true, false),
+        // As HAProxy: its -W goes to the background where it is told to, its -Ws never does.
+        ("-W", true, true),
+        ("-W -D", false, true),
+        ("-W -db", true, false),
+        ("-Ws", true, false),
+        ("-Ws -D", false, false),
     ] {
         assert_eq!(parse(line).unwrap().goes_to_background(configured), expected, "{line}");
     }
+}
+
+#[test]
+fn waiting_for_addresses() {
+    assert_eq!(parse("-c").unwrap().wait_bind, None);
+    assert_eq!(parse("--wait-bind -c").unwrap().wait_bind, Some(WaitBind::Forever));
+    assert_eq!(parse("--wait-bind=30").unwrap().wait_bind, Some(WaitBind::Seconds(30)));
 }
 
 #[test]
@@ -74,7 +87,9 @@ fn mistakes_say_what_to_do() {
         ("--frobnicate", "unknown flag '--frobnicate': --help lists all"),
         ("-dMfail", "-dMfail: this debugging flag of HAProxy has no counterpart here"),
         ("-dS", "has no counterpart"),
-        ("-Ws", "use -W"),
+        ("--wait-bind=0", "a whole number from 1 on was expected"),
+        ("--wait-bind=", "a whole number from 1 on was expected"),
+        ("--wait-bind 5", "unexpected '5'"),
         ("-x /run/sock", "SIGUSR2 keeps the listening sockets"),
         ("a.cfg", "unexpected 'a.cfg': a configuration file follows -f or --"),
         ("-f", "-f: a value must follow"),
@@ -116,7 +131,7 @@ fn help_is_true() {
     assert_eq!((help.code, &help), (0, &parse("-h").unwrap_err()));
     for (short, long, takes) in SPELLINGS {
         let value = match (*long, takes) {
-            (_, Takes::Nothing) => "",
+            (_, Takes::Nothing | Takes::OneOr(_)) => "",
             ("--listen" | "--web" | "--ws" | "--socket", _) => "*:80",
             _ => "1",
         };

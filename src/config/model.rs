@@ -177,6 +177,8 @@ pub struct Bind {
     pub unix_mode: Option<u32>,
     /// `v6only`: an IPv6 socket that takes no IPv4 connections. `v4v6` is the opposite; `None` = the system's default.
     pub v6only: Option<bool>,
+    /// `transparent`: the address need not be one of this machine.
+    pub transparent: bool,
 }
 
 /// What a `bind` line names.

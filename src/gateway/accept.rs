@@ -6,6 +6,8 @@ use std::io;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
+use super::listen::Order;
+use super::wait::{self, Patience, Waits};
 use crate::config::{Bind, BindAddress};
 use crate::net::{Accepted, Listener};
 use crate::reactor::{Deadline, Handle};
@@ -20,20 +22,42 @@ const EXHAUSTED_PAUSE_MS: u64 = 1_000;
 /// How long there must have been enough of everything before a shortage is called over, milliseconds.
 const CALM_MS: u64 = 10_000;
 
+/// How far a listening socket is.
+pub(super) enum Socket {
+    Open(Listener),
+    /// Its address is not there yet.
+    Later(Order, Patience),
+}
+
 /// A listening socket at work.
 pub(super) struct Port {
     bind: Bind,
-    listener: RefCell<Option<Rc<Listener>>>,
+    /// Until [`Port::start`].
+    socket: RefCell<Option<Socket>>,
+    state: Cell<State>,
     frontend: RefCell<Rc<Frontend>>,
     closing: Cell<bool>,
     waker: RefCell<Option<Waker>>,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Waiting,
+    Listening,
+    /// Nobody is accepted any more.
+    Over,
+}
+
 impl Port {
-    pub(super) fn new(bind: Bind, listener: Listener, frontend: Rc<Frontend>) -> Rc<Self> {
+    pub(super) fn new(bind: Bind, socket: Socket, frontend: Rc<Frontend>) -> Rc<Self> {
+        let state = match socket {
+            Socket::Open(_) => State::Listening,
+            Socket::Later(..) => State::Waiting,
+        };
         Rc::new(Self {
             bind,
-            listener: RefCell::new(Some(Rc::new(listener))),
+            socket: RefCell::new(Some(socket)),
+            state: Cell::new(state),
             frontend: RefCell::new(frontend),
             closing: Cell::new(false),
             waker: RefCell::default(),
@@ -42,9 +66,26 @@ impl Port {
 
     /// Whether this socket is what a `bind` line of another configuration asks for.
     pub(super) fn is_for(&self, bind: &Bind) -> bool {
-        self.bind.address == bind.address
+        self.state.get() != State::Over
+            && self.bind.address == bind.address
             && self.bind.v6only == bind.v6only
             && self.bind.unix_mode == bind.unix_mode
+            && self.bind.transparent == bind.transparent
+    }
+
+    /// The address as it was written.
+    pub(super) fn text(&self) -> &str {
+        &self.bind.text
+    }
+
+    /// Its address has come.
+    pub(super) fn set_listening(&self) {
+        self.state.set(State::Listening);
+    }
+
+    /// Whether its address is not there yet.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.state.get() == State::Waiting
     }
 
     /// Whether a `bind` line asks for the TCP port or the path that this socket has, whatever its address and
@@ -56,6 +97,9 @@ impl Port {
             _ => None,
         };
         let port = port_of(&self.bind.address);
+        if self.state.get() != State::Listening {
+            return false;
+        }
         let same_port = port.is_some() && port == port_of(&bind.address);
         let is_path = matches!(bind.address, BindAddress::Unix(_));
         same_port || (is_path && self.bind.address == bind.address)
@@ -68,7 +112,7 @@ impl Port {
 
     /// Starts accepting.
     pub(super) fn start(self: &Rc<Self>, reactor: Handle, room: &Rc<Room>) {
-        reactor.spawn(accept(self.clone(), room.clone())).detach();
+        reactor.spawn(run(self.clone(), room.clone())).detach();
     }
 
     /// Takes what the kernel has already accepted for us, then closes: a client that got through to the
@@ -79,16 +123,35 @@ impl Port {
             waker.wake();
         }
     }
+
+    /// Whether it is to be closed; if not, `waker` is woken when that changes.
+    pub(super) fn is_closing_else_wake(&self, waker: &Waker) -> bool {
+        if !self.closing.get() {
+            *self.waker.borrow_mut() = Some(waker.clone());
+        }
+        self.closing.get()
+    }
 }
 
-async fn accept(port: Rc<Port>, room: Rc<Room>) {
-    let Some(listener) = port.listener.take() else { return };
+async fn run(port: Rc<Port>, room: Rc<Room>) {
+    let Some(socket) = port.socket.take() else { return };
     let _open = room.port_opened();
+    let listener = match socket {
+        Socket::Open(listener) => Some(listener),
+        Socket::Later(order, patience) => wait::open(&port, &room, &order, patience).await,
+    };
+    if let Some(listener) = listener {
+        accept(&port, &room, &listener).await;
+    }
+    port.state.set(State::Over);
+}
+
+async fn accept(port: &Port, room: &Room, listener: &Listener) {
     let reactor = room.reactor;
     let mut batch = 0;
     loop {
-        room.wait_for(&port).await;
-        match poll_fn(|context| poll_accept(context, &port, &listener)).await {
+        room.wait_for(port).await;
+        match poll_fn(|context| poll_accept(context, port, listener)).await {
             Some(Ok(accepted)) => {
                 let frontend = port.frontend.borrow().clone();
                 reactor.spawn(serve(frontend, accepted)).detach();
@@ -97,7 +160,7 @@ async fn accept(port: Rc<Port>, room: Rc<Room>) {
             }
             // Closing, and the queue is empty.
             None => return,
-            Some(Err(error)) if is_exhausted(&error) => room.exhausted(&error, &port).await,
+            Some(Err(error)) if is_exhausted(&error) => room.exhausted(&error, port).await,
             Some(Err(error)) if is_broken(&error) => {
                 log::error!("'{}' accepts no more connections: {error}", port.bind.text);
                 return;
@@ -151,7 +214,9 @@ fn is_broken(error: &io::Error) -> bool {
 
 /// Room for connections: the limits of the process, and who waits for them.
 pub(super) struct Room {
-    reactor: Handle,
+    pub(super) reactor: Handle,
+    /// What became of addresses that were waited for.
+    pub(super) waits: Waits,
     maxconn: Cell<u32>,
     waiting: RefCell<Vec<Waker>>,
     /// Ports that accept, or still take what is in their queue.
@@ -165,6 +230,7 @@ impl Room {
     pub(super) fn new(reactor: Handle, maxconn: u32) -> Self {
         Self {
             reactor,
+            waits: Waits::default(),
             maxconn: Cell::new(maxconn),
             waiting: RefCell::default(),
             open_ports: Cell::new(0),

@@ -32,6 +32,8 @@ pub struct GatewayDuties {
     pub farewell: Option<Box<dyn FnOnce() -> Result<(), String>>>,
     /// Removed at the end.
     pub pidfile: Option<PidFile>,
+    /// Whether addresses are opened that the machine does not have yet (`--wait-bind`).
+    pub listens_before: bool,
     /// What was read last, and its names.
     pub read: Option<(Config, Names)>,
 }
@@ -97,7 +99,7 @@ impl GatewayDuties {
         if matches!(bind.address, BindAddress::Fd(_)) {
             return None;
         }
-        let opened = open_one(frontend, bind, names, missing.maxconn, missing.take_over);
+        let opened = open_one(frontend, bind, names, missing, self.listens_before);
         Some(opened.and_then(|descriptors| {
             if descriptors.len() > DESCRIPTORS_MAX {
                 return Err(io::Error::other(format!("the name has more than {DESCRIPTORS_MAX} addresses")));
@@ -323,6 +325,7 @@ mod tests {
             env: Box::new(|_| None),
             farewell: None,
             pidfile: None,
+            listens_before: false,
             read: None,
         }
     }

@@ -5,7 +5,8 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
-use super::accept::Port;
+use super::accept::{Port, Socket};
+use super::wait::{self, Late, Patience};
 use super::{Names, Options, StartError};
 use crate::config::{self, Bind, BindAddress, Config};
 use crate::net::{ListenOptions, Listener, listen_abstract, listen_inherited, listen_tcp, listen_unix};
@@ -35,14 +36,10 @@ pub enum Sockets {
 }
 
 impl Sockets {
-    fn take(
-        &mut self,
-        which: Which,
-        open: impl FnOnce() -> io::Result<Vec<OwnedFd>>,
-    ) -> io::Result<Vec<OwnedFd>> {
+    fn take(&mut self, which: Which) -> Option<io::Result<Vec<OwnedFd>>> {
         match self {
-            Self::Brought(all) => all.remove(&which).unwrap_or_else(open),
-            Self::Here => open(),
+            Self::Brought(all) => all.remove(&which),
+            Self::Here => None,
         }
     }
 }
@@ -98,51 +95,101 @@ fn compare<'a>(
     wanted
 }
 
-/// Opens every address of every frontend, or finds it among those that are `open` or in `sockets`.
-///
-/// # Errors
-/// All that fail; nothing that was opened here stays open then.
-pub(super) fn open_all(
-    reactor: Handle,
-    frontends: &[Rc<Frontend>],
-    names: &Names,
-    options: &Options,
-    open: &[Rc<Port>],
-    mut sockets: Sockets,
-) -> Result<Vec<Planned>, Vec<StartError>> {
-    let mut planned: Vec<Planned> = Vec::new();
-    let mut errors = Vec::new();
-    let binds = frontends.iter().map(|frontend| frontend.config.binds.as_slice());
-    for Wanted { which, bind, known, take_over } in compare(binds, options.take_over, open) {
-        let Some(frontend) = frontends.get(which.0) else { continue };
-        if !known.is_empty() {
-            let keep = |port| Planned { port, frontend: frontend.clone(), is_new: false };
-            planned.extend(known.into_iter().map(keep));
-            continue;
-        }
-        let opened =
-            sockets.take(which, || open_one(&frontend.config, bind, names, options.maxconn, take_over));
-        match opened {
-            Ok(sockets) => planned.extend(sockets.into_iter().map(|socket| Planned {
-                port: Port::new(bind.clone(), Listener::new(reactor, socket), frontend.clone()),
-                frontend: frontend.clone(),
-                is_new: true,
-            })),
-            Err(error) => errors.push(StartError {
-                place: bind.place.clone(),
-                message: format!(
-                    "frontend '{}' cannot listen on '{}': {}",
-                    frontend.config.name,
-                    bind.text,
-                    explain(&error)
-                ),
-            }),
-        }
-    }
-    if errors.is_empty() { Ok(planned) } else { Err(errors) }
+/// What opening the addresses of a configuration needs to know.
+pub(super) struct Opening<'a> {
+    pub reactor: Handle,
+    pub names: &'a Names,
+    pub options: &'a Options,
+    /// What is open already.
+    pub open: &'a [Rc<Port>],
+    /// The process starts; false = it reloads.
+    pub at_start: bool,
 }
 
-/// Opens one address; several sockets where a host name has several addresses.
+impl Opening<'_> {
+    /// Opens every address of every frontend, or finds it among those that are open or in `sockets`. One that
+    /// the machine does not have yet is opened later where it may be waited for.
+    ///
+    /// # Errors
+    /// All that fail; nothing that was opened here stays open then.
+    pub(super) fn all(
+        &self,
+        frontends: &[Rc<Frontend>],
+        mut sockets: Sockets,
+    ) -> Result<Vec<Planned>, Vec<StartError>> {
+        let mut planned: Vec<Planned> = Vec::new();
+        let mut errors = Vec::new();
+        let binds = frontends.iter().map(|frontend| frontend.config.binds.as_slice());
+        for mut wanted in compare(binds, self.options.take_over, self.open) {
+            let Some(frontend) = frontends.get(wanted.which.0) else { continue };
+            let known = std::mem::take(&mut wanted.known);
+            let is_new = known.is_empty();
+            let ports = match sockets.take(wanted.which) {
+                _ if !is_new => Ok(known),
+                Some(brought) => brought.map(|sockets| {
+                    let port = |socket| self.port(&wanted, frontend, Socket::Open(self.listener(socket)));
+                    sockets.into_iter().map(port).collect()
+                }),
+                None => self.ports(&wanted, frontend),
+            };
+            match ports {
+                Ok(ports) => planned.extend(ports.into_iter().map(|port| Planned {
+                    port,
+                    frontend: frontend.clone(),
+                    is_new,
+                })),
+                Err(error) => errors.push(StartError {
+                    place: wanted.bind.place.clone(),
+                    message: format!(
+                        "frontend '{}' cannot listen on '{}': {}",
+                        frontend.config.name,
+                        wanted.bind.text,
+                        explain(&error)
+                    ),
+                }),
+            }
+        }
+        if errors.is_empty() { Ok(planned) } else { Err(errors) }
+    }
+
+    /// New sockets for a `bind` line: one, or as many as its host name has addresses.
+    fn ports(&self, wanted: &Wanted<'_>, frontend: &Rc<Frontend>) -> io::Result<Vec<Rc<Port>>> {
+        let orders =
+            orders(&frontend.config, wanted.bind, self.names, self.options.maxconn, wanted.take_over)?;
+        let socket = |order: Order| match order.open() {
+            Ok(socket) => Ok(Socket::Open(self.listener(socket))),
+            Err(error) if wait::is_missing(&error) => self.later(wanted.bind, order, &error),
+            Err(error) => Err(error),
+        };
+        orders.into_iter().map(|order| Ok(self.port(wanted, frontend, socket(order)?))).collect()
+    }
+
+    /// The address is not there.
+    fn later(&self, bind: &Bind, order: Order, error: &io::Error) -> io::Result<Socket> {
+        let limit_ms = match self.options.late {
+            Late::AtOnce => {
+                return order.open_before(&bind.text).map(|socket| Socket::Open(self.listener(socket)));
+            }
+            Late::Wait { limit_ms } => limit_ms,
+            Late::Refuse if bind.transparent => None,
+            Late::Refuse => {
+                return Err(io::Error::other(format!("{}: --wait-bind waits for it", explain(error))));
+            }
+        };
+        Ok(Socket::Later(order, Patience { limit_ms, ends_process: self.at_start }))
+    }
+
+    fn listener(&self, socket: OwnedFd) -> Listener {
+        Listener::new(self.reactor, socket)
+    }
+
+    fn port(&self, wanted: &Wanted<'_>, frontend: &Rc<Frontend>, socket: Socket) -> Rc<Port> {
+        Port::new(wanted.bind.clone(), socket, frontend.clone())
+    }
+}
+
+/// Opens the sockets of one `bind` line for a process that cannot: several where a host name has several
+/// addresses. `listens_before`: also where this machine does not have an address yet.
 ///
 /// # Errors
 /// The kernel's, and that of looking the name up.
@@ -150,9 +197,31 @@ pub(super) fn open_one(
     frontend: &config::Frontend,
     bind: &Bind,
     names: &Names,
+    missing: &Missing,
+    listens_before: bool,
+) -> io::Result<Vec<OwnedFd>> {
+    let open = |order: Order| match order.open() {
+        Err(error) if listens_before && wait::is_missing(&error) => order.open_before(&bind.text),
+        opened => opened,
+    };
+    orders(frontend, bind, names, missing.maxconn, missing.take_over)?.into_iter().map(open).collect()
+}
+
+/// What a `bind` line asks for, socket by socket.
+fn orders(
+    frontend: &config::Frontend,
+    bind: &Bind,
+    names: &Names,
     maxconn: u32,
     take_over: bool,
-) -> io::Result<Vec<OwnedFd>> {
+) -> io::Result<Vec<Order>> {
+    let addresses = match &bind.address {
+        BindAddress::Host(host, port) => {
+            let found = names.addresses(host, *port).map_err(io::Error::other)?;
+            found.into_iter().map(BindAddress::Inet).collect()
+        }
+        address => vec![address.clone()],
+    };
     let maxconn = bind.maxconn.or(frontend.maxconn).unwrap_or(maxconn);
     let backlog = bind.backlog.or(frontend.backlog).unwrap_or(maxconn);
     let options = ListenOptions {
@@ -160,33 +229,49 @@ pub(super) fn open_one(
         keepalive: frontend.tcp_keepalive,
         v6only: bind.v6only,
         unix_mode: bind.unix_mode,
+        transparent: bind.transparent,
         take_over,
     };
-    let socket = match &bind.address {
-        BindAddress::Inet(address) => listen_tcp(*address, &options)?,
-        BindAddress::Host(host, port) => {
-            return names
-                .addresses(host, *port)
-                .map_err(io::Error::other)?
-                .into_iter()
-                .map(|address| listen_tcp(address, &options))
-                .collect();
+    Ok(addresses.into_iter().map(|address| Order { address, options: options.clone() }).collect())
+}
+
+/// One socket to be opened: now, or once its address is there.
+pub(super) struct Order {
+    /// Never a host name: those have been looked up.
+    address: BindAddress,
+    options: ListenOptions,
+}
+
+impl Order {
+    /// Opens it. Every listening socket is made here: at the start, at a reload (by the keeper where there is
+    /// one), and after a wait.
+    pub(super) fn open(&self) -> io::Result<OwnedFd> {
+        match &self.address {
+            BindAddress::Inet(address) => listen_tcp(*address, &self.options),
+            BindAddress::Host(host, _) => Err(io::Error::other(format!("'{host}' was not looked up"))),
+            BindAddress::Unix(path) => listen_unix(path, &self.options),
+            BindAddress::Abstract(name) => listen_abstract(name, &self.options),
+            BindAddress::Fd(number) => listen_inherited(inherited_descriptor(*number)?),
         }
-        BindAddress::Unix(path) => listen_unix(path, &options)?,
-        BindAddress::Abstract(name) => listen_abstract(name, &options)?,
-        BindAddress::Fd(number) => listen_inherited(inherited_descriptor(*number)?)?,
-    };
-    Ok(vec![socket])
+    }
+
+    /// Opens it although this machine does not have the address yet.
+    fn open_before(mut self, text: &str) -> io::Result<OwnedFd> {
+        self.options.transparent = true;
+        let socket = self.open()?;
+        log::warn!("'{text}' is not an address of this machine yet: it is served as soon as it comes");
+        Ok(socket)
+    }
 }
 
 /// The kernel's error in words that say what to do.
-fn explain(error: &io::Error) -> String {
+pub(super) fn explain(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::AddrInUse => "the address is in use by another process".into(),
         io::ErrorKind::PermissionDenied => {
             format!("{error}: ports below 1024 need root or CAP_NET_BIND_SERVICE")
         }
-        io::ErrorKind::AddrNotAvailable => "this machine has no such address (yet)".into(),
+        io::ErrorKind::AddrNotAvailable => "this machine has no such address".into(),
         _ => error.to_string(),
     }
 }

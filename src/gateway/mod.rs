@@ -4,10 +4,12 @@ mod accept;
 mod build;
 mod duties;
 mod listen;
+mod wait;
 
 pub use build::{Names, StartError};
 pub use duties::{GatewayDuties, GatewayKeeper};
 pub use listen::{Missing, Sockets};
+pub use wait::Late;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -18,12 +20,15 @@ use crate::reactor::Handle;
 use crate::session::{Frontend, Process};
 use accept::{Port, Room};
 use build::Runtime;
+use listen::Opening;
 
 /// What the start decides once, and a reload keeps.
 #[derive(Clone)]
 pub struct Options {
     /// Connections of the whole process, as the limits allow.
     pub maxconn: u32,
+    /// What happens with addresses that are not there yet.
+    pub late: Late,
     /// Another process of ours is about to let go of the addresses (`-sf`, `-st`).
     pub take_over: bool,
     /// The program name in log lines when the configuration sets none.
@@ -60,7 +65,8 @@ impl Gateway {
             Rc::new(Process::new(move || room.look_again()))
         };
         let runtime = Runtime::build(reactor, config, names, &process, &options)?;
-        let ports = listen::open_all(reactor, &runtime.frontends, names, &options, &[], Sockets::Here)?;
+        let opening = Opening { reactor, names, options: &options, open: &[], at_start: true };
+        let ports = opening.all(&runtime.frontends, Sockets::Here)?;
         Ok(Self {
             reactor,
             options,
@@ -101,7 +107,8 @@ impl Gateway {
         let runtime = Runtime::build(self.reactor, config, names, &self.process, &self.options)?;
         let open = self.ports.borrow().clone();
         let planned =
-            listen::open_all(self.reactor, &runtime.frontends, names, &self.options, &open, sockets)?;
+            Opening { reactor: self.reactor, names, options: &self.options, open: &open, at_start: false }
+                .all(&runtime.frontends, sockets)?;
         runtime.inherit(&self.runtime.borrow());
         runtime.start();
         let old = self.runtime.replace(runtime);
@@ -151,6 +158,18 @@ impl Gateway {
         let is_over =
             || self.stopping.get() && self.room.open_ports() == 0 && self.process.connections.get() == 0;
         self.room.until(is_over).await;
+    }
+
+    /// The addresses, as written, that are waited for because the machine does not have them yet.
+    pub fn waiting_for(&self) -> Vec<String> {
+        let ports = self.ports.borrow();
+        ports.iter().filter(|port| port.is_waiting()).map(|port| port.text().to_owned()).collect()
+    }
+
+    /// Returns when an address that was waited for came or was given up; false when the process is to end
+    /// because of that. The log has been told.
+    pub async fn waited(&self) -> bool {
+        self.room.waits.next().await
     }
 
     /// Client connections now.

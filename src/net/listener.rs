@@ -26,6 +26,8 @@ pub struct ListenOptions {
     pub keepalive: bool,
     /// IPv6 sockets: whether IPv4 connections are left out; `None` = the system's default.
     pub v6only: Option<bool>,
+    /// TCP: the address need not be one of this machine, now or ever.
+    pub transparent: bool,
     /// Permissions of a unix socket's file.
     pub unix_mode: Option<u32>,
     /// Another process of ours holds the address and is about to let go of it (`-sf`, `-st`): do not
@@ -173,6 +175,10 @@ fn tcp_socket(address: SocketAddr, options: &ListenOptions) -> io::Result<OwnedF
     if let (true, Some(v6only)) = (address.is_ipv6(), options.v6only) {
         sockopt::set_ipv6_v6only(&fd, v6only)?;
     }
+    if options.transparent {
+        // For IPv6 too: the kernel has one flag for both, and knows this option for longer (before 4.15).
+        sockopt::set_ip_freebind(&fd, true)?;
+    }
     Ok(fd)
 }
 
@@ -250,6 +256,20 @@ mod tests {
         assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
         let take_over = ListenOptions { take_over: true, ..options() };
         assert!(listen_tcp(port(&first), &take_over).is_ok());
+    }
+
+    /// 192.0.2.0/24 and 2001:db8::/32 are for documentation (RFC 5737, RFC 3849): nobody has them.
+    #[test]
+    fn an_address_of_another_machine_is_taken_only_when_transparent() {
+        let reactor = Reactor::new().unwrap();
+        for address in ["192.0.2.1:0", "[2001:db8::1]:0"] {
+            let address = address.parse().unwrap();
+            let error = listen_tcp(address, &options()).err().unwrap();
+            assert_eq!(error.kind(), io::ErrorKind::AddrNotAvailable, "{address}");
+            let transparent = ListenOptions { transparent: true, ..options() };
+            let listener = Listener::new(reactor, listen_tcp(address, &transparent).unwrap());
+            assert_eq!(port(&listener).ip(), address.ip());
+        }
     }
 
     #[test]

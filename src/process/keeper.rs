@@ -96,7 +96,7 @@ impl Keeper {
             let _ = waitpid(self.pid, WaitOptions::NOHANG);
         }
         answer.map_err(|error| match error.kind() {
-            io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe => {
+            io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => {
                 io::Error::new(error.kind(), "the keeper process has ended")
             }
             _ => error,

@@ -1,4 +1,4 @@
-//! Daemon, pidfile, limits, signals, privileges and their keeper.
+//! Daemon, pidfile, limits, signals, notifications to the service manager, privileges and their keeper.
 //!
 //! The order at the start matters: the fork comes before anything that starts a thread, and
 //! [`Signals`](signals::Signals) starts one.
@@ -8,6 +8,7 @@ pub mod daemon;
 mod inherit;
 pub mod keeper;
 pub mod limits;
+pub mod notify;
 pub mod pidfile;
 pub mod privileges;
 pub mod signals;

@@ -35,6 +35,16 @@ pub(crate) const PARAMETERS: &[Entry<BindParse>] = &[
         }
         Ok(())
     }),
+    parameter(
+        "transparent",
+        "",
+        "1.3",
+        "listens even where the machine does not have the address (yet)",
+        |bind, _| {
+            bind.transparent = true;
+            Ok(())
+        },
+    ),
     parameter("v4v6", "", "1.5", "an IPv6 socket takes IPv4 connections as well", |bind, _| {
         bind.v6only = Some(false);
         Ok(())
@@ -71,6 +81,7 @@ pub(super) fn parse(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault
         name: None,
         unix_mode: None,
         v6only: None,
+        transparent: false,
     };
     parameters(PARAMETERS, words, &mut template, unknown)?;
     let binds = &mut b.proxy()?.binds;

@@ -115,7 +115,7 @@ pub(crate) const BIND: &str = "accept-netscaler-cip|accept-proxy|allow-0rtt|alpn
      generate-certificates|gid|group|id|interface|level|mss|namespace|nice|no-ca-names|no-sslv3|\
      no-tls-tickets|no-tlsv10|no-tlsv11|no-tlsv12|no-tlsv13|npn|prefer-client-ciphers|process|proto|\
      severity-output|shards|ssl|ssl-max-ver|ssl-min-ver|strict-sni|tcp-ut|tfo|thread|\
-     tls-ticket-keys|transparent|uid|user|verify";
+     tls-ticket-keys|uid|user|verify";
 
 /// Parameters of a `server` line.
 pub(crate) const SERVER: &str = "addr|agent-addr|agent-check|agent-inter|agent-port|agent-send|allow-0rtt|alpn|ca-file|\
