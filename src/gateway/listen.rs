@@ -259,7 +259,7 @@ impl Order {
     fn open_before(mut self, text: &str) -> io::Result<OwnedFd> {
         self.options.transparent = true;
         let socket = self.open()?;
-        log::warn!("'{text}' is not an address of this machine yet: it is served as soon as it comes");
+        log::warn!("'{text}' is not an address of this machine yet: listening on it ahead");
         Ok(socket)
     }
 }

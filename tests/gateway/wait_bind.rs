@@ -237,6 +237,34 @@ fn a_reload_waits_too_and_never_ends_the_process() {
     eventually("it is closed", || !served(gateway.0.pid(), "192.0.2.1"));
 }
 
+/// Whoever gives up root could not open a low port later, so it is opened ahead; by the keeper at a reload.
+#[test]
+fn with_a_chroot_nothing_has_to_be_opened_later() {
+    if only_oneport(REASON) {
+        return;
+    }
+    let root = folder();
+    let chroot = format!("global\n chroot {}\n", root.path().display());
+    let (first, second) = (format!("192.0.2.1:{PORT}"), format!("[2001:db8::1]:{PORT}"));
+    let path = root.path().join("notify");
+    let manager = Manager::at(&SocketAddr::from_pathname(&path).unwrap());
+    let gateway = Isolated::start_notifying(
+        &["--wait-bind=3"],
+        &format!("{chroot}{}", config(&[&first])),
+        path.to_str().unwrap(),
+    );
+    gateway.0.wait_stderr(&format!("'{first}' is not an address of this machine yet: listening on it ahead"));
+    assert!(manager.next().ends_with("\nSTATUS=Serving"));
+    gateway.0.rewrite_config(&format!("{chroot}{}", config(&[&first, &second])));
+    gateway.0.signal(Signal::USR2);
+    assert!(manager.next().starts_with("RELOADING=1\n"), "the socket was opened before the chroot");
+    assert!(manager.next().ends_with("\nSTATUS=Serving"));
+    gateway.add("192.0.2.1/32");
+    gateway.wait_served("192.0.2.1");
+    gateway.add("2001:db8::1/128");
+    gateway.wait_served("[2001:db8::1]");
+}
+
 /// A boot that starts it with `-D` goes on at once.
 #[test]
 fn a_daemon_waits_in_the_background() {
