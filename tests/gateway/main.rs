@@ -17,6 +17,7 @@ mod keeper;
 mod listening;
 mod load;
 mod logs;
+mod memory;
 mod peers_present;
 mod preset;
 mod privileges;

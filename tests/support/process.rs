@@ -18,6 +18,7 @@ pub struct Gateway {
     pub port: u16,
     /// A folder of its own, gone with it.
     pub dir: tempfile::TempDir,
+    kept: Vec<tempfile::TempDir>,
     child: Child,
     stderr: Arc<Mutex<Vec<u8>>>,
 }
@@ -153,6 +154,16 @@ impl Gateway {
         status_number(self.pid(), "VmRSS:")
     }
 
+    /// Its resident memory without pages of files, in KiB.
+    pub fn anonymous_kib(&self) -> u64 {
+        status_number(self.pid(), "RssAnon:")
+    }
+
+    /// Keeps a further folder for as long as it runs.
+    pub fn keep(&mut self, folder: tempfile::TempDir) {
+        self.kept.push(folder);
+    }
+
     /// CPU time it has used, in clock ticks (1/100 s).
     pub fn cpu_ticks(&self) -> u64 {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
@@ -231,7 +242,7 @@ impl Starter {
         collect(child.stderr.take().unwrap(), stderr.clone());
         collect(child.stdout.take().unwrap(), stderr.clone());
         let port = self.ready_ports.first().copied().unwrap_or(0);
-        let mut gateway = Gateway { port, dir, child, stderr };
+        let mut gateway = Gateway { port, dir, kept: Vec::new(), child, stderr };
         let started = Instant::now();
         while !self.is_ready() {
             if !gateway.is_running() {
