@@ -148,12 +148,7 @@ mod tests {
              and -m gives 1 MiB; -m 3 would do"
         );
         assert_eq!(NEEDS.fit(Some(2_000), 171).map(|fitting| fitting >= 2_000), Ok(true));
-        let most = Needs {
-            buffers: u32::MAX,
-            bufsize_bytes: 65_535,
-            config_bytes: usize::MAX,
-            program_bytes: u64::MAX,
-        };
+        let most = Needs { buffers: u32::MAX, bufsize_bytes: 65_535, config_bytes: usize::MAX };
         assert!(most.fit(Some(u32::MAX), u32::MAX).unwrap_err().to_string().contains("does not fit"));
     }
 

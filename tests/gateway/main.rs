@@ -8,6 +8,7 @@ mod support;
 
 mod bad_input;
 mod config_errors;
+mod device;
 mod differential;
 mod found;
 mod framing;

@@ -10,6 +10,7 @@ fn every_peer_is_installed() {
         ("curl", "curl"),
         ("setpriv", "util-linux"),
         ("sh", "dash"),
+        ("strace", "strace"),
     ] {
         installed(program, package);
     }
