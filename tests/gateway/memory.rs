@@ -1,6 +1,7 @@
 //! What connections take at most: the stated bound against what the kernel counts, and `-m`.
 
 use crate::rig::DEFAULTS;
+use crate::support::peers::Backend;
 use crate::support::ports::free_port;
 use crate::support::process::{Gateway, Signal, Starter, folder, run, written};
 use crate::support::program::only_oneport;
@@ -250,4 +251,30 @@ fn quiet_says_nothing_of_limits() {
     let gateway = Starter::new().argument("-q").ready_port(port).start(&config(port, "maxconn 10"));
     std::thread::sleep(ms(100));
     assert_eq!(gateway.stderr(), "");
+}
+
+#[test]
+fn idle_server_connections_are_bounded_by_maxconn() {
+    if only_oneport("the bound on idle connections to all servers together") {
+        return;
+    }
+    let backends = [Backend::web("a"), Backend::web("b"), Backend::web("c")];
+    let gateway = Gateway::start(|port| {
+        let mut text = format!(
+            "global\n    maxconn 2\n{DEFAULTS}listen web\n    mode http\n    bind 127.0.0.1:{port}\n    \
+             balance roundrobin\n"
+        );
+        for backend in &backends {
+            text += &format!("    server s{0} 127.0.0.1:{0}\n", backend.port);
+        }
+        text
+    });
+    for _ in 0..6 {
+        let mut client = gateway.client();
+        client.send("GET / HTTP/1.1\r\nHost: device\r\nConnection: close\r\n\r\n");
+        assert_eq!(client.answer().status, 200);
+    }
+    // Each server had its turn twice, and the third is left without a connection.
+    assert!(backends.iter().all(|backend| backend.accepts() >= 1));
+    eventually("two idle connections", || backends.iter().map(Backend::open).sum::<usize>() == 2);
 }
