@@ -69,8 +69,12 @@ impl Gateway {
         self.child.id() as i32
     }
 
-    /// Sends it a signal.
+    /// Sends it a signal; one that it is to react to only once it listens for that. Its port listens before.
+    #[track_caller]
     pub fn signal(&self, signal: Signal) {
+        if [Signal::HUP, Signal::USR1, Signal::USR2, Signal::TERM, Signal::INT].contains(&signal) {
+            eventually("it listens for the signal", || catches(self.pid(), signal));
+        }
         send_signal(self.pid(), signal);
     }
 
@@ -325,6 +329,14 @@ pub fn written(output: &Output) -> String {
 pub fn send_signal(pid: i32, signal: Signal) {
     let pid = rustix::process::Pid::from_raw(pid).unwrap();
     rustix::process::kill_process(pid, signal).unwrap();
+}
+
+/// Whether a process has a handler for a signal (proc(5), SigCgt); one that has ended counts as well.
+fn catches(pid: i32, signal: Signal) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    !is_alive(pid) || caught.is_some_and(|mask| mask >> (signal.as_raw() - 1) & 1 == 1)
 }
 
 /// Whether a process exists and has not ended.
