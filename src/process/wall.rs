@@ -15,9 +15,9 @@ pub fn wall_ms() -> i64 {
 }
 
 /// A time that does not fit into 64 bits of milliseconds is the greatest or the least that does.
+#[allow(clippy::unnecessary_cast, reason = "the type of nanoseconds differs between the targets")]
 fn to_ms(time: Timespec) -> i64 {
-    // The type of nanoseconds differs between the targets, their range does not.
-    let subsec_ms = i64::try_from(time.tv_nsec / 1_000_000).unwrap_or(0);
+    let subsec_ms = time.tv_nsec as i64 / 1_000_000;
     time.tv_sec.saturating_mul(1_000).saturating_add(subsec_ms)
 }
 
@@ -40,7 +40,7 @@ mod tests {
     use std::time::{SystemTime, UNIX_EPOCH};
 
     fn at(tv_sec: i64, tv_nsec: u32) -> i64 {
-        to_ms(Timespec { tv_sec, tv_nsec: tv_nsec.into() })
+        to_ms(Timespec { tv_sec, tv_nsec: tv_nsec as _ })
     }
 
     #[test]
