@@ -11,6 +11,7 @@ fn every_peer_is_installed() {
         ("setpriv", "util-linux"),
         ("sh", "dash"),
         ("strace", "strace"),
+        ("faketime", "faketime"),
     ] {
         installed(program, package);
     }
