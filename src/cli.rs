@@ -32,6 +32,8 @@ pub struct Cli {
     pub pidfile: Option<PathBuf>,
     /// `-n`; wins over the global `maxconn`.
     pub maxconn: Option<u32>,
+    /// `-m`: what the process may take, MiB; what it takes besides connections comes off first.
+    pub memory_mib: Option<u32>,
     /// `-C`: change to this folder before anything else.
     pub directory: Option<PathBuf>,
     /// `-L`: the local peer's name; for `${HAPROXY_LOCALPEER}`.
@@ -159,6 +161,9 @@ struct Flags {
     /// concurrent client connections at most; wins over the configuration
     #[argh(option, from_str_fn(positive), arg_name = "number")]
     maxconn: Option<u32>,
+    /// memory to make do with, MiB: bounds maxconn, or sets it where nothing else does
+    #[argh(option, from_str_fn(positive), arg_name = "MB")]
+    memory: Option<u32>,
     /// change to this folder first
     #[argh(option, arg_name = "folder")]
     directory: Option<PathBuf>,
@@ -239,6 +244,7 @@ impl Flags {
             verbosity,
             pidfile: self.pidfile,
             maxconn: self.maxconn,
+            memory_mib: self.memory,
             directory: self.directory,
             local_name: self.local_name,
             finish: self.finish,
@@ -283,6 +289,7 @@ const SPELLINGS: &[(&str, &str, Takes)] = &[
     ("-v", "--version", Takes::Nothing),
     ("-vv", "--build-info", Takes::Nothing),
     ("-n", "--maxconn", Takes::One),
+    ("-m", "--memory", Takes::One),
     ("-C", "--directory", Takes::One),
     ("-L", "--local-name", Takes::One),
     ("-sf", "--finish", Takes::Pids),
@@ -303,7 +310,6 @@ const SPELLINGS: &[(&str, &str, Takes)] = &[
 const FOREIGN: &[(&str, &str)] = &[
     ("-x", "a reload by SIGUSR2 keeps the listening sockets"),
     ("-S", "there is no master process"),
-    ("-m", "memory is bounded by maxconn and tune.bufsize"),
     ("-N", "write maxconn into the defaults section"),
     ("-cc", "conditions are not supported"),
 ];

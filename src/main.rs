@@ -17,21 +17,18 @@ use std::rc::Rc;
 
 use oneport::cli::{Cli, WaitBind};
 use oneport::config::{self, Config, Diagnostic, Loaded, Privileges, Severity, Source};
+use oneport::gateway::limits::{self, Limits, Wishes};
 use oneport::gateway::{Gateway, GatewayDuties, GatewayKeeper, Late, Names, Options, Sockets, StartError};
-use oneport::net::{PIPES_MAX, set_buffer_size};
+use oneport::net::set_buffer_size;
 use oneport::observe::facade::{self, Verbosity};
 use oneport::observe::{Sinks, zone::Zone};
 use oneport::process::daemon::{Side, fork_to_background};
-use oneport::process::limits::{Fixed, descriptors_for, maxconn_for, raise_nofile};
 use oneport::process::note_inherited_sockets;
 use oneport::process::notify::Notify;
 use oneport::process::pidfile::PidFile;
 use oneport::process::privileges::Identity;
 use oneport::process::signals::{Event, Farewell, Signals, signal_others};
 use oneport::reactor::Reactor;
-
-/// `maxconn` where neither the configuration nor `-n` sets one, if the descriptor limit allows it.
-const MAXCONN_DEFAULT: u32 = 4_096;
 
 /// The start has failed; what was wrong has been said.
 struct Failed;
@@ -61,6 +58,7 @@ fn start(mut cli: Cli) -> Result<ExitCode, Failed> {
         std::env::set_current_dir(directory)
             .map_err(|error| fail(&format!("cannot change to {}: {error}", directory.display())))?;
     }
+    let wishes = Wishes { maxconn: cli.maxconn, memory_mib: cli.memory_mib };
     let demo = Demo::start(&mut cli)?;
     let sources = read_sources(&cli).map_err(|message| fail(&message))?;
     if cli.print_config {
@@ -72,7 +70,9 @@ fn start(mut cli: Cli) -> Result<ExitCode, Failed> {
     let config = load(&cli, &sources).ok_or(Failed)?;
     let privileges = config.global.privileges.clone();
     let identity = Identity::of(&privileges).map_err(|errors| show(&cli, &errors)).map_err(|()| Failed)?;
+    let config_bytes = text_bytes(&sources);
     if cli.check {
+        limits::check(&wishes, &config, config_bytes).map_err(|error| fail(&error.to_string()))?;
         if cli.verbosity > Verbosity::Quiet {
             say("Configuration file is valid\n");
         }
@@ -81,7 +81,7 @@ fn start(mut cli: Cli) -> Result<ExitCode, Failed> {
 
     // Before anything that could put the service manager's socket out of reach: a chroot, another user.
     let notify = Notify::from_env();
-    let maxconn = settle_limits(&cli, &config);
+    let limits = Limits::settle(&wishes, &config, config_bytes).map_err(|error| fail(&error.to_string()))?;
     set_buffer_size(config.global.bufsize_bytes);
     let goes_to_background = cli.goes_to_background(config.global.daemon) && !cli.demo;
     let pidfile = cli.pidfile.clone().or_else(|| config.global.pidfile.clone());
@@ -90,7 +90,7 @@ fn start(mut cli: Cli) -> Result<ExitCode, Failed> {
     let names = Names::look_up(Names::wanted(&config));
     let sinks = Sinks::new(Zone::of_system());
     let options = Options {
-        maxconn,
+        maxconn: limits.maxconn,
         late: late(cli.wait_bind, identity.loses_rights()),
         take_over: !cli.finish.is_empty() || !cli.terminate.is_empty(),
         log_tag: env!("CARGO_PKG_NAME").into(),
@@ -122,7 +122,7 @@ fn start(mut cli: Cli) -> Result<ExitCode, Failed> {
         log::warn!("{message}");
     }
     demo.announce(&cli);
-    log::debug!("serving with at most {maxconn} connections");
+    log::info!("{limits}");
     // Whoever waits for this goes on: addresses that are not there yet hold up nobody.
     notify.ready(&status(&gateway));
     if let Some(starting) = background {
@@ -130,8 +130,8 @@ fn start(mut cli: Cli) -> Result<ExitCode, Failed> {
     }
 
     // A task like the others: the loop's own future is polled every turn, and this one asks for signals.
-    let given = Given { cli, privileges, keeper: keeper.clone(), notify };
-    let steering = reactor.spawn_control(serve(given, gateway, signals, sinks));
+    let given = Given { cli, privileges, keeper: keeper.clone(), notify, sinks, wishes };
+    let steering = reactor.spawn_control(serve(given, gateway, signals, limits));
     let ended = reactor.run(steering);
     match keeper {
         Some(keeper) => keeper.dismiss(),
@@ -209,10 +209,13 @@ struct Given {
     privileges: Privileges,
     keeper: Option<GatewayKeeper>,
     notify: Notify,
+    sinks: Rc<Sinks>,
+    wishes: Wishes,
 }
 
-/// Serves until a signal ends it. Connections are tasks of their own; this one only steers.
-async fn serve(given: Given, gateway: Gateway, mut signals: Signals, sinks: Rc<Sinks>) -> ExitCode {
+/// Serves until a signal ends it. Connections are tasks of their own; this one only steers. `limits` are those in
+/// force.
+async fn serve(given: Given, gateway: Gateway, mut signals: Signals, mut limits: Limits) -> ExitCode {
     let notify = &given.notify;
     let mut postponed = None;
     loop {
@@ -230,7 +233,7 @@ async fn serve(given: Given, gateway: Gateway, mut signals: Signals, sinks: Rc<S
             Next::Signal(Event::Reload) => {
                 notify.reloading();
                 // A look-up of names can take long; a wish to stop does not wait for it.
-                let reload = async { Some(reload(&given, &gateway, &sinks).await) };
+                let reload = async { Some(reload(&given, &gateway, &mut limits).await) };
                 let stop = async {
                     loop {
                         match signals.next().await {
@@ -283,7 +286,7 @@ fn status(gateway: &Gateway) -> String {
 
 /// Reads the configuration again and puts it into force, or says why not and goes on as before. What a status
 /// line then adds.
-async fn reload(given: &Given, gateway: &Gateway, sinks: &Sinks) -> &'static str {
+async fn reload(given: &Given, gateway: &Gateway, limits: &mut Limits) -> &'static str {
     const KEPT: &str = "; the last reload failed, the configuration before it is in force";
     let cli = &given.cli;
     let (sources, names) = match &given.keeper {
@@ -294,13 +297,22 @@ async fn reload(given: &Given, gateway: &Gateway, sinks: &Sinks) -> &'static str
         },
     };
     let sources = sources.map_err(|message| fail(&message));
-    let Some(config) = sources.ok().and_then(|sources| load(cli, &sources)) else {
+    let read = sources.ok().and_then(|sources| Some((load(cli, &sources)?, text_bytes(&sources))));
+    let Some((config, config_bytes)) = read else {
         log::error!("the configuration has errors: the one before stays in force");
         return KEPT;
     };
     if config.global.privileges != given.privileges {
         log::warn!("`chroot`, `user`, `group`, `uid` and `gid` change only when the program is started anew");
     }
+    let new_limits = match Limits::settle(&given.wishes, &config, config_bytes) {
+        Ok(new_limits) => new_limits,
+        Err(error) => {
+            log::error!("{error}");
+            log::error!("the new configuration cannot be put to work: the one before stays in force");
+            return KEPT;
+        }
+    };
     // Looking names up blocks: not on this thread, which carries everybody's connections.
     let names = match names {
         Some(names) => names,
@@ -319,14 +331,18 @@ async fn reload(given: &Given, gateway: &Gateway, sinks: &Sinks) -> &'static str
     };
     // Behind a `chroot` the system's zone cannot be seen; the one of the start stays.
     if given.privileges.chroot.is_none() {
-        sinks.set_zone(Zone::of_system());
+        given.sinks.set_zone(Zone::of_system());
     }
-    let maxconn = settle_limits(cli, &config);
-    set_buffer_size(config.global.bufsize_bytes);
-    match gateway.reload(config, &names, sockets, maxconn) {
+    let bufsize_bytes = config.global.bufsize_bytes;
+    match gateway.reload(config, &names, sockets, new_limits.maxconn) {
         Ok(()) => {
-            facade::set_running(gateway.messages(), !sinks.has_stderr());
+            set_buffer_size(bufsize_bytes);
+            facade::set_running(gateway.messages(), !given.sinks.has_stderr());
             log::info!("the configuration was read again and is in force");
+            if new_limits.to_string() != limits.to_string() {
+                log::info!("{new_limits}");
+            }
+            *limits = new_limits;
             ""
         }
         Err(errors) => {
@@ -383,32 +399,9 @@ fn show(cli: &Cli, diagnostics: &[Diagnostic]) {
     }
 }
 
-/// Raises the descriptor limit to what maxconn needs, or lowers maxconn to what the limit allows.
-fn settle_limits(cli: &Cli, config: &Config) -> u32 {
-    let wanted = cli.maxconn.or(config.global.maxconn);
-    let servers = config.backends.iter().flat_map(|backend| &backend.servers);
-    let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-    let fixed = Fixed {
-        listeners: count(config.frontends.iter().map(|frontend| frontend.binds.len()).sum()),
-        checked_servers: count(servers.filter(|server| server.check.is_some()).count()),
-        splice_pipes: PIPES_MAX,
-    };
-    let maxconn = wanted.unwrap_or(MAXCONN_DEFAULT);
-    let needed = config.global.ulimit_n.map_or_else(|| descriptors_for(maxconn, fixed), u64::from);
-    let effective = match raise_nofile(needed) {
-        Ok(effective) => effective,
-        Err(shortage) => {
-            if wanted.is_some() || config.global.ulimit_n.is_some() {
-                log::warn!("{shortage}");
-            }
-            shortage.effective
-        }
-    };
-    let possible = maxconn_for(effective, fixed).max(1);
-    if possible < maxconn && wanted.is_some() {
-        log::warn!("maxconn is {possible} and not {maxconn}: {effective} file descriptors allow no more");
-    }
-    maxconn.min(possible)
+/// Length of all texts together.
+fn text_bytes(sources: &[Source]) -> usize {
+    sources.iter().map(|source| source.text.len()).sum()
 }
 
 /// Answers on stdout; that nobody reads it any more (`| head`) is no fault.

@@ -15,9 +15,40 @@ use crate::reactor::{Deadline, Handle};
 /// How long a connection may lie idle, milliseconds: HAProxy's `pool-purge-delay` default.
 const IDLE_MAX_MS: u64 = 5_000;
 
+thread_local! {
+    static KEPT: Cell<u32> = const { Cell::new(0) };
+    static KEPT_MAX: Cell<u32> = const { Cell::new(u32::MAX) };
+}
+
+/// Limits how many idle connections the process keeps, to all servers together.
+pub fn set_idle_max(max: u32) {
+    KEPT_MAX.set(max);
+}
+
 struct Idle {
     stream: Stream,
     since_ms: u64,
+    _kept: Kept,
+}
+
+/// Counts an idle connection while it lives.
+struct Kept;
+
+impl Kept {
+    /// `None` when there are as many as may be.
+    fn one_more() -> Option<Self> {
+        if KEPT.get() >= KEPT_MAX.get() {
+            return None;
+        }
+        KEPT.set(KEPT.get().saturating_add(1));
+        Some(Self)
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        let _ = KEPT.try_with(|kept| kept.set(kept.get().saturating_sub(1)));
+    }
 }
 
 /// The idle connections of one server, oldest first.
@@ -38,11 +69,13 @@ impl IdlePool {
     }
 
     /// Keeps a connection on which nothing is outstanding; one that has said something unasked, or ended, is
-    /// closed. Their number is bounded by that of the sessions which used them at the same time.
+    /// closed, and so is one beyond [`set_idle_max`].
     pub(super) fn put(&self, stream: Stream) {
-        if stream.settle() {
+        if let Some(kept) = Kept::one_more()
+            && stream.settle()
+        {
             let since_ms = stream.reactor().now_ms();
-            self.idle.borrow_mut().push_back(Idle { stream, since_ms });
+            self.idle.borrow_mut().push_back(Idle { stream, since_ms, _kept: kept });
         }
     }
 

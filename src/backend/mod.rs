@@ -12,6 +12,7 @@ mod queue;
 mod server;
 
 pub use connect::{ConnectError, ConnectFailure, Connected, connect};
+pub use idle::set_idle_max;
 pub use queue::NoServer;
 pub use server::Server;
 

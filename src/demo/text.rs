@@ -1,7 +1,6 @@
 //! Small texts the routes need: JSON strings, percent-decoding, dates.
 
 use std::fmt::Write as _;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// `text` as a JSON string with its quotes (RFC 8259 §7), safe inside HTML too.
 pub fn json_string(text: &str) -> String {
@@ -57,8 +56,7 @@ fn hex_digit(byte: u8) -> Option<u8> {
 
 /// Milliseconds since 1970, UTC; 0 while the clock is before that.
 pub fn unix_time_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    u64::try_from(crate::process::wall_ms()).unwrap_or(0)
 }
 
 /// A time as HTTP's `Date` field wants it (RFC 9110 §5.6.7): `Sun, 06 Nov 1994 08:49:37 GMT`.

@@ -3,6 +3,7 @@
 mod accept;
 mod build;
 mod duties;
+pub mod limits;
 mod listen;
 mod wait;
 
@@ -14,6 +15,7 @@ pub use wait::Late;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+use crate::backend::set_idle_max;
 use crate::config::Config;
 use crate::observe::{Logger, Sinks};
 use crate::reactor::Handle;
@@ -60,6 +62,7 @@ impl Gateway {
         options: Options,
     ) -> Result<Self, Vec<StartError>> {
         let room = Rc::new(Room::new(reactor, options.maxconn));
+        set_idle_max(options.maxconn);
         let process = {
             let room = room.clone();
             Rc::new(Process::new(move || room.look_again()))
@@ -127,6 +130,7 @@ impl Gateway {
         }
         leave(&old.frontends);
         self.room.set_maxconn(maxconn);
+        set_idle_max(maxconn);
         // A limit may have been raised: those who pause look again.
         self.room.look_again();
         Ok(())

@@ -2,9 +2,9 @@
 
 use std::cell::RefCell;
 
-/// Free buffers kept while connections are busy.
+/// Free buffers kept while connections are busy: as many as are in use, but at most so many.
 const FREE_MAX: usize = 64;
-/// Free buffers kept once none is in use: a gateway at rest gives its memory back.
+/// Free buffers kept however few are in use: a gateway at rest gives its memory back.
 const FREE_AT_REST: usize = 4;
 
 struct Pool {
@@ -136,13 +136,11 @@ impl Drop for Buffer {
         let _ = POOL.try_with(|pool| {
             let mut pool = pool.borrow_mut();
             pool.in_use = pool.in_use.saturating_sub(1);
-            if data.len() == pool.size_bytes && pool.free.len() < FREE_MAX {
+            if data.len() == pool.size_bytes {
                 pool.free.push(data);
             }
-            if pool.in_use == 0 && pool.free.len() > FREE_AT_REST {
-                pool.free.truncate(FREE_AT_REST);
-                pool.free.shrink_to_fit();
-            }
+            let kept = pool.in_use.clamp(FREE_AT_REST, FREE_MAX);
+            pool.free.truncate(kept);
         });
     }
 }
@@ -172,6 +170,20 @@ mod tests {
         let capacity = buffer.capacity();
         assert_eq!(buffer.append(&vec![1; capacity + 5]), capacity);
         assert_eq!(buffer.append(b"x"), 0);
+    }
+
+    #[test]
+    fn a_busy_pool_keeps_no_more_spare_buffers_than_are_in_use() {
+        let one = Buffer::take();
+        let mut many: Vec<_> = (0..200).map(|_| Buffer::take()).collect();
+        let free = || POOL.with_borrow(|pool| pool.free.len());
+        many.truncate(100);
+        assert_eq!(free(), FREE_MAX);
+        many.truncate(20);
+        assert_eq!(free(), 21);
+        drop(many);
+        assert_eq!(free(), FREE_AT_REST);
+        drop(one);
     }
 
     #[test]

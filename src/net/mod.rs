@@ -13,5 +13,5 @@ pub use buffer::{Buffer, set_buffer_size};
 pub use listener::{
     Accepted, ListenOptions, Listener, listen_abstract, listen_inherited, listen_tcp, listen_unix,
 };
-pub use pipe::{PIPES_MAX, Pipe};
+pub use pipe::{PIPE_BYTES, PIPES_MAX, Pipe};
 pub use stream::{ConnectOptions, Stream};

@@ -14,7 +14,7 @@ pub const PIPES_MAX: u32 = 32;
 
 /// What a pipe holds, and so the most that one call moves. The kernel's default of 64 KiB costs up to a fifth
 /// more CPU time per byte; more than this gains little, and a slow client keeps a pipe full.
-const PIPE_BYTES: usize = 262_144;
+pub const PIPE_BYTES: usize = 262_144;
 
 thread_local! {
     static FREE: RefCell<Vec<(OwnedFd, OwnedFd)>> = const { RefCell::new(Vec::new()) };

@@ -10,13 +10,13 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use log::{Level, LevelFilter, Log, Metadata};
 
 use super::line::LogLine;
 use super::logger::Logger;
 use super::target::{write_at_once, write_patiently};
+use crate::process::wall_ms;
 
 /// How much goes to the terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -113,7 +113,7 @@ impl Log for Facade {
         let logger =
             RUNNING.try_with(|running| running.try_borrow().ok().and_then(|running| running.clone()));
         if let Ok(Some(logger)) = logger {
-            logger.message_line(severity_of(record.level()), &text, unix_ms());
+            logger.message_line(severity_of(record.level()), &text, wall_ms());
         }
     }
 
@@ -154,11 +154,6 @@ fn severity_of(level: Level) -> u8 {
 fn terminal_filter() -> LevelFilter {
     let number = TERMINAL.load(Ordering::Relaxed);
     LevelFilter::iter().find(|filter| *filter as u8 == number).unwrap_or(LevelFilter::Info)
-}
-
-fn unix_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

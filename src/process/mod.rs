@@ -1,4 +1,5 @@
-//! Daemon, pidfile, limits, signals, notifications to the service manager, privileges and their keeper.
+//! Daemon, pidfile, limits, memory, signals, notifications to the service manager, privileges and their keeper, the
+//! wall clock.
 //!
 //! The order at the start matters: the fork comes before anything that starts a thread, and
 //! [`Signals`](signals::Signals) starts one.
@@ -8,10 +9,13 @@ pub mod daemon;
 mod inherit;
 pub mod keeper;
 pub mod limits;
+pub mod memory;
 pub mod notify;
 pub mod pidfile;
 pub mod privileges;
 pub mod signals;
 mod sys;
+mod wall;
 
 pub use inherit::{inherited_descriptor, note_inherited_sockets};
+pub use wall::wall_ms;

@@ -1,7 +1,9 @@
 //! The clock, read once per turn of the loop: on many boards reading it is a real system call.
 
 use std::cell::Cell;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
+
+use crate::process::wall_ms;
 
 pub(super) struct Clock {
     start: Instant,
@@ -32,9 +34,7 @@ impl Clock {
     pub(super) fn wall_ms(&self) -> u64 {
         let now_ms = i64::try_from(self.now_ms()).unwrap_or(i64::MAX);
         let offset_ms = self.wall_offset_ms.get().unwrap_or_else(|| {
-            let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-            let wall_ms = i64::try_from(wall.as_millis()).unwrap_or(i64::MAX);
-            let offset_ms = wall_ms.saturating_sub(now_ms);
+            let offset_ms = wall_ms().saturating_sub(now_ms);
             self.wall_offset_ms.set(Some(offset_ms));
             offset_ms
         });

@@ -118,6 +118,8 @@ impl Reactor {
         let mut control = pin!(self.control.run(main));
         let mut events = Vec::with_capacity(EVENTS_PER_TURN);
         let _entered = self.tasks.enter();
+        // The start may have taken long (names were looked up), and the first turn serves connections already.
+        self.clock.advance();
         loop {
             self.loop_waker.begin_turn();
             if self.loop_waker.take_control_due()

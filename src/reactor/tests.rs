@@ -226,3 +226,10 @@ fn a_task_that_wants_to_run_again_at_once_does_not_hold_up_the_others() {
     assert_eq!(len, 1);
     assert!(runs <= 3, "{runs} runs before the listener's");
 }
+
+#[test]
+fn the_first_turn_knows_what_time_it_is() {
+    let reactor = Reactor::new().unwrap();
+    std::thread::sleep(Duration::from_millis(30));
+    assert!(reactor.run(async { reactor.now_ms() }).unwrap() >= 30);
+}

@@ -24,6 +24,13 @@ use sniff::Sniffed;
 use trace::Trace;
 use tunnel::TunnelTimeouts;
 
+/// Buffers that a session holds at most. An HTTP one, with a client that reads nothing and sends on: the beginning of
+/// its next request (or of this one's body), the request until it is sent (then its copy, until the answer begins), what
+/// the server has sent, and the head of an answer on its way to the client.
+pub const HTTP_BUFFERS_MAX: u32 = 4;
+/// The same for a session of `mode tcp`: one for each direction.
+pub const TCP_BUFFERS_MAX: u32 = 2;
+
 /// A frontend at work, with the backends of its configuration. A reload makes new ones; sessions keep theirs.
 pub struct Frontend {
     /// What the configuration says of it.

@@ -125,7 +125,11 @@ fn no_permission() {
     let dir = folder();
     // Somebody who is not root can run neither a program nor read a file in root's own folders.
     let program = dir.path().join("gateway");
-    std::fs::copy(Program::subject().path(), &program).unwrap();
+    // By a process of its own: a child that another test starts meanwhile would inherit the copy, open for writing,
+    // and "text file busy" be the answer to whoever runs it.
+    let mut copy = Command::new(installed("cp", "coreutils"));
+    copy.arg(Program::subject().path()).arg(&program);
+    assert!(run_command(copy).status.success());
     let file = dir.path().join("test.cfg");
     let unprivileged =
         std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start").unwrap_or_default();

@@ -8,6 +8,7 @@ mod support;
 
 mod bad_input;
 mod config_errors;
+mod device;
 mod differential;
 mod found;
 mod framing;
@@ -17,6 +18,7 @@ mod keeper;
 mod listening;
 mod load;
 mod logs;
+mod memory;
 mod notify;
 mod peers_present;
 mod preset;

@@ -10,6 +10,8 @@ fn every_peer_is_installed() {
         ("curl", "curl"),
         ("setpriv", "util-linux"),
         ("sh", "dash"),
+        ("strace", "strace"),
+        ("faketime", "faketime"),
     ] {
         installed(program, package);
     }

@@ -18,6 +18,7 @@ pub struct Gateway {
     pub port: u16,
     /// A folder of its own, gone with it.
     pub dir: tempfile::TempDir,
+    kept: Vec<tempfile::TempDir>,
     child: Child,
     stderr: Arc<Mutex<Vec<u8>>>,
 }
@@ -68,8 +69,12 @@ impl Gateway {
         self.child.id() as i32
     }
 
-    /// Sends it a signal.
+    /// Sends it a signal; one that it is to react to only once it listens for that. Its port listens before.
+    #[track_caller]
     pub fn signal(&self, signal: Signal) {
+        if [Signal::HUP, Signal::USR1, Signal::USR2, Signal::TERM, Signal::INT].contains(&signal) {
+            eventually("it listens for the signal", || catches(self.pid(), signal));
+        }
         send_signal(self.pid(), signal);
     }
 
@@ -153,6 +158,16 @@ impl Gateway {
         status_number(self.pid(), "VmRSS:")
     }
 
+    /// Its resident memory without pages of files, in KiB.
+    pub fn anonymous_kib(&self) -> u64 {
+        status_number(self.pid(), "RssAnon:")
+    }
+
+    /// Keeps a further folder for as long as it runs.
+    pub fn keep(&mut self, folder: tempfile::TempDir) {
+        self.kept.push(folder);
+    }
+
     /// CPU time it has used, in clock ticks (1/100 s).
     pub fn cpu_ticks(&self) -> u64 {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
@@ -231,7 +246,7 @@ impl Starter {
         collect(child.stderr.take().unwrap(), stderr.clone());
         collect(child.stdout.take().unwrap(), stderr.clone());
         let port = self.ready_ports.first().copied().unwrap_or(0);
-        let mut gateway = Gateway { port, dir, child, stderr };
+        let mut gateway = Gateway { port, dir, kept: Vec::new(), child, stderr };
         let started = Instant::now();
         while !self.is_ready() {
             if !gateway.is_running() {
@@ -314,6 +329,14 @@ pub fn written(output: &Output) -> String {
 pub fn send_signal(pid: i32, signal: Signal) {
     let pid = rustix::process::Pid::from_raw(pid).unwrap();
     rustix::process::kill_process(pid, signal).unwrap();
+}
+
+/// Whether a process has a handler for a signal (proc(5), SigCgt); one that has ended counts as well.
+fn catches(pid: i32, signal: Signal) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    !is_alive(pid) || caught.is_some_and(|mask| mask >> (signal.as_raw() - 1) & 1 == 1)
 }
 
 /// Whether a process exists and has not ended.

@@ -138,6 +138,23 @@ fn agrees_with_the_systems_date() {
     }
 }
 
+#[test]
+fn rules_hold_for_ever_and_no_time_panics() {
+    let berlin = Zone::parse_posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap();
+    // Noon of 1 January and of 1 July: 2038, 2106 (past 2^32 seconds), 9999.
+    for (january_s, july_s) in
+        [(2_145_960_000, 2_161_598_400), (4_291_790_400, 4_307_428_800), (253_370_808_000, 253_386_446_400)]
+    {
+        assert_eq!((berlin.offset_at(january_s), berlin.offset_at(july_s)), (3_600, 7_200), "{january_s}");
+    }
+    let southern = Zone::parse_posix("<-99:00>24<+99:00>-24,J1/-167,J365/167").unwrap_or(berlin.clone());
+    for zone in [berlin, southern, Zone::utc()] {
+        for unix_s in [i64::MIN, -1, 0, i64::from(i32::MAX), 1 << 31, 1 << 32, 253_402_300_800, i64::MAX] {
+            assert!(zone.offset_at(unix_s).abs() <= 26 * 3600);
+        }
+    }
+}
+
 /// The seconds around the changes that the rule makes in some later years.
 fn yearly_changes(zone: &Zone) -> Vec<i64> {
     let Some(PosixRule { standard_s, daylight: Some(daylight) }) = &zone.rule else {

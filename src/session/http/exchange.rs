@@ -134,8 +134,10 @@ pub(super) struct Exchange<'a> {
     in_use: InUse,
     /// How much of `request.out` has been sent.
     pub sent: usize,
-    /// The same bytes in a box of their size, while a used connection may turn out to be stale.
-    pub replay: Option<Box<[u8]>>,
+    /// A used connection may turn out to be stale, and the request may then be sent again.
+    may_replay: bool,
+    /// For that, the bytes of `request.out` in a box of their size, once they are sent.
+    replay: Option<Box<[u8]>>,
     /// The server takes no more of the body, but may still answer.
     pub upload_broken: bool,
     /// Bytes of the body that went into `request.out` with the head.
@@ -165,6 +167,7 @@ impl<'a> Exchange<'a> {
             upload_start: request.upload.as_ref().map_or(0, Flow::passed_bytes),
             request,
             sent: 0,
+            may_replay: false,
             replay: None,
             upload_broken: false,
             answered: false,
@@ -211,6 +214,7 @@ impl<'a> Exchange<'a> {
                 Wait::Stale => link = self.replace(link).await?,
             }
         };
+        self.may_replay = false;
         self.replay = None;
         self.trace.timers.response = self.since_connect();
         if answer.tunnel {
@@ -257,9 +261,7 @@ impl<'a> Exchange<'a> {
             && (self.may_repeat() || self.nth > 0)
             && let Some(stream) = slot.server().take_idle()
         {
-            if self.may_repeat() {
-                self.replay = Some(self.request.out.bytes().into());
-            }
+            self.may_replay = self.may_repeat();
             self.trace.timers.connect = 0;
             return Ok(Link { stream, slot, reused: true });
         }
@@ -304,12 +306,18 @@ impl<'a> Exchange<'a> {
     async fn replace(&mut self, stale: Link) -> Result<Link, Failure> {
         let Link { slot, stream, .. } = stale;
         drop(stream);
-        let Some(bytes) = self.replay.take() else {
+        if !std::mem::take(&mut self.may_replay) {
             // Not ours to repeat. The client sees its connection close without an answer, and knows what to do.
             return Err(Failure::Silent(b'S', b'H'));
-        };
-        self.request.out = Buffer::take();
-        self.request.out.append(&bytes);
+        }
+        // Without a copy it was not sent to its end, and still stands in `request.out`.
+        if let Some(bytes) = self.replay.take() {
+            self.request.out = Buffer::take();
+            if self.request.out.append(&bytes) < bytes.len() {
+                // A reload has made buffers smaller meanwhile.
+                return Err(Failure::Silent(b'S', b'H'));
+            }
+        }
         self.sent = 0;
         self.upload_broken = false;
         self.new_link(slot).await
@@ -396,6 +404,9 @@ impl<'a> Exchange<'a> {
         }
         // Sent: the buffer goes back to the pool (a copy of its size is kept where it may be needed again).
         if self.sent > 0 && self.sent >= self.request.out.len() {
+            if self.may_replay {
+                self.replay = Some(self.request.out.bytes().into());
+            }
             self.request.out.release();
             self.sent = 0;
         }
