@@ -1,7 +1,7 @@
 //! What is proven of every board, the longest first: with several at a time the last one to end counts.
 
 use crate::inside::Context;
-use crate::{board::How, bulk, commands, elf, init, names, running, timers, traffic, wide};
+use crate::{board::How, bulk, commands, elf, init, names, privileges, running, timers, traffic, wide};
 
 /// One thing to prove.
 pub struct Case {
@@ -37,6 +37,7 @@ const EVERYWHERE: &[Case] = &[
     Case { name: "SIGUSR1 finishes, SIGTERM stops", run: running::signals },
     Case { name: "SIGUSR2 reads a changed file, refuses a bad one", run: running::reload },
     Case { name: "-D: fork, pidfile, end", run: running::daemon },
+    Case { name: "root given up, and a reload that needs it", run: privileges::given_up },
     Case { name: "log lines to syslog, dated in this zone and in others", run: running::log_lines },
     Case { name: "a name from /etc/hosts", run: names::hosts_file },
     Case { name: "names from a name server", run: names::name_server },

@@ -25,6 +25,7 @@ mod init;
 mod inside;
 mod matrix;
 mod names;
+mod privileges;
 mod results;
 mod root;
 mod running;
