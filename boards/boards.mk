@@ -43,7 +43,10 @@ cross-setup: ## what boards are built with: the linker and the standard librarie
 	@cross/setup
 
 test-boards: ## builds boards, looks into their packages, and carries real traffic under qemu-user (BOARDS="one two")
+	@tests/setup busybox:busybox-static dpkg-deb:dpkg cpio:cpio unsquashfs:squashfs-tools rsync:rsync \
+	    /usr/lib/python3/dist-packages/kconfiglib.py:python3-kconfiglib \
+	    unshare:util-linux mount:mount readelf:binutils \
+	    $(addsuffix :qemu-user-static,$(sort $(shell sed -n 's/^QEMU *= *//p' $(BOARDS:%=boards/%/board.mk))))
 	@for board in $(BOARDS); do $(MAKE) --no-print-directory BOARD=$$board BOARDS= package || exit 1; done
-	@tests/setup busybox:busybox dpkg-deb:dpkg cpio:cpio unsquashfs:squashfs-tools rsync:rsync \
-	    /usr/lib/python3/dist-packages/kconfiglib.py:python3-kconfiglib
-	ONEPORT_BOARDS="$(BOARDS)" $(CARGO) test --locked --test packages
+	ONEPORT_BOARDS="$(BOARDS)" $(CARGO) test --locked --test packages --test boards
+	@boards/table

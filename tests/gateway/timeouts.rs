@@ -1,12 +1,11 @@
 //! Each timeout with a small value: never before its time, and not long after.
 
 use crate::support::client::Client;
-use crate::support::peers::{Backend, ok};
+use crate::support::peers::{Backend, BlackHole, ok};
 use crate::support::ports::is_listening;
 use crate::support::process::Gateway;
 use crate::support::socket::End;
-use crate::support::{eventually, ms};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use crate::support::{eventually, expect_about, ms};
 use std::time::{Duration, Instant};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
@@ -21,34 +20,6 @@ fn gateway(mode: &str, server_port: u16, timeouts: &str) -> Gateway {
              listen l\n mode {mode}\n bind 127.0.0.1:{port}\n server s 127.0.0.1:{server_port}\n{timeouts}\n"
         )
     })
-}
-
-/// Never too early; late only as far as a loaded machine explains.
-#[track_caller]
-fn expect_about(took: Duration, expected: Duration) {
-    assert!(took + ms(20) >= expected, "too early: {took:?} of {expected:?}");
-    assert!(took < expected + Duration::from_secs(8), "too late: {took:?} of {expected:?}");
-}
-
-/// A port that neither accepts nor refuses: its accept queue is full.
-struct BlackHole {
-    port: u16,
-    _listener: TcpListener,
-    _fillers: Vec<TcpStream>,
-}
-
-impl BlackHole {
-    fn new() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        rustix::net::listen(&listener, 0).unwrap();
-        let address: SocketAddr = listener.local_addr().unwrap();
-        let mut fillers = Vec::new();
-        while let Ok(stream) = TcpStream::connect_timeout(&address, ms(300)) {
-            fillers.push(stream);
-            assert!(fillers.len() < 20, "the accept queue does not fill");
-        }
-        Self { port: address.port(), _listener: listener, _fillers: fillers }
-    }
 }
 
 #[test]

@@ -41,6 +41,13 @@ pub fn within(limit: Duration, what: &str, mut condition: impl FnMut() -> bool) 
     }
 }
 
+/// That something took as long as it should: never too early; late only as far as a loaded machine explains.
+#[track_caller]
+pub fn expect_about(took: Duration, expected: Duration) {
+    assert!(took + ms(20) >= expected, "too early: {took:?} of {expected:?}");
+    assert!(took < expected + Duration::from_secs(8), "too late: {took:?} of {expected:?}");
+}
+
 /// For scripts of one expression: how it went does not matter to them.
 pub fn ignore<T>(_: T) {}
 

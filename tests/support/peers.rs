@@ -1,9 +1,10 @@
 //! Backends that do exactly what a test tells them, and remember every byte they got.
 
 use super::client::parse_fields;
+use super::ports::{is_listening, is_listening_on};
 use super::socket::{End, Socket};
 use super::{SOON, eventually};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::Path;
@@ -164,13 +165,20 @@ impl Backend {
     /// Stops accepting; its port is then free (or refuses). Open connections go on.
     pub fn stop(&self) {
         self.shared.stopping.store(true, Ordering::SeqCst);
-        match &self.waker {
-            Waker::Tcp(address) => drop(std::net::TcpStream::connect(address)),
-            Waker::Unix(address) => drop(std::os::unix::net::UnixStream::connect_addr(address)),
-        }
-        if self.port != 0 {
-            eventually("a stopped backend no longer listens", || !super::ports::is_listening(self.port));
-        }
+        let listens: Box<dyn Fn() -> bool> = match &self.waker {
+            Waker::Unix(address) => {
+                drop(std::os::unix::net::UnixStream::connect_addr(address));
+                return;
+            }
+            Waker::Tcp(address) => {
+                drop(TcpStream::connect(address));
+                match *address {
+                    std::net::SocketAddr::V4(address) => Box::new(move || is_listening_on(address)),
+                    std::net::SocketAddr::V6(address) => Box::new(move || is_listening(address.port())),
+                }
+            }
+        };
+        eventually("a stopped backend no longer listens", || !listens());
     }
 
     /// How many connections came, those of health checks included.
@@ -383,6 +391,29 @@ impl Peer {
                 Err(end)
             }
         }
+    }
+}
+
+/// A port that neither accepts nor refuses: its accept queue is full.
+pub struct BlackHole {
+    /// The port of 127.0.0.1.
+    pub port: u16,
+    _listener: TcpListener,
+    _fillers: Vec<TcpStream>,
+}
+
+impl BlackHole {
+    /// Listens, and fills the queue.
+    pub fn new() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        rustix::net::listen(&listener, 0).unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut fillers = Vec::new();
+        while let Ok(stream) = TcpStream::connect_timeout(&address, super::ms(300)) {
+            fillers.push(stream);
+            assert!(fillers.len() < 20, "the accept queue does not fill");
+        }
+        Self { port: address.port(), _listener: listener, _fillers: fillers }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Free ports, chosen below the range that the kernel hands to outgoing connections.
 
-use std::net::TcpListener;
+use std::net::{SocketAddrV4, TcpListener};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
@@ -41,14 +41,25 @@ pub fn free_port_range(count: u16) -> u16 {
 /// Whether somebody listens on this TCP port, read from the kernel: nothing connects, so the gateway under
 /// test sees (and logs, and counts) no connection.
 pub fn is_listening(port: u16) -> bool {
+    has_listener(&format!(":{port:04X}"))
+}
+
+/// The same of one IPv4 address and port.
+pub fn is_listening_on(address: SocketAddrV4) -> bool {
+    // The address as the number that it is in the kernel's memory.
+    let number = u32::from_ne_bytes(address.ip().octets());
+    has_listener(&format!("{number:08X}:{:04X}", address.port()))
+}
+
+/// Whether the local address of a listening socket ends like this.
+fn has_listener(end: &str) -> bool {
     const LISTEN: &str = "0A";
-    let wanted = format!("{port:04X}");
     ["/proc/net/tcp", "/proc/net/tcp6"].iter().any(|table| {
         std::fs::read_to_string(table).unwrap_or_default().lines().skip(1).any(|line| {
             let mut words = line.split_whitespace().skip(1);
-            let local = words.next().and_then(|address| address.rsplit(':').next());
+            let local = words.next().unwrap_or_default();
             let state = words.nth(1);
-            local == Some(wanted.as_str()) && state == Some(LISTEN)
+            local.ends_with(end) && state == Some(LISTEN)
         })
     })
 }

@@ -2,7 +2,8 @@
 //!
 //! It is oneport. With `ONEPORT_SUBJECT=haproxy` the same suite runs against Debian's HAProxy, which shows
 //! that the suite expects nothing that HAProxy does not do; tests of what only oneport does then say so and
-//! stand aside. Differential tests always run both.
+//! stand aside. Differential tests always run both. With a path in it (`ONEPORT_SUBJECT=/…/oneport`) another
+//! build of oneport is run: a board's, natively or by a script that starts it under qemu.
 
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
@@ -12,7 +13,7 @@ use std::process::{Command, Stdio};
 /// A program that understands the configuration language.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Program {
-    /// Ours, as cargo has just built it.
+    /// Ours, as cargo has just built it, or the build that `ONEPORT_SUBJECT` names by its path.
     Oneport,
     /// Debian's, from the package `haproxy`.
     Haproxy,
@@ -24,14 +25,18 @@ impl Program {
         match std::env::var("ONEPORT_SUBJECT").as_deref() {
             Ok("haproxy") => Self::Haproxy,
             Ok("oneport") | Err(_) => Self::Oneport,
-            Ok(other) => panic!("ONEPORT_SUBJECT is `oneport` or `haproxy`, not `{other}`"),
+            Ok(path) if path.starts_with('/') => Self::Oneport,
+            Ok(other) => panic!("ONEPORT_SUBJECT is `oneport`, `haproxy` or a full path, not `{other}`"),
         }
     }
 
     /// The executable.
     pub fn path(self) -> PathBuf {
         match self {
-            Self::Oneport => PathBuf::from(env!("CARGO_BIN_EXE_oneport")),
+            Self::Oneport => match std::env::var("ONEPORT_SUBJECT") {
+                Ok(path) if path.starts_with('/') => PathBuf::from(path),
+                _ => PathBuf::from(env!("CARGO_BIN_EXE_oneport")),
+            },
             Self::Haproxy => installed("haproxy", "haproxy"),
         }
     }

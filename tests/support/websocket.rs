@@ -18,9 +18,13 @@ pub struct WsEcho {
 }
 
 impl WsEcho {
-    /// Starts one.
+    /// Starts one on a port of its own.
     pub fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::on(TcpListener::bind("127.0.0.1:0").unwrap())
+    }
+
+    /// Starts one on this socket.
+    pub fn on(listener: TcpListener) -> Self {
         rustix::net::listen(&listener, 4_096).unwrap();
         let port = listener.local_addr().unwrap().port();
         let stopping = Arc::new(AtomicBool::new(false));
