@@ -47,21 +47,9 @@ impl Archive {
         let name_size = path.len() as u32 + 1;
         let (owner, group, links, time, check) = (0, 0, 1, 0, 0);
         self.bytes.extend_from_slice(b"070701");
-        for field in [
-            self.entries,
-            mode,
-            owner,
-            group,
-            links,
-            time,
-            size,
-            0,
-            0,
-            device.0,
-            device.1,
-            name_size,
-            check,
-        ] {
+        for field in
+            [self.entries, mode, owner, group, links, time, size, 0, 0, device.0, device.1, name_size, check]
+        {
             self.bytes.extend_from_slice(format!("{field:08X}").as_bytes());
         }
         self.bytes.extend_from_slice(path.as_bytes());
