@@ -26,11 +26,14 @@ pub fn all(story: &mut Story) {
     works_in(story, "2038");
     assert_eq!(crate::control::pid(story), pid, "nothing restarted");
     story.proved("works after 2038-01-19 03:14:07, still the same process");
+    crate::control::restart(story);
+    works_in(story, "2038");
+    story.proved("and one that starts after that");
 }
 
 /// Requests are answered, log lines have this year, timeouts fire.
 pub fn works_in(story: &mut Story, year: &str) {
-    let target = format!("/in-{year}");
+    let target = format!("/in-{year}-{}", crate::control::pid(story));
     traffic::get(story.ports.all, &target);
     let line = story.syslog.wait_for(&target);
     assert!(line.contains(&format!("/{year}:")), "not the year {year}: {line}");
