@@ -23,7 +23,7 @@ pub struct Memory {
 /// All of it; the gateway runs before and after.
 pub fn all(story: &mut Story) {
     starting_twice(story);
-    reload(story);
+    reloading(story);
     restart(story);
     killed(story);
     stale_pidfile(story);
@@ -91,13 +91,19 @@ fn starting_twice(story: &mut Story) {
     story.proved("status; a second start starts nothing");
 }
 
-fn reload(story: &mut Story) {
+/// Has the file read again, which must be without errors.
+#[track_caller]
+pub fn reload(story: &mut Story) {
+    story.guest.expect(&format!("{SCRIPT} reload"));
+}
+
+fn reloading(story: &mut Story) {
     let before = pid(story);
     let (first, second) = (story.web.port, story.other_web.port);
     story
         .guest
         .expect(&format!("sed -i 's/host.boot.test:{first}/host.boot.test:{second}/' /etc/oneport.cfg"));
-    story.guest.expect(&format!("{SCRIPT} reload"));
+    reload(story);
     let named = story.ports.named;
     crate::support::eventually("the reloaded file is in force", || {
         traffic::get(named, "/").text().starts_with("second")

@@ -11,22 +11,25 @@ pub const BLOB_SEED: u64 = 0xB007;
 pub const BLOB_LEN: usize = 1024 * 1024;
 
 /// The small system's own files: where they are on the board, their permissions, their content.
-const FILES: [(&str, u32, &[u8]); 6] = [
+const FILES: [(&str, u32, &[u8]); 8] = [
     ("etc/inittab", 0o644, include_bytes!("root/etc/inittab")),
     ("etc/hosts", 0o644, include_bytes!("root/etc/hosts")),
+    ("etc/resolv.conf", 0o644, include_bytes!("root/etc/resolv.conf")),
     ("etc/init.d/rcS", 0o755, include_bytes!("root/etc/init.d/rcS")),
     ("etc/init.d/rcK", 0o755, include_bytes!("root/etc/init.d/rcK")),
     ("etc/init.d/console", 0o755, include_bytes!("root/etc/init.d/console")),
+    ("lib/relay/serve", 0o755, include_bytes!("root/lib/relay/serve")),
     ("www/index.html", 0o644, b"<h1>served on the board</h1>\n"),
 ];
 
-const FOLDERS: [&str; 17] = [
+const FOLDERS: [&str; 18] = [
     "bin",
     "dev",
     "etc",
     "etc/init.d",
     "lib",
     "lib/modules",
+    "lib/relay",
     "proc",
     "run",
     "sbin",
@@ -79,6 +82,9 @@ fn base(board: &str) -> Vec<u8> {
         base.file(&format!("lib/modules/{module}.ko"), 0o644, &read(&format!("{module}.ko")));
     }
     base.file("lib/modules/order", 0o644, order.as_bytes());
+    for program in ["ld", "libc.so.6", "nc"] {
+        base.file(&format!("lib/relay/{program}"), 0o755, &read(&format!("relay/{program}")));
+    }
     for (path, permissions, content) in FILES {
         base.file(path, permissions, content);
     }

@@ -12,6 +12,7 @@ mod support;
 mod archive;
 mod clock;
 mod control;
+mod dns;
 mod guest;
 mod image;
 mod story;

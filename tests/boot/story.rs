@@ -7,7 +7,7 @@ use crate::support::peers::Backend;
 use crate::support::ports::free_port;
 use crate::support::syslog::Syslog;
 use crate::support::websocket::WsEcho;
-use crate::{clock, control, image, traffic};
+use crate::{clock, control, dns, image, traffic};
 use std::net::TcpStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -58,6 +58,7 @@ pub fn tell(board: &'static str) {
     story.proved(&format!("first answer after {:.1} s", story.first_answer.as_secs_f64()));
     let at_rest = control::memory(&mut story);
     traffic::all(&mut story);
+    dns::all(&mut story);
     control::all(&mut story);
     clock::all(&mut story);
     control::memory(&mut story);
