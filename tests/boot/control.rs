@@ -173,13 +173,12 @@ pub fn switch_off(mut story: Story) {
     pid(&mut story);
     story.guest.enter("poweroff");
     let status = story.guest.wait_off(Duration::from_secs(60));
-    // The last words are still on their way.
-    std::thread::sleep(ms(100));
-    let console = story.guest.console();
     assert!(status.success(), "the emulator ended with {status}");
     for expected in ["rcK: /etc/init.d/S50oneport stopped", "reboot: Power down"] {
-        assert!(console.contains(expected), "`{expected}` is missing on the console");
+        let what = format!("`{expected}` is on the console");
+        crate::support::eventually(&what, || story.guest.console().contains(expected));
     }
+    let console = story.guest.console();
     for word in ["panicked", "Kernel panic", "Segmentation fault", "does not stop", "does not load", "Oops"] {
         assert!(!console.contains(word), "`{word}` is on the console");
     }
