@@ -5,12 +5,14 @@ use crate::support::ms;
 use crate::traffic;
 use std::time::Duration;
 
-const SCRIPT: &str = "/etc/init.d/S50oneport";
-const PIDFILE: &str = "/var/run/oneport.pid";
+/// The init script.
+pub const SCRIPT: &str = "/etc/init.d/S50oneport";
+/// What it writes, and reads again.
+pub const PIDFILE: &str = "/var/run/oneport.pid";
 /// Resident memory at rest on a 32-bit board stays below this.
 const RESIDENT_KIB_MAX: u64 = 1024;
 /// How long a gateway that was started may take to its first answer.
-const START: Duration = Duration::from_secs(20);
+pub const START: Duration = Duration::from_secs(20);
 
 /// What the gateway occupies.
 pub struct Memory {

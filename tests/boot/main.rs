@@ -15,6 +15,7 @@ mod control;
 mod dns;
 mod guest;
 mod image;
+mod privileges;
 mod story;
 mod traffic;
 

@@ -7,7 +7,7 @@ use crate::support::peers::Backend;
 use crate::support::ports::free_port;
 use crate::support::syslog::Syslog;
 use crate::support::websocket::WsEcho;
-use crate::{clock, control, dns, image, traffic};
+use crate::{clock, control, dns, image, privileges, traffic};
 use std::net::TcpStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -60,6 +60,7 @@ pub fn tell(board: &'static str) {
     traffic::all(&mut story);
     dns::all(&mut story);
     control::all(&mut story);
+    privileges::all(&mut story);
     clock::all(&mut story);
     control::memory(&mut story);
     let first_answer = story.first_answer;
