@@ -32,7 +32,7 @@ test: ## all tests, with the peers they need (installed where they are missing)
 check: ## format and lints
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
-	$(CARGO) clippy --locked --test boards --test packages -- -D warnings
+	$(CARGO) clippy --locked --test boards --test packages --test boot -- -D warnings
 	$(CARGO) clippy --locked --all-targets --no-default-features -- -D warnings
 	$(CARGO) fmt --check --manifest-path bench/micro/Cargo.toml
 	$(CARGO) fmt --check --manifest-path bench/instructions/Cargo.toml

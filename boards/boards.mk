@@ -50,3 +50,13 @@ test-boards: ## builds boards, looks into their packages, and carries real traff
 	@for board in $(BOARDS); do $(MAKE) --no-print-directory BOARD=$$board BOARDS= package || exit 1; done
 	ONEPORT_BOARDS="$(BOARDS)" $(CARGO) test --locked --test packages --test boards
 	@boards/table
+
+# Those that tests/boot/machine knows, unless others are asked for.
+BOOT_BOARDS = $(if $(filter file,$(origin BOARDS)),malta-mipsel virt-armv7,$(BOARDS))
+
+test-boot: ## boots the emulated boards with their own packages and tests them from outside (BOARDS="one two")
+	@tests/boot/setup $(BOOT_BOARDS)
+	@for board in $(BOOT_BOARDS); do $(MAKE) --no-print-directory BOARD=$$board BOARDS= package || exit 1; done
+	$(CARGO) test --locked --test boot -- --exact --test-threads=1 --nocapture $(subst -,_,$(BOOT_BOARDS))
+	@for board in $(BOOT_BOARDS); do boards/record $$board boot "$$(cat target/boards/$$board/boot.result)" || exit 1; done
+	@boards/table

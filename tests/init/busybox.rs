@@ -191,6 +191,17 @@ fn the_defaults_file_counts() {
 }
 
 #[test]
+fn where_no_lock_can_be_made_it_says_so_at_once() {
+    let script = Script::new();
+    let pidfile = script.0.path("missing/oneport.pid");
+    let (status, text) = run(script.command("start").env("PIDFILE", &pidfile));
+    assert_eq!(status, 1, "{text}");
+    let lock = format!("{}.lock: No such file or directory", pidfile.display());
+    assert!(text.contains("cannot lock") && text.contains(&lock), "{text}");
+    assert_eq!(script.0.processes(), 0);
+}
+
+#[test]
 fn the_line_for_inittab() {
     let text = fs::read_to_string(shipped("busybox/inittab.example")).unwrap();
     let lines: Vec<&str> = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
