@@ -1,5 +1,6 @@
-//! Timeouts of every kind must fire: on 32-bit MIPS a wrong width of the time in one system call once made all
-//! of them silent while traffic went on (`.cargo/config.toml`, fix_y2038). And checks, whose timers are others.
+//! Timeouts of every kind must fire, and checks come back: on 32-bit MIPS a wrong width of the time in one system
+//! call makes async-io's timers silent while traffic goes on (`.cargo/config.toml`, fix_y2038). Seen here with a
+//! binary that was built without it: `checks` fails, the event loop's own timeouts do not.
 
 use crate::inside::Context;
 use crate::support::peers::{Backend, BlackHole, ok, web};
