@@ -167,13 +167,18 @@ fn a_broken_notify_socket_does_no_harm() {
         if complains {
             gateway.wait_stderr("warning: cannot use $NOTIFY_SOCKET");
         }
+        let asked = || {
+            let mut client = Client::to(port);
+            client.send("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+            client.answer().status
+        };
+        // It listens before it hears signals, and answers after.
+        assert_eq!(asked(), 200, "{name:?}");
         for _ in 0..20 {
             gateway.signal(Signal::USR2);
             std::thread::sleep(ms(20));
         }
-        let mut client = Client::to(port);
-        client.send("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
-        assert_eq!(client.answer().status, 200, "{name:?}");
+        assert_eq!(asked(), 200, "{name:?}");
         gateway.signal(Signal::TERM);
         assert_eq!(gateway.wait_exit(Duration::from_secs(10)).code(), Some(0), "{name:?}");
     }
