@@ -153,6 +153,23 @@ fn starts_at_the_same_moment_start_one_process() {
     }
 }
 
+/// A power cut in the middle of a start, a lock on a disk, and a boot that gives the script the same number again.
+#[test]
+fn a_lock_with_the_scripts_own_number_is_stale() {
+    let script = Script::new();
+    let began = std::time::Instant::now();
+    let lock = script.0.path("oneport.pid.lock");
+    let same_number = format!("ln -s $$ '{}' && exec busybox sh \"$@\"", lock.display());
+    let start = script.command("start");
+    let mut command = Command::new("sh");
+    command.args(["-c", &same_number, "sh"]).args(start.get_args().skip(1));
+    command.envs(start.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    assert_eq!(run(&mut command), (0, String::new()));
+    assert!(began.elapsed().as_secs() < 10, "{:?}", began.elapsed());
+    assert!(script.0.serves());
+    assert!(fs::symlink_metadata(&lock).is_err());
+}
+
 #[test]
 fn an_update_of_the_binary_is_no_stranger() {
     let script = Script::new();
