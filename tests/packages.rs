@@ -79,7 +79,7 @@ fn assert_layout(board: &str, folder: &Path, init: &str) {
     let (script, bits) = match init {
         "busybox" => ("etc/init.d/S50oneport", 0o755),
         "procd" => ("etc/init.d/oneport", 0o755),
-        "systemd" => ("lib/systemd/system/oneport.service", 0o644),
+        "systemd" => ("usr/lib/systemd/system/oneport.service", 0o644),
         other => panic!("{board}: INIT = {other}"),
     };
     assert_eq!(mode(&folder.join(script)), bits);
@@ -180,6 +180,65 @@ fn a_deb_installs_where_it_fits_and_is_refused_elsewhere() {
             assert!(said.contains("does not match system"), "{board}: {said}");
             assert!(!dir.path().join("usr").exists());
         }
+    }
+}
+
+/// A package's script with everything of the machine's in a folder: systemd or the init script writes down what it
+/// is asked. What it was asked.
+fn asked(text: &str, replace: &str, script: &str, args: &[&str], env: &[(&str, &str)]) -> String {
+    let dir = tempfile::tempdir().unwrap();
+    let (stub, record) = (dir.path().join("systemctl"), dir.path().join("record"));
+    fs::write(&stub, format!("#!/bin/sh\necho \"$@\" >>'{}'\n{script}\n", record.display())).unwrap();
+    fs::set_permissions(&stub, fs::Permissions::from_mode(0o755)).unwrap();
+    let file = dir.path().join("script");
+    let replaced = if replace.starts_with("/run/") { dir.path().to_path_buf() } else { stub.clone() };
+    assert!(text.contains(replace), "{text}");
+    fs::write(&file, text.replace(replace, replaced.to_str().unwrap())).unwrap();
+    let path = format!("{}:/usr/bin:/bin", dir.path().display());
+    succeeds(Command::new("sh").arg(&file).args(args).env("PATH", path).envs(env.iter().copied()));
+    fs::read_to_string(record).unwrap_or_default()
+}
+
+#[test]
+fn an_update_leaves_a_service_off_that_was_switched_off() {
+    for board in boards() {
+        let dir = tempfile::tempdir().unwrap();
+        untar(&package(&board, ".ipk"), dir.path());
+        untar(&dir.path().join("control.tar.gz"), &dir.path().join("ipk"));
+        let read = |name: &str| fs::read_to_string(dir.path().join(name)).unwrap();
+        let (script, on, off) = match value(&board, "INIT").as_str() {
+            "procd" => ("/etc/init.d/oneport", "enable\n", "disable\n"),
+            _ => ("/etc/init.d/S50oneport", "", ""),
+        };
+        let ipk = |name: &str, env| asked(&read(name), script, "", &[], env);
+        assert_eq!(ipk("ipk/postinst", &[]), format!("{on}restart\n"), "{board}");
+        assert_eq!(ipk("ipk/prerm", &[]), format!("stop\n{off}"), "{board}");
+        assert_eq!(ipk("ipk/postinst", &[("PKG_UPGRADE", "1")]), "restart\n", "{board}");
+        assert_eq!(ipk("ipk/prerm", &[("PKG_UPGRADE", "1")]), "stop\n", "{board}");
+
+        if value(&board, "DEB_ARCH").is_empty() {
+            continue;
+        }
+        succeeds(Command::new("dpkg-deb").arg("-e").arg(package(&board, ".deb")).arg(dir.path().join("deb")));
+        let deb = |name: &str, args: &[&str], systemctl: &str| {
+            let text = read(name);
+            let root = [("DPKG_ROOT", dir.path().to_str().unwrap())];
+            assert_eq!(
+                asked(&text, "/run/systemd/system", "", args, &root),
+                "",
+                "{board}: not this machine's"
+            );
+            asked(&text, "/run/systemd/system", systemctl, args, &[])
+        };
+        let is_off = "case $1 in is-*) exit 1 ;; esac";
+        let all = deb("deb/postinst", &["configure", ""], "");
+        assert!(all.contains("\nenable --quiet oneport.service\n") && all.contains("\nrestart "), "{all}");
+        let all = deb("deb/postinst", &["configure", "0.0.1"], "");
+        assert!(!all.contains("\nenable") && all.contains("\nrestart "), "{all}");
+        let all = deb("deb/postinst", &["configure", "0.0.1"], is_off);
+        assert!(!all.contains("\nenable") && !all.contains("\nrestart"), "{all}");
+        assert_eq!(deb("deb/prerm", &["upgrade", "0.0.2"], ""), "");
+        assert_eq!(deb("deb/prerm", &["remove"], ""), "stop oneport.service\n");
     }
 }
 
