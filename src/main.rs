@@ -238,6 +238,8 @@ async fn serve(given: Given, gateway: Gateway, mut signals: Signals, mut limits:
                     loop {
                         match signals.next().await {
                             Ok(Event::Stop) | Err(_) => return None,
+                            // After the end of all connections there is nothing to reload.
+                            Ok(_) if postponed == Some(Event::Finish) => {}
                             Ok(event) => postponed = Some(event),
                         }
                     }

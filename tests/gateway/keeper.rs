@@ -131,6 +131,29 @@ fn the_keeper_is_small_and_holds_nothing() {
     assert!(private_kib < 300, "{private_kib} KiB of its own");
 }
 
+/// As an update does that sends SIGUSR1 to a process in the middle of a reload, while a script asks for another one.
+#[test]
+fn a_wish_to_finish_is_not_forgotten_for_a_second_reload() {
+    if left_out() || only_oneport(KEEPER) {
+        return;
+    }
+    let (web, port) = (Backend::web("a"), free_port());
+    let mut gateway = started(port, ALL, &http_config(port, web.port, ""));
+    let good = std::fs::read(gateway.config_path()).unwrap();
+    // A file that takes its time: the keeper waits for whoever writes it.
+    std::fs::remove_file(gateway.config_path()).unwrap();
+    assert!(Command::new("mkfifo").arg(gateway.config_path()).status().unwrap().success());
+    gateway.signal(Signal::USR2);
+    let mut slow = std::fs::OpenOptions::new().write(true).open(gateway.config_path()).unwrap();
+    for signal in [Signal::USR1, Signal::USR2] {
+        gateway.signal(signal);
+        std::thread::sleep(ms(100));
+    }
+    std::io::Write::write_all(&mut slow, &good).unwrap();
+    drop(slow);
+    assert_eq!(gateway.wait_exit(Duration::from_secs(10)).code(), Some(0));
+}
+
 /// Scripts signal whatever has the program's name; a terminal the whole group.
 #[test]
 fn the_keeper_ends_with_its_worker_and_only_then() {
