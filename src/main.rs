@@ -23,7 +23,7 @@ use oneport::net::set_buffer_size;
 use oneport::observe::facade::{self, Verbosity};
 use oneport::observe::{Sinks, zone::Zone};
 use oneport::process::daemon::{Side, fork_to_background};
-use oneport::process::note_inherited_sockets;
+use oneport::process::note_inherited;
 use oneport::process::notify::Notify;
 use oneport::process::pidfile::PidFile;
 use oneport::process::privileges::Identity;
@@ -34,7 +34,7 @@ use oneport::reactor::Reactor;
 struct Failed;
 
 fn main() -> ExitCode {
-    note_inherited_sockets();
+    note_inherited();
     let cli = match Cli::parse(std::env::args_os().skip(1)) {
         Ok(cli) => cli,
         Err(exit) if exit.code == 0 => {

@@ -1,7 +1,7 @@
-//! Descriptors that another process opened for us (`bind fd@N`).
+//! Descriptors that another process opened: for us (`bind fd@N`), or by mistake.
 //!
 //! Unsafe lives here because taking ownership of a number cannot be checked by the compiler. What makes it
-//! sound: only numbers that were listening sockets before this process opened anything are given out, each once.
+//! sound: only numbers that were open before this process opened anything are given out or closed, each once.
 #![allow(unsafe_code)]
 
 use std::cell::RefCell;
@@ -9,17 +9,32 @@ use std::fs;
 use std::io;
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd};
 
+use rustix::fs::FileType;
+
 thread_local! {
     static INHERITED: RefCell<Vec<i32>> = const { RefCell::new(Vec::new()) };
+    static FOLDERS: RefCell<Vec<i32>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Notes which listening sockets this process was started with. To be called before it opens any of its own.
-pub fn note_inherited_sockets() {
+/// Notes which listening sockets, and which folders, this process was started with. To be called before it opens any
+/// of its own.
+pub fn note_inherited() {
     // The standard streams (0 to 2) are never listening sockets of a configuration.
     let Ok(folder) = fs::read_dir("/proc/self/fd") else { return };
     let numbers = folder.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
-    let inherited = numbers.filter(|number| *number > 2 && is_listening(*number)).collect();
-    INHERITED.set(inherited);
+    // All of them before the first look: the one that was listed with is closed by then.
+    let numbers: Vec<i32> = numbers.filter(|number| *number > 2).collect();
+    FOLDERS.set(numbers.iter().copied().filter(|number| is_folder(*number)).collect());
+    INHERITED.set(numbers.into_iter().filter(|number| is_listening(*number)).collect());
+}
+
+/// Closes the folders that this process was started with: a way out of a `chroot`, and of no use to us.
+pub(super) fn close_inherited_folders() {
+    for number in FOLDERS.take() {
+        // SAFETY: it was open before this process opened anything, nothing of ours closes numbers it does not own,
+        // and taking it out of the list makes this its only owner.
+        drop(unsafe { OwnedFd::from_raw_fd(number) });
+    }
 }
 
 /// Takes over a listening socket by its number; from then on it is closed on exec.
@@ -40,6 +55,12 @@ pub fn inherited_descriptor(number: i32) -> io::Result<OwnedFd> {
     let fd = unsafe { OwnedFd::from_raw_fd(number) };
     rustix::io::fcntl_setfd(&fd, rustix::io::FdFlags::CLOEXEC)?;
     Ok(fd)
+}
+
+fn is_folder(number: i32) -> bool {
+    // SAFETY: the borrow lasts for this one call, which only asks; a closed number is answered with EBADF.
+    let fd = unsafe { BorrowedFd::borrow_raw(number) };
+    rustix::fs::fstat(fd).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
 }
 
 fn is_listening(number: i32) -> bool {

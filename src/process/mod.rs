@@ -17,5 +17,5 @@ pub mod signals;
 mod sys;
 mod wall;
 
-pub use inherit::{inherited_descriptor, note_inherited_sockets};
+pub use inherit::{inherited_descriptor, note_inherited};
 pub use wall::wall_ms;

@@ -8,6 +8,7 @@ use rustix::thread::{set_no_new_privs, set_thread_groups, set_thread_res_gid, se
 
 use super::accounts::{Kind, id_of};
 use super::daemon::threads;
+use super::inherit::close_inherited_folders;
 use crate::config::{Account, Diagnostic, Privileges, Written};
 
 /// Whom the process is to become, with the names looked up.
@@ -51,7 +52,7 @@ impl Identity {
         self.chroot.is_some() || (has_root && self.uid.is_some())
     }
 
-    /// Becomes it, for good: folder, groups, group, user, in this order, since each step needs what the next
+    /// Becomes it, for good: folder (and no other one open), groups, group, user, in this order, since each step needs what the next
     /// ones give up. Supplementary groups are dropped where a user or group is set. Whatever there is to become,
     /// no program that the process might be made to run can have more rights than it (`no_new_privs`).
     ///
@@ -65,6 +66,7 @@ impl Identity {
         if let Some(folder) = &self.chroot {
             let failed =
                 |error| explain(&format!("cannot change the root folder to {}", folder.display()), error);
+            close_inherited_folders();
             chroot(folder).map_err(|error| failed(error.into()))?;
             std::env::set_current_dir("/").map_err(failed)?;
         }

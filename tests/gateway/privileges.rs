@@ -42,12 +42,16 @@ pub fn started(port: u16, global: &str, rest: &str) -> Gateway {
 
 /// The same, under `setpriv` with these flags.
 pub fn started_by(setpriv: &[&str], port: u16, global: &str, rest: &str) -> Gateway {
+    started_with(under_setpriv(setpriv), port, global, rest)
+}
+
+/// The same, by a command to which the flags are added.
+fn started_with(mut command: Command, port: u16, global: &str, rest: &str) -> Gateway {
     let dir = folder();
     let jail = dir.path().join("jail");
     std::fs::create_dir(&jail).unwrap();
     let file = dir.path().join("gateway.cfg");
     std::fs::write(&file, config(&jail, global, rest)).unwrap();
-    let mut command = under_setpriv(setpriv);
     command.args(["-db", "-f"]).arg(&file);
     let gateway = Starter::new().ready_port(port).spawn(command, dir);
     // The port listens before all that; signals are heard last.
@@ -193,6 +197,24 @@ fn unknown_names_are_errors_of_their_line() {
     assert!(text.contains("no user `nobdy` in /etc/passwd; did you mean `nobody`?"), "{text}");
     let text = written(&check_run(" uid nobody", free_port(), &["-c"]));
     assert!(text.contains("a name stands after `user`"), "{text}");
+}
+
+/// A folder that whoever starts it has left open would be a way out of the chroot.
+#[test]
+fn no_inherited_folder_stays_open_behind_the_chroot() {
+    if left_out() || only_oneport("HAProxy keeps what it inherits") {
+        return;
+    }
+    let (web, port) = (Backend::web("a"), free_port());
+    let mut command = Command::new("sh");
+    command.args(["-c", "exec 9</ 8<. 7</dev/null; exec \"$0\" \"$@\""]).arg(Program::subject().path());
+    let gateway = started_with(command, port, ALL, &http_config(port, web.port, ""));
+    let folder = format!("/proc/{}/fd", gateway.pid());
+    let open: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|link| link.unwrap().path()).collect();
+    assert!(open.iter().any(|link| link.ends_with("7")), "the rest is left alone: {open:?}");
+    let folders: Vec<_> = open.iter().filter(|link| link.is_dir()).collect();
+    assert!(folders.is_empty(), "{folders:?}");
+    assert_eq!(served_by(port), "a");
 }
 
 /// Both programs side by side, over the whole family of lines.
