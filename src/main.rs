@@ -62,9 +62,7 @@ fn start(mut cli: Cli) -> Result<ExitCode, Failed> {
     let demo = Demo::start(&mut cli)?;
     let sources = read_sources(&cli).map_err(|message| fail(&message))?;
     if cli.print_config {
-        for source in &sources {
-            say(&String::from_utf8_lossy(&source.text));
-        }
+        sources.iter().for_each(|source| say(&String::from_utf8_lossy(&source.text)));
         return Ok(ExitCode::SUCCESS);
     }
     let config = load(&cli, &sources).ok_or(Failed)?;
@@ -72,11 +70,7 @@ fn start(mut cli: Cli) -> Result<ExitCode, Failed> {
     let identity = Identity::of(&privileges).map_err(|errors| show(&cli, &errors)).map_err(|()| Failed)?;
     let config_bytes = text_bytes(&sources);
     if cli.check {
-        limits::check(&wishes, &config, config_bytes).map_err(|error| fail(&error.to_string()))?;
-        if cli.verbosity > Verbosity::Quiet {
-            say("Configuration file is valid\n");
-        }
-        return Ok(ExitCode::SUCCESS);
+        return check(&cli, &wishes, &config, config_bytes);
     }
 
     // Before anything that could put the service manager's socket out of reach: a chroot, another user.
@@ -87,15 +81,9 @@ fn start(mut cli: Cli) -> Result<ExitCode, Failed> {
     let pidfile = cli.pidfile.clone().or_else(|| config.global.pidfile.clone());
 
     let reactor = Reactor::new().map_err(|error| fail(&format!("cannot make an event loop: {error}")))?;
-    let names = Names::look_up(Names::wanted(&config));
     let sinks = Sinks::new(Zone::of_system());
-    let options = Options {
-        maxconn: limits.maxconn,
-        late: late(cli.wait_bind, identity.loses_rights()),
-        take_over: !cli.finish.is_empty() || !cli.terminate.is_empty(),
-        log_tag: env!("CARGO_PKG_NAME").into(),
-        sinks: sinks.clone(),
-    };
+    let options = options(&cli, limits.maxconn, &identity, &sinks);
+    let names = Names::look_up(Names::wanted(&config));
     let gateway = Gateway::open(reactor, config, &names, options).map_err(|errors| tell(&errors))?;
 
     // Before the first thread: signals start the control plane's.
@@ -116,11 +104,7 @@ fn start(mut cli: Cli) -> Result<ExitCode, Failed> {
     let signals = Signals::new().map_err(|error| fail(&format!("cannot listen for signals: {error}")))?;
     facade::set_running(gateway.messages(), background.is_some());
     gateway.start();
-    let sent =
-        keeper.as_ref().map_or_else(|| signal_older(&cli.finish, &cli.terminate), GatewayKeeper::farewell);
-    if let Err(message) = sent {
-        log::warn!("{message}");
-    }
+    say_farewell(&cli, keeper.as_ref());
     demo.announce(&cli);
     log::info!("{limits}");
     // Whoever waits for this goes on: addresses that are not there yet hold up nobody.
@@ -140,6 +124,15 @@ fn start(mut cli: Cli) -> Result<ExitCode, Failed> {
     ended.map_err(|error| fail(&format!("the event loop broke: {error}")))
 }
 
+/// `-c`, after the configuration was read without errors.
+fn check(cli: &Cli, wishes: &Wishes, config: &Config, config_bytes: usize) -> Result<ExitCode, Failed> {
+    limits::check(wishes, config, config_bytes).map_err(|error| fail(&error.to_string()))?;
+    if cli.verbosity > Verbosity::Quiet {
+        say("Configuration file is valid\n");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
 /// What is to be done next.
 enum Next {
     Signal(Event),
@@ -149,6 +142,16 @@ enum Next {
     GaveUp,
     /// The last connection has ended after SIGUSR1.
     Finished,
+}
+
+fn options(cli: &Cli, maxconn: u32, identity: &Identity, sinks: &Rc<Sinks>) -> Options {
+    Options {
+        maxconn,
+        late: late(cli.wait_bind, identity.loses_rights()),
+        take_over: !cli.finish.is_empty() || !cli.terminate.is_empty(),
+        log_tag: env!("CARGO_PKG_NAME").into(),
+        sinks: sinks.clone(),
+    }
 }
 
 /// Forks where that is wanted.
@@ -196,6 +199,14 @@ fn give_up_privileges(
     let keeper = keeper.transpose()?;
     identity.take_on()?;
     Ok(keeper)
+}
+
+/// Lets older processes go, now that their addresses are served here.
+fn say_farewell(cli: &Cli, keeper: Option<&GatewayKeeper>) {
+    let sent = keeper.map_or_else(|| signal_older(&cli.finish, &cli.terminate), GatewayKeeper::farewell);
+    if let Err(message) = sent {
+        log::warn!("{message}");
+    }
 }
 
 fn signal_older(finish: &[i32], terminate: &[i32]) -> Result<(), String> {
