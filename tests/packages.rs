@@ -346,8 +346,9 @@ const KCONFIG: &str = r#"
 import os, sys, kconfiglib
 arch = sys.argv[2:]
 names = ["BR2_x86_64", "BR2_aarch64", "BR2_arm", "BR2_ARM_CPU_ARMV5", "BR2_ARM_CPU_ARMV6", "BR2_ARM_CPU_ARMV7A",
-         "BR2_ARM_CPU_ARMV8A", "BR2_ARM_CPU_HAS_VFPV3", "BR2_mips", "BR2_mipsel", "BR2_riscv", "BR2_RISCV_64",
-         "BR2_sparc"]
+         "BR2_ARM_CPU_ARMV8A", "BR2_ARM_CPU_HAS_VFPV3", "BR2_mips", "BR2_mipsel", "BR2_MIPS_CPU_MIPS32",
+         "BR2_MIPS_CPU_MIPS32R2", "BR2_MIPS_CPU_MIPS32R3", "BR2_MIPS_CPU_MIPS32R5", "BR2_MIPS_CPU_MIPS32R6",
+         "BR2_riscv", "BR2_RISCV_64", "BR2_sparc"]
 with open(sys.argv[1], "w") as f:
     for name in names:
         f.write(f"config {name}\n\tbool \"{name}\"\n")
@@ -381,8 +382,9 @@ fn buildroots_menu_chooses_the_board_by_the_architecture() {
         ("BR2_arm BR2_ARM_CPU_ARMV7A", "arm-v6"),
         ("BR2_arm BR2_ARM_CPU_ARMV6", "arm-v6"),
         ("BR2_arm BR2_ARM_CPU_ARMV5", "armv5te"),
-        ("BR2_mips", "ath79-mips"),
-        ("BR2_mipsel", "mt7621-mipsel"),
+        ("BR2_mips BR2_MIPS_CPU_MIPS32R2", "ath79-mips"),
+        ("BR2_mipsel BR2_MIPS_CPU_MIPS32R2", "mt7621-mipsel"),
+        ("BR2_mipsel BR2_MIPS_CPU_MIPS32R5", "mt7621-mipsel"),
         ("BR2_riscv BR2_RISCV_64", "riscv64"),
     ] {
         assert_eq!(choose(arch), format!("y {board}"), "{arch}");
@@ -390,6 +392,13 @@ fn buildroots_menu_chooses_the_board_by_the_architecture() {
     }
     assert_eq!(choose("BR2_sparc"), "n", "an architecture without a board is not offered");
     assert_eq!(choose("BR2_riscv"), "n");
+    for cpu in ["BR2_MIPS_CPU_MIPS32", "BR2_MIPS_CPU_MIPS32R6"] {
+        assert_eq!(
+            choose(&format!("BR2_mipsel {cpu}")),
+            "n",
+            "the binary would meet illegal instructions there"
+        );
+    }
 }
 
 #[test]
