@@ -127,6 +127,11 @@ fn start(mut cli: Cli) -> Result<ExitCode, Failed> {
 /// `-c`, after the configuration was read without errors.
 fn check(cli: &Cli, wishes: &Wishes, config: &Config, config_bytes: usize) -> Result<ExitCode, Failed> {
     limits::check(wishes, config, config_bytes).map_err(|error| fail(&error.to_string()))?;
+    // No error, as in HAProxy: a device's file may be checked on the machine that builds its image.
+    if let Some(folder) = config.global.privileges.chroot.as_ref().filter(|folder| !folder.value.is_dir()) {
+        let message = "there is no such folder on this machine: a start here would fail";
+        show(cli, &[folder.warning(message)]);
+    }
     if cli.verbosity > Verbosity::Quiet {
         say("Configuration file is valid\n");
     }
@@ -339,7 +344,7 @@ async fn reload(given: &Given, gateway: &Gateway, limits: &mut Limits) -> &'stat
         }
     };
     let sockets = match &given.keeper {
-        Some(keeper) => keeper.listen(gateway.missing(&config)).await,
+        Some(keeper) => keeper.listen(gateway.missing(&config, new_limits.maxconn)).await,
         None => Sockets::Here,
     };
     // Behind a `chroot` the system's zone cannot be seen; the one of the start stays.

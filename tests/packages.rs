@@ -222,21 +222,26 @@ fn an_update_leaves_a_service_off_that_was_switched_off() {
         succeeds(Command::new("dpkg-deb").arg("-e").arg(package(&board, ".deb")).arg(dir.path().join("deb")));
         let deb = |name: &str, args: &[&str], systemctl: &str| {
             let text = read(name);
-            let root = [("DPKG_ROOT", dir.path().to_str().unwrap())];
-            assert_eq!(
-                asked(&text, "/run/systemd/system", "", args, &root),
-                "",
-                "{board}: not this machine's"
+            let image = dir.path().to_str().unwrap();
+            let all = asked(&text, "/run/systemd/system", "", args, &[("DPKG_ROOT", image)]);
+            let of_image = format!("enable --quiet --root={image} ");
+            assert!(
+                all.lines().all(|line| line.starts_with(&of_image)),
+                "{board}: not this machine's: {all}"
             );
+            assert_eq!(all.is_empty(), args != ["configure", ""], "{board}: {all}");
             asked(&text, "/run/systemd/system", systemctl, args, &[])
         };
         let is_off = "case $1 in is-*) exit 1 ;; esac";
         let all = deb("deb/postinst", &["configure", ""], "");
-        assert!(all.contains("\nenable --quiet oneport.service\n") && all.contains("\nrestart "), "{all}");
+        assert!(
+            all.starts_with("enable --quiet --root=/ oneport.service\n") && all.contains("\nrestart "),
+            "{all}"
+        );
         let all = deb("deb/postinst", &["configure", "0.0.1"], "");
-        assert!(!all.contains("\nenable") && all.contains("\nrestart "), "{all}");
+        assert!(!all.contains("enable --quiet --root") && all.contains("\nrestart "), "{all}");
         let all = deb("deb/postinst", &["configure", "0.0.1"], is_off);
-        assert!(!all.contains("\nenable") && !all.contains("\nrestart"), "{all}");
+        assert!(!all.contains("enable --quiet --root") && !all.contains("\nrestart"), "{all}");
         assert_eq!(deb("deb/prerm", &["upgrade", "0.0.2"], ""), "");
         assert_eq!(deb("deb/prerm", &["remove"], ""), "stop oneport.service\n");
     }

@@ -50,8 +50,17 @@ impl<T> Written<T> {
 
     /// An error about it.
     pub fn error(&self, message: impl Into<String>) -> Diagnostic {
+        self.diagnostic(Severity::Error, message.into())
+    }
+
+    /// A warning about it.
+    pub fn warning(&self, message: impl Into<String>) -> Diagnostic {
+        self.diagnostic(Severity::Warning, message.into())
+    }
+
+    fn diagnostic(&self, severity: Severity, message: String) -> Diagnostic {
         let Spot { place, line_text, column, width } = self.spot.clone();
-        Diagnostic { place, severity: Severity::Error, message: message.into(), line_text, column, width }
+        Diagnostic { place, severity, message, line_text, column, width }
     }
 }
 

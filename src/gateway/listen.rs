@@ -55,13 +55,13 @@ pub struct Missing {
 }
 
 /// What `bind` lines ask for and only a process with rights can open.
-pub(super) fn missing(config: &Config, options: &Options, open: &[Rc<Port>]) -> Vec<Missing> {
+pub(super) fn missing(config: &Config, options: &Options, maxconn: u32, open: &[Rc<Port>]) -> Vec<Missing> {
     let frontends = config.frontends.iter();
     let wanted = compare(frontends.map(|frontend| frontend.binds.as_slice()), options.take_over, open);
     wanted
         .into_iter()
         .filter(|one| one.known.is_empty() && !matches!(one.bind.address, BindAddress::Fd(_)))
-        .map(|one| Missing { which: one.which, maxconn: options.maxconn, take_over: one.take_over })
+        .map(|one| Missing { which: one.which, maxconn, take_over: one.take_over })
         .collect()
 }
 
@@ -100,6 +100,8 @@ pub(super) struct Opening<'a> {
     pub reactor: Handle,
     pub names: &'a Names,
     pub options: &'a Options,
+    /// Connections that the process can take.
+    pub maxconn: u32,
     /// What is open already.
     pub open: &'a [Rc<Port>],
     /// The process starts; false = it reloads.
@@ -154,8 +156,7 @@ impl Opening<'_> {
 
     /// New sockets for a `bind` line: one, or as many as its host name has addresses.
     fn ports(&self, wanted: &Wanted<'_>, frontend: &Rc<Frontend>) -> io::Result<Vec<Rc<Port>>> {
-        let orders =
-            orders(&frontend.config, wanted.bind, self.names, self.options.maxconn, wanted.take_over)?;
+        let orders = orders(&frontend.config, wanted.bind, self.names, self.maxconn, wanted.take_over)?;
         let socket = |order: Order| match order.open() {
             Ok(socket) => Ok(Socket::Open(self.listener(socket))),
             Err(error) if wait::is_missing(&error) => self.later(wanted.bind, order, &error),

@@ -68,7 +68,14 @@ impl Gateway {
             Rc::new(Process::new(move || room.look_again()))
         };
         let runtime = Runtime::build(reactor, config, names, &process, &options)?;
-        let opening = Opening { reactor, names, options: &options, open: &[], at_start: true };
+        let opening = Opening {
+            reactor,
+            names,
+            options: &options,
+            maxconn: options.maxconn,
+            open: &[],
+            at_start: true,
+        };
         let ports = opening.all(&runtime.frontends, Sockets::Here)?;
         Ok(Self {
             reactor,
@@ -89,9 +96,9 @@ impl Gateway {
         }
     }
 
-    /// The addresses of another configuration that [`Gateway::reload`] would have to open.
-    pub fn missing(&self, config: &Config) -> Vec<Missing> {
-        listen::missing(config, &self.options, &self.ports.borrow())
+    /// The addresses of another configuration that [`Gateway::reload`] with the same `maxconn` would have to open.
+    pub fn missing(&self, config: &Config, maxconn: u32) -> Vec<Missing> {
+        listen::missing(config, &self.options, maxconn, &self.ports.borrow())
     }
 
     /// Puts another configuration into force, with `maxconn` connections for the process. Addresses that stay
@@ -109,9 +116,15 @@ impl Gateway {
     ) -> Result<(), Vec<StartError>> {
         let runtime = Runtime::build(self.reactor, config, names, &self.process, &self.options)?;
         let open = self.ports.borrow().clone();
-        let planned =
-            Opening { reactor: self.reactor, names, options: &self.options, open: &open, at_start: false }
-                .all(&runtime.frontends, sockets)?;
+        let planned = Opening {
+            reactor: self.reactor,
+            names,
+            options: &self.options,
+            maxconn,
+            open: &open,
+            at_start: false,
+        }
+        .all(&runtime.frontends, sockets)?;
         runtime.inherit(&self.runtime.borrow());
         runtime.start();
         let old = self.runtime.replace(runtime);

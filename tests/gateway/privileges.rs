@@ -348,3 +348,18 @@ fn log_lines_find_their_way_out_of_the_jail() {
         !again.lines().is_empty()
     });
 }
+
+/// It passed, and the restart that had asked for the check then ended in an outage.
+#[test]
+fn a_check_warns_of_a_chroot_that_is_not_there() {
+    if only_oneport("a warning of ours") {
+        return;
+    }
+    let dir = folder();
+    let file = dir.path().join("c.cfg");
+    std::fs::write(&file, config(dir.path(), " chroot /nonexistent", &http_config(29_000, 1, ""))).unwrap();
+    let output = Command::new(Program::Oneport.path()).args(["-c", "-f"]).arg(&file).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.contains("c.cfg:2: "), "{said}");
+    assert!(said.contains("there is no such folder on this machine: a start here would fail"), "{said}");
+}

@@ -74,10 +74,17 @@ fn check_is_a_command() {
 }
 
 #[test]
+fn restart_stops_and_starts() {
+    let (status, _, record) = Script::new().call("restart", "1");
+    assert_eq!(status, 0);
+    assert!(record.starts_with("[procd_kill]\n[procd_open_instance]"), "{record}");
+}
+
+#[test]
 fn a_broken_file_reaches_nobody() {
     let script = Script::new();
     fs::write(script.0.path("oneport.cfg"), "nonsense\n").unwrap();
-    for action in ["start", "reload"] {
+    for action in ["start", "reload", "restart"] {
         let (status, text, record) = script.call(action, "1");
         assert_eq!((status, record.as_str()), (1, ""), "{action}");
         assert!(text.contains("oneport.cfg:1"), "{action}: {text}");
