@@ -112,7 +112,7 @@ fn reference_files_load_or_say_what_is_missing() {
         return;
     }
     for (file, loads) in [("single-port.cfg", true), ("three-sites.cfg", false)] {
-        let sources = read_sources(&[folder.join(file)]).unwrap();
+        let sources = read_sources(&[folder.join(file)], Reading::First).unwrap();
         let loaded = load(&sources, &|_| None);
         assert_eq!(loaded.config.is_some(), loads, "{file}: {:?}", loaded.diagnostics);
     }

@@ -2,6 +2,7 @@
 //! keeper do.
 
 use crate::privileges::{ALL, NOBODY, config, four, keepers_of, left_out, served_by, started, status};
+use crate::reload::become_pipe;
 use crate::rig::http_config;
 use crate::support::client::Client;
 use crate::support::peers::Backend;
@@ -168,6 +169,48 @@ fn a_worker_without_its_keeper_serves_on_and_says_why_it_cannot_reload() {
     }
     gateway.signal(Signal::TERM);
     assert_eq!(gateway.wait_exit(Duration::from_secs(10)).code(), Some(0));
+}
+
+/// A wish to end that came while a reload took its time was forgotten when another reload was asked for, and waited
+/// for the one under way: with a keeper that hangs, for ever.
+#[test]
+fn a_wish_to_end_is_heard_while_a_reload_hangs() {
+    if left_out() || only_oneport(KEEPER) {
+        return;
+    }
+    for last in [Signal::USR1, Signal::TERM] {
+        let (web, port) = (Backend::web("a"), free_port());
+        let mut gateway = started(port, ALL, &http_config(port, web.port, ""));
+        let keeper = keeper_of(gateway.pid());
+        send_signal(keeper, Signal::STOP);
+        gateway.signal(Signal::USR2);
+        std::thread::sleep(ms(100));
+        assert_eq!(served_by(port), "a");
+        gateway.signal(last);
+        std::thread::sleep(ms(50));
+        gateway.signal(Signal::HUP);
+        assert_eq!(gateway.wait_exit(Duration::from_secs(10)).code(), Some(0));
+        send_signal(keeper, Signal::CONT);
+        eventually("the keeper ends", || !is_alive(keeper));
+    }
+}
+
+/// A keeper that waited for a pipe stayed behind for ever, with root's rights.
+#[test]
+fn a_configuration_that_became_a_pipe_does_not_hold_the_keeper() {
+    if left_out() || only_oneport(KEEPER) {
+        return;
+    }
+    let (web, port) = (Backend::web("a"), free_port());
+    let mut gateway = started(port, ALL, &http_config(port, web.port, ""));
+    let keeper = keeper_of(gateway.pid());
+    become_pipe(&gateway.config_path());
+    gateway.signal(Signal::USR2);
+    gateway.wait_stderr("a pipe cannot be read a second time");
+    assert_eq!(served_by(port), "a");
+    gateway.signal(Signal::TERM);
+    gateway.wait_exit(Duration::from_secs(10));
+    eventually("the keeper ends", || !is_alive(keeper));
 }
 
 /// As somebody would who has taken over the worker: its end of the channel, and requests of one's own.
