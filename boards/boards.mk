@@ -12,6 +12,10 @@ ifneq ($(unknown_boards),)
 $(error there is no board '$(firstword $(unknown_boards))'; the boards are: $(BOARDS_ALL))
 endif
 
+ifneq ($(word 2,$(BOARD)),)
+$(error BOARD is one board; several: make all-boards BOARDS="$(BOARD)")
+endif
+
 .PHONY: board package boards all-boards cross-setup test-boards test-boot
 
 ifneq ($(BOARD),)
