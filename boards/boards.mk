@@ -12,6 +12,10 @@ ifneq ($(unknown_boards),)
 $(error there is no board '$(firstword $(unknown_boards))'; the boards are: $(BOARDS_ALL))
 endif
 
+ifneq ($(word 2,$(BOARD)),)
+$(error BOARD is one board; several: make all-boards BOARDS="$(BOARD)")
+endif
+
 .PHONY: board package boards all-boards cross-setup test-boards test-boot
 
 ifneq ($(BOARD),)
@@ -35,8 +39,12 @@ endif
 boards: ## the boards, what each is, and what was built for it
 	@boards/list $(BOARDS_ALL)
 
+# What several boards are asked of. An empty list is a slip, and would pass for success.
+each_board = @test -n "$(strip $(1))" || { echo "BOARDS is empty; the boards are: $(BOARDS_ALL)" >&2; exit 2; }; \
+    for board in $(1); do $(MAKE) --no-print-directory BOARD=$$board BOARDS= package || exit 1; done
+
 all-boards: ## every board's binary and packages, and the table in boards/README.md (BOARDS="one two": these)
-	@for board in $(BOARDS); do $(MAKE) --no-print-directory BOARD=$$board BOARDS= package || exit 1; done
+	$(call each_board,$(BOARDS))
 	@boards/table
 
 cross-setup: ## what boards are built with: the linker and the standard libraries, in a cache outside the project
@@ -47,7 +55,7 @@ test-boards: ## builds boards, looks into their packages, and carries real traff
 	    /usr/lib/python3/dist-packages/kconfiglib.py:python3-kconfiglib \
 	    unshare:util-linux mount:mount readelf:binutils \
 	    $(addsuffix :qemu-user-static,$(sort $(shell sed -n 's/^QEMU *= *//p' $(BOARDS:%=boards/%/board.mk))))
-	@for board in $(BOARDS); do $(MAKE) --no-print-directory BOARD=$$board BOARDS= package || exit 1; done
+	$(call each_board,$(BOARDS))
 	ONEPORT_BOARDS="$(BOARDS)" $(CARGO) test --locked --test packages --test boards
 	@boards/table
 
@@ -56,7 +64,7 @@ BOOT_BOARDS = $(if $(filter file,$(origin BOARDS)),malta-mipsel virt-armv7,$(BOA
 
 test-boot: ## boots the emulated boards with their own packages and tests them from outside (BOARDS="one two")
 	@tests/boot/setup $(BOOT_BOARDS)
-	@for board in $(BOOT_BOARDS); do $(MAKE) --no-print-directory BOARD=$$board BOARDS= package || exit 1; done
+	$(call each_board,$(BOOT_BOARDS))
 	$(CARGO) test --locked --test boot -- --exact --test-threads=1 --nocapture $(subst -,_,$(BOOT_BOARDS))
 	@for board in $(BOOT_BOARDS); do boards/record $$board boot "$$(cat target/boards/$$board/boot.result)" || exit 1; done
 	@boards/table

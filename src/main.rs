@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use std::rc::Rc;
 
 use oneport::cli::{Cli, WaitBind};
-use oneport::config::{self, Config, Diagnostic, Loaded, Privileges, Severity, Source};
+use oneport::config::{self, Config, Diagnostic, Loaded, Privileges, Reading, Severity, Source};
 use oneport::gateway::limits::{self, Limits, Wishes};
 use oneport::gateway::{Gateway, GatewayDuties, GatewayKeeper, Late, Names, Options, Sockets, StartError};
 use oneport::net::set_buffer_size;
@@ -60,7 +60,7 @@ fn start(mut cli: Cli) -> Result<ExitCode, Failed> {
     }
     let wishes = Wishes { maxconn: cli.maxconn, memory_mib: cli.memory_mib };
     let demo = Demo::start(&mut cli)?;
-    let sources = read_sources(&cli).map_err(|message| fail(&message))?;
+    let sources = read_sources(&cli, Reading::First).map_err(|message| fail(&message))?;
     if cli.print_config {
         sources.iter().for_each(|source| say(&String::from_utf8_lossy(&source.text)));
         return Ok(ExitCode::SUCCESS);
@@ -193,7 +193,7 @@ fn give_up_privileges(
         let others = |pids: &[i32]| pids.iter().copied().filter(|pid| *pid != ourselves).collect::<Vec<_>>();
         let (finish, terminate) = (others(&cli.finish), others(&cli.terminate));
         GatewayKeeper::fork(GatewayDuties {
-            sources: Box::new(move || read_sources(&reader)),
+            sources: Box::new(move || read_sources(&reader, Reading::Again)),
             env: Box::new(move |name| variable(&knower, name)),
             farewell: Some(Box::new(move || signal_older(&finish, &terminate))),
             pidfile: pidfile.cloned(),
@@ -248,23 +248,22 @@ async fn serve(given: Given, gateway: Gateway, mut signals: Signals, mut limits:
             }
             Next::Signal(Event::Reload) => {
                 notify.reloading();
-                // A look-up of names can take long; a wish to stop does not wait for it.
-                let reload = async { Some(reload(&given, &gateway, &mut limits).await) };
-                let stop = async {
+                // A look-up of names can take long, and a file be a pipe in which nothing comes; a wish to end does
+                // not wait for that. Nothing is half in force: the last step of a reload does not wait.
+                let reload = async { Ok(reload(&given, &gateway, &mut limits).await) };
+                let end = async {
                     loop {
-                        match signals.next().await {
-                            Ok(Event::Stop) | Err(_) => return None,
-                            // After the end of all connections there is nothing to reload.
-                            Ok(_) if postponed == Some(Event::Finish) => {}
-                            Ok(event) => postponed = Some(event),
+                        match signals.next().await.unwrap_or(Event::Stop) {
+                            Event::Reload => postponed = Some(Event::Reload),
+                            end => return Err(end),
                         }
                     }
                 };
-                let Some(outcome) = smol::future::or(reload, stop).await else {
-                    notify.stopping("Stopping");
-                    return ExitCode::SUCCESS;
-                };
-                notify.ready(&format!("{}{outcome}", status(&gateway)));
+                let outcome = smol::future::or(reload, end).await;
+                match outcome {
+                    Ok(outcome) => notify.ready(&format!("{}{outcome}", status(&gateway))),
+                    Err(end) => postponed = Some(end),
+                }
             }
             Next::Signal(Event::Finish) => {
                 let message = format!("finishing {} connections, then stopping", gateway.connections());
@@ -308,7 +307,7 @@ async fn reload(given: &Given, gateway: &Gateway, limits: &mut Limits) -> &'stat
     const KEPT: &str = "; the last reload failed, the configuration before it is in force";
     let cli = &given.cli;
     let (sources, names) = match &given.keeper {
-        None => (read_sources(cli), None),
+        None => (read_sources(cli, Reading::Again), None),
         Some(keeper) => match keeper.read().await {
             Ok((sources, names)) => (Ok(sources), Some(names)),
             Err(message) => (Err(message), None),
@@ -372,13 +371,13 @@ async fn reload(given: &Given, gateway: &Gateway, limits: &mut Limits) -> &'stat
 }
 
 /// The texts to read: the files named, or the built-in preset.
-fn read_sources(cli: &Cli) -> Result<Vec<Source>, String> {
+fn read_sources(cli: &Cli, reading: Reading) -> Result<Vec<Source>, String> {
     if cli.files.is_empty() {
         let preset = &cli.preset;
         let text = config::preset(&preset.listen, &preset.web, &preset.ws, &preset.socket);
         return Ok(vec![Source::new("<preset>", text)]);
     }
-    config::read_sources(&cli.files).map_err(|error| error.to_string())
+    config::read_sources(&cli.files, reading).map_err(|error| error.to_string())
 }
 
 /// An environment variable as the configuration sees it.

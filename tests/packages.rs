@@ -97,7 +97,15 @@ fn packing_again_under_another_umask_and_time_zone_gives_the_same_bytes() {
             "umask 077; exec make --no-print-directory BOARD={board} BOARDS= OUT={} package",
             elsewhere.path().display()
         );
-        succeeds(Command::new("sh").args(["-c", &make]).current_dir(root()).env("TZ", "Asia/Tokyo"));
+        let mut command = Command::new("sh");
+        command.args(["-c", &make]).current_dir(root()).env("TZ", "Asia/Tokyo");
+        // Each of these once got into the bytes, or led into another checkout.
+        let decoy = tempfile::tempdir().unwrap();
+        fs::create_dir_all(decoy.path().join("boards/package")).unwrap();
+        fs::create_dir_all(decoy.path().join("cross")).unwrap();
+        command.env("CDPATH", decoy.path()).env("DPKG_DEB_COMPRESSOR_LEVEL", "1");
+        command.env("RUSTFLAGS", "-C opt-level=1").env("CARGO_PROFILE_RELEASE_LTO", "off");
+        succeeds(&mut command);
         let after = fs::read_to_string(elsewhere.path().join("SHA256SUMS")).unwrap();
         assert_eq!(after, before, "{board}");
     }
@@ -413,9 +421,13 @@ fn an_unknown_board_is_answered_with_the_list() {
             run(Command::new("make").args(args).current_dir(root()).env_remove("BOARD").env_remove("BOARDS"));
         (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
     };
-    for args in
-        [&["BOARD=nosuch"][..], &["BOARD=nosuch", "package"], &["test-boards", "BOARDS=nosuch"], &["package"]]
-    {
+    for args in [
+        &["BOARD=nosuch"][..],
+        &["BOARD=nosuch", "package"],
+        &["test-boards", "BOARDS=nosuch"],
+        &["all-boards", "BOARDS="],
+        &["package"],
+    ] {
         let (status, said) = make(args);
         assert_eq!(status, Some(2), "{args:?}: {said}");
         assert!(said.contains("ath79-mips") && said.contains("virt-armv7"), "{args:?}: {said}");

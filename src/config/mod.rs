@@ -26,7 +26,7 @@ pub use diagnostics::{DIAGNOSTICS_MAX, Diagnostic, Severity};
 pub use model::*;
 pub use preset::preset;
 pub use privileges::{Account, Privileges, Written};
-pub use source::{FILE_BYTES_MAX, Source, SourceCause, SourceError, read_sources};
+pub use source::{FILE_BYTES_MAX, Reading, Source, SourceCause, SourceError, read_sources};
 pub(crate) use suggest::hint;
 
 /// What came of loading.

@@ -8,7 +8,7 @@ use super::model::{
     Backend, BackendId, ClientTimeouts, Config, Frontend, Global, HttpOptions, LogTarget, Mode,
     ServerTimeouts, UseBackend,
 };
-use super::privileges::Privileges;
+use super::privileges::{Account, Privileges, Written};
 use super::suggest;
 use super::values::show_ms;
 
@@ -83,7 +83,12 @@ fn check_global(b: &mut Builder<'_>) {
     }
     let Privileges { chroot, user, group } = &b.global.privileges;
     let mut warn = |spot: Spot, message| b.sink.push(Severity::Warning, spot, message);
-    match (chroot, user, group) {
+    // Who is told to stay root is in no want of a group.
+    let stays_root = |user: &Written<Account>| match &user.value {
+        Account::Id(id) => *id == 0,
+        Account::Name(name) => name == "root",
+    };
+    match (chroot, user.as_ref().filter(|user| !stays_root(user)), group) {
         (Some(chroot), None, _) => {
             warn(chroot.spot(), "`chroot` without `user`: root knows ways out of such a folder");
         }

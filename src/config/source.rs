@@ -3,8 +3,11 @@
 use std::fmt;
 use std::fs;
 use std::io::{self, Read};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+
+use rustix::fs::OFlags;
 
 /// The longest file that is read, in bytes.
 pub const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
@@ -25,6 +28,15 @@ impl Source {
     }
 }
 
+/// Whether files may be waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reading {
+    /// The start: a pipe (`-f <(…)`, `/dev/stdin`) is read until its end, whenever that comes.
+    First,
+    /// A reload, while connections are served: nothing is waited for, and a pipe, whose bytes are gone, is an error.
+    Again,
+}
+
 /// A file or folder that could not be read.
 #[derive(Debug)]
 pub struct SourceError {
@@ -41,6 +53,8 @@ pub enum SourceCause {
     Io(io::Error),
     /// Longer than [`FILE_BYTES_MAX`].
     TooLong,
+    /// To be read again, which a pipe cannot.
+    Pipe,
     /// A folder without any `*.cfg`.
     EmptyFolder,
 }
@@ -53,6 +67,7 @@ impl fmt::Display for SourceError {
             SourceCause::TooLong => {
                 write!(out, "a configuration file may have at most {} MiB", FILE_BYTES_MAX >> 20)
             }
+            SourceCause::Pipe => out.write_str("a pipe cannot be read a second time: a reload needs a file"),
             SourceCause::EmptyFolder => out.write_str("no *.cfg file in this folder"),
         }
     }
@@ -65,7 +80,7 @@ impl std::error::Error for SourceError {}
 ///
 /// # Errors
 /// The first file that is missing, unreadable or too long; a folder without configuration files.
-pub fn read_sources(paths: &[PathBuf]) -> Result<Vec<Source>, SourceError> {
+pub fn read_sources(paths: &[PathBuf], reading: Reading) -> Result<Vec<Source>, SourceError> {
     let mut sources = Vec::new();
     for path in paths {
         if path.is_dir() {
@@ -74,10 +89,10 @@ pub fn read_sources(paths: &[PathBuf]) -> Result<Vec<Source>, SourceError> {
                 return Err(SourceError { path: path.clone(), cause: SourceCause::EmptyFolder });
             }
             for file in files {
-                sources.push(read(&file)?);
+                sources.push(read(&file, reading)?);
             }
         } else {
-            sources.push(read(path)?);
+            sources.push(read(path, reading)?);
         }
     }
     Ok(sources)
@@ -97,10 +112,19 @@ fn files_of(folder: &Path) -> Result<Vec<PathBuf>, SourceError> {
     Ok(files)
 }
 
-fn read(path: &Path) -> Result<Source, SourceError> {
+fn read(path: &Path, reading: Reading) -> Result<Source, SourceError> {
     let failed = |cause| SourceError { path: path.to_owned(), cause };
     let mut text = Vec::new();
-    let file = fs::File::open(path).map_err(|e| failed(SourceCause::Io(e)))?;
+    let mut options = fs::OpenOptions::new();
+    options.read(true);
+    if reading == Reading::Again {
+        // Opening a pipe would wait until somebody writes into it.
+        options.custom_flags((OFlags::NONBLOCK | OFlags::NOCTTY).bits() as i32);
+    }
+    let file = options.open(path).map_err(|e| failed(SourceCause::Io(e)))?;
+    if reading == Reading::Again && file.metadata().is_ok_and(|metadata| metadata.file_type().is_fifo()) {
+        return Err(failed(SourceCause::Pipe));
+    }
     file.take(FILE_BYTES_MAX + 1).read_to_end(&mut text).map_err(|e| failed(SourceCause::Io(e)))?;
     if text.len() as u64 > FILE_BYTES_MAX {
         return Err(failed(SourceCause::TooLong));
@@ -126,7 +150,7 @@ mod tests {
             fs::write(dir.join(name), name).unwrap();
         }
         fs::create_dir(dir.join("d.cfg")).unwrap();
-        let sources = read_sources(std::slice::from_ref(&dir)).unwrap();
+        let sources = read_sources(std::slice::from_ref(&dir), Reading::First).unwrap();
         let texts: Vec<_> = sources.iter().map(|s| String::from_utf8(s.text.clone()).unwrap()).collect();
         assert_eq!(texts, ["10.cfg", "9.cfg", "Z.cfg", "a.cfg", "b.cfg"]);
         fs::remove_dir_all(&dir).unwrap();
@@ -136,12 +160,33 @@ mod tests {
     fn what_cannot_be_read_is_named() {
         let dir = folder("source-errors");
         let missing = dir.join("missing.cfg");
-        let error = read_sources(std::slice::from_ref(&missing)).unwrap_err();
+        let error = read_sources(std::slice::from_ref(&missing), Reading::First).unwrap_err();
         assert!(error.to_string().contains("missing.cfg: cannot read"), "{error}");
-        assert!(read_sources(std::slice::from_ref(&dir)).unwrap_err().to_string().contains("no *.cfg"));
+        assert!(
+            read_sources(std::slice::from_ref(&dir), Reading::First)
+                .unwrap_err()
+                .to_string()
+                .contains("no *.cfg")
+        );
         let long = dir.join("long.cfg");
         fs::write(&long, vec![b'\n'; FILE_BYTES_MAX as usize + 1]).unwrap();
-        assert!(read_sources(&[long]).unwrap_err().to_string().contains("4 MiB"));
+        assert!(read_sources(&[long], Reading::Again).unwrap_err().to_string().contains("4 MiB"));
+        fs::remove_dir_all(&dir).unwrap();
+    }
+    /// A reload with a configuration that had become a pipe once stopped a gateway for good.
+    #[test]
+    fn a_pipe_is_not_waited_for_when_read_again() {
+        let dir = folder("source-pipe");
+        let pipe = dir.join("pipe.cfg");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, 0o600.into()).unwrap();
+        let error = read_sources(&[pipe], Reading::Again).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .ends_with("pipe.cfg: a pipe cannot be read a second time: a reload needs a file")
+        );
+        let zeros = [PathBuf::from("/dev/zero")];
+        assert!(read_sources(&zeros, Reading::Again).unwrap_err().to_string().contains("4 MiB"));
         fs::remove_dir_all(&dir).unwrap();
     }
 }

@@ -112,7 +112,7 @@ fn reference_files_load_or_say_what_is_missing() {
         return;
     }
     for (file, loads) in [("single-port.cfg", true), ("three-sites.cfg", false)] {
-        let sources = read_sources(&[folder.join(file)]).unwrap();
+        let sources = read_sources(&[folder.join(file)], Reading::First).unwrap();
         let loaded = load(&sources, &|_| None);
         assert_eq!(loaded.config.is_some(), loads, "{file}: {:?}", loaded.diagnostics);
     }
@@ -384,4 +384,22 @@ fn a_big_configuration_loads_quickly() {
     assert_eq!(config.backends.len(), 2_500);
     // Unoptimised and on a busy machine; what is quadratic takes minutes.
     assert!(start.elapsed().as_secs() < 5, "{:?}", start.elapsed());
+}
+
+#[test]
+fn root_in_a_chroot_is_warned_of_however_it_is_written() {
+    let warnings = |lines: &str| {
+        let text = format!("global\n{lines}\nlisten l\n bind :1\n");
+        let loaded = load(&[Source::new("p.cfg", text)], &|_| None);
+        let messages = loaded.diagnostics.into_iter().map(|diagnostic| diagnostic.message);
+        messages.filter(|message| message.contains("without `")).collect::<Vec<_>>()
+    };
+    for lines in [" chroot /srv", " chroot /srv\n user root", " uid 0\n chroot /srv\n group nogroup"] {
+        let all = warnings(lines);
+        assert!(all.len() == 1 && all[0].contains("root knows ways out"), "{lines}: {all:?}");
+    }
+    assert!(warnings(" chroot /srv\n user nobody")[0].contains("`user` without `group`"));
+    for lines in [" user root", " uid 0", " chroot /srv\n user nobody\n group nogroup"] {
+        assert_eq!(warnings(lines), [""; 0], "{lines}");
+    }
 }

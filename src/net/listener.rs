@@ -4,15 +4,17 @@ use std::fs;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::task::{Context, Poll, ready};
 
+use rustix::fs::Mode;
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, SocketAddrAny, SocketAddrUnix, SocketFlags, SocketType, acceptfrom_with, bind, ipproto,
     listen, socket_with, sockopt,
 };
+use rustix::process::umask;
 
 use super::Stream;
 use crate::reactor::{Direction, Handle, Source};
@@ -123,11 +125,8 @@ pub fn listen_unix(path: &Path, options: &ListenOptions) -> io::Result<OwnedFd> 
     let temporary = temporary_path(path);
     let _ = fs::remove_file(&temporary);
     let fd = unix_socket()?;
-    bind(&fd, &SocketAddrUnix::new(&temporary)?)?;
+    bind_unix(&fd, &temporary, options.unix_mode)?;
     let placed = (|| {
-        if let Some(mode) = options.unix_mode {
-            fs::set_permissions(&temporary, fs::Permissions::from_mode(mode))?;
-        }
         listen(&fd, options.backlog)?;
         fs::rename(&temporary, path)
     })();
@@ -136,6 +135,18 @@ pub fn listen_unix(path: &Path, options: &ListenOptions) -> io::Result<OwnedFd> 
         return Err(error);
     }
     Ok(fd)
+}
+
+/// Makes a unix socket's file, with these permissions from its first moment. (A change by its path would follow a link
+/// that whoever may write to the folder puts in its place: root, as the keeper is, would open up any file.)
+fn bind_unix(fd: &OwnedFd, path: &Path, mode: Option<u32>) -> io::Result<()> {
+    let address = SocketAddrUnix::new(path)?;
+    let Some(mode) = mode else { return Ok(bind(fd, &address)?) };
+    rustix::fs::fchmod(fd, Mode::from_raw_mode(mode))?;
+    let umask_before = umask(Mode::empty());
+    let bound = bind(fd, &address);
+    umask(umask_before);
+    Ok(bound?)
 }
 
 /// Listens on a name in the abstract namespace.
@@ -221,6 +232,20 @@ mod tests {
 
     fn port(listener: impl AsFd) -> SocketAddr {
         rustix::net::getsockname(listener).unwrap().try_into().unwrap()
+    }
+
+    /// No step in which the file is there with other permissions, and none that looks it up by its path again.
+    #[test]
+    fn a_unix_sockets_file_is_made_with_its_permissions() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = std::env::temp_dir().join(format!("oneport-listener-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        for mode in [0o666, 0o600, 0o777, 0o060] {
+            let path = folder.join(format!("{mode:o}"));
+            bind_unix(&unix_socket().unwrap(), &path, Some(mode)).unwrap();
+            assert_eq!(fs::symlink_metadata(&path).unwrap().permissions().mode() & 0o7777, mode);
+        }
+        fs::remove_dir_all(&folder).unwrap();
     }
 
     #[test]

@@ -43,7 +43,7 @@ impl Kind {
 /// A message: there is no such name, with a near one, or the file cannot be read.
 pub(super) fn id_of(kind: Kind, name: &str) -> Result<u32, String> {
     let path = kind.path();
-    let text = read(path)
+    let (text, is_whole) = read(path)
         .map_err(|error| format!("cannot find the {} `{name}`: {}: {error}", kind.name(), path.display()))?;
     find(&text, name).ok_or_else(|| {
         let hint = hint(name, entries(&text).map(|(name, _)| name));
@@ -53,15 +53,23 @@ pub(super) fn id_of(kind: Kind, name: &str) -> Result<u32, String> {
             (true, Kind::User) => "; a number stands after `uid`",
             (true, Kind::Group) => "; a number stands after `gid`",
         };
-        format!("there is no {} `{name}` in {}{hint}{number}", kind.name(), path.display())
+        let part = if is_whole { "" } else { "the first MiB of " };
+        format!("there is no {} `{name}` in {part}{}{hint}{number}", kind.name(), path.display())
     })
 }
 
-fn read(path: &Path) -> io::Result<String> {
+/// The text, and whether it is all of the file.
+fn read(path: &Path) -> io::Result<(String, bool)> {
     let mut bytes = Vec::new();
-    File::open(path)?.take(FILE_BYTES_MAX).read_to_end(&mut bytes)?;
+    File::open(path)?.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    let is_whole = bytes.len() as u64 <= FILE_BYTES_MAX;
+    if !is_whole {
+        // The last line may have lost its end, and its number some digits: it would be somebody else's.
+        let lines_end = bytes.iter().rposition(|byte| *byte == b'\n').unwrap_or(0);
+        bytes.truncate(lines_end);
+    }
     // A name that is no UTF-8 cannot be asked for; those beside it can.
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    Ok((String::from_utf8_lossy(&bytes).into_owned(), is_whole))
 }
 
 /// The first entry of that name counts, as for everybody who reads these files.
@@ -101,6 +109,22 @@ mod tests {
             assert_eq!(find(PASSWD, name), None, "{name}");
         }
         assert_eq!(find("", "root"), None);
+    }
+
+    #[test]
+    fn a_number_at_the_cut_of_a_huge_file_is_not_taken_for_a_shorter_one() {
+        let path = std::env::temp_dir().join(format!("oneport-accounts-{}", std::process::id()));
+        let entry = "www:x:65534:";
+        let before = FILE_BYTES_MAX as usize - entry.len() + 4;
+        let mut text = format!("first:x:7:\n{}\n{entry}:\n", "#".repeat(before - "first:x:7:\n\n".len()));
+        text.push_str(&"last:x:8:\n".repeat(100));
+        std::fs::write(&path, text).unwrap();
+        let (text, is_whole) = read(&path).unwrap();
+        assert_eq!((find(&text, "first"), find(&text, "www"), is_whole), (Some(7), None, false));
+        std::fs::write(&path, "www:x:65534:").unwrap();
+        let (text, is_whole) = read(&path).unwrap();
+        assert_eq!((find(&text, "www"), is_whole), (Some(65_534), true));
+        std::fs::remove_file(&path).unwrap();
     }
 
     #[test]

@@ -2,7 +2,10 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
 
 /// A pidfile that names this process.
 ///
@@ -58,7 +61,11 @@ fn replace(path: &Path, pid: u32, content: &str) -> io::Result<()> {
 }
 
 fn overwrite(path: &Path, content: &str) -> io::Result<()> {
-    OpenOptions::new().write(true).create(true).truncate(true).open(path)?.write_all(content.as_bytes())
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    // A pipe that nobody reads is an error, and not waited for.
+    options.custom_flags(OFlags::NONBLOCK.bits() as i32);
+    options.open(path)?.write_all(content.as_bytes())
 }
 
 fn read_pid(path: &Path) -> Option<u32> {

@@ -2,6 +2,7 @@
 //! keeper do.
 
 use crate::privileges::{ALL, NOBODY, config, four, keepers_of, left_out, served_by, started, status};
+use crate::reload::become_pipe;
 use crate::rig::http_config;
 use crate::support::client::Client;
 use crate::support::peers::Backend;
@@ -131,29 +132,6 @@ fn the_keeper_is_small_and_holds_nothing() {
     assert!(private_kib < 300, "{private_kib} KiB of its own");
 }
 
-/// As an update does that sends SIGUSR1 to a process in the middle of a reload, while a script asks for another one.
-#[test]
-fn a_wish_to_finish_is_not_forgotten_for_a_second_reload() {
-    if left_out() || only_oneport(KEEPER) {
-        return;
-    }
-    let (web, port) = (Backend::web("a"), free_port());
-    let mut gateway = started(port, ALL, &http_config(port, web.port, ""));
-    let good = std::fs::read(gateway.config_path()).unwrap();
-    // A file that takes its time: the keeper waits for whoever writes it.
-    std::fs::remove_file(gateway.config_path()).unwrap();
-    assert!(Command::new("mkfifo").arg(gateway.config_path()).status().unwrap().success());
-    gateway.signal(Signal::USR2);
-    let mut slow = std::fs::OpenOptions::new().write(true).open(gateway.config_path()).unwrap();
-    for signal in [Signal::USR1, Signal::USR2] {
-        gateway.signal(signal);
-        std::thread::sleep(ms(100));
-    }
-    std::io::Write::write_all(&mut slow, &good).unwrap();
-    drop(slow);
-    assert_eq!(gateway.wait_exit(Duration::from_secs(10)).code(), Some(0));
-}
-
 /// Scripts signal whatever has the program's name; a terminal the whole group.
 #[test]
 fn the_keeper_ends_with_its_worker_and_only_then() {
@@ -191,6 +169,48 @@ fn a_worker_without_its_keeper_serves_on_and_says_why_it_cannot_reload() {
     }
     gateway.signal(Signal::TERM);
     assert_eq!(gateway.wait_exit(Duration::from_secs(10)).code(), Some(0));
+}
+
+/// A wish to end that came while a reload took its time was forgotten when another reload was asked for, and waited
+/// for the one under way: with a keeper that hangs, for ever.
+#[test]
+fn a_wish_to_end_is_heard_while_a_reload_hangs() {
+    if left_out() || only_oneport(KEEPER) {
+        return;
+    }
+    for last in [Signal::USR1, Signal::TERM] {
+        let (web, port) = (Backend::web("a"), free_port());
+        let mut gateway = started(port, ALL, &http_config(port, web.port, ""));
+        let keeper = keeper_of(gateway.pid());
+        send_signal(keeper, Signal::STOP);
+        gateway.signal(Signal::USR2);
+        std::thread::sleep(ms(100));
+        assert_eq!(served_by(port), "a");
+        gateway.signal(last);
+        std::thread::sleep(ms(50));
+        gateway.signal(Signal::HUP);
+        assert_eq!(gateway.wait_exit(Duration::from_secs(10)).code(), Some(0));
+        send_signal(keeper, Signal::CONT);
+        eventually("the keeper ends", || !is_alive(keeper));
+    }
+}
+
+/// A keeper that waited for a pipe stayed behind for ever, with root's rights.
+#[test]
+fn a_configuration_that_became_a_pipe_does_not_hold_the_keeper() {
+    if left_out() || only_oneport(KEEPER) {
+        return;
+    }
+    let (web, port) = (Backend::web("a"), free_port());
+    let mut gateway = started(port, ALL, &http_config(port, web.port, ""));
+    let keeper = keeper_of(gateway.pid());
+    become_pipe(&gateway.config_path());
+    gateway.signal(Signal::USR2);
+    gateway.wait_stderr("a pipe cannot be read a second time");
+    assert_eq!(served_by(port), "a");
+    gateway.signal(Signal::TERM);
+    gateway.wait_exit(Duration::from_secs(10));
+    eventually("the keeper ends", || !is_alive(keeper));
 }
 
 /// As somebody would who has taken over the worker: its end of the channel, and requests of one's own.

@@ -45,6 +45,29 @@ fn a_good_file_serves_new_connections_and_leaves_running_ones() {
     }
 }
 
+/// Puts a pipe into which nobody writes in the place of a file.
+pub fn become_pipe(path: &std::path::Path) {
+    std::fs::remove_file(path).unwrap();
+    rustix::fs::mkfifoat(rustix::fs::CWD, path, 0o600.into()).unwrap();
+}
+
+/// Opening the pipe once waited for somebody to write into it, and with it everybody, SIGTERM included. `-f <(…)` is
+/// such a pipe too.
+#[test]
+fn a_configuration_that_became_a_pipe_stops_nobody() {
+    if only_oneport(REASON) {
+        return;
+    }
+    let web = Backend::web("old");
+    let mut gateway = Gateway::start(|port| http_config(port, web.port, ""));
+    become_pipe(&gateway.config_path());
+    gateway.signal(Signal::HUP);
+    gateway.wait_stderr("a pipe cannot be read a second time");
+    assert_eq!(served_by(gateway.port), "old");
+    gateway.signal(Signal::TERM);
+    assert_eq!(gateway.wait_exit(std::time::Duration::from_secs(10)).code(), Some(0));
+}
+
 #[test]
 fn a_bad_file_is_reported_and_the_old_one_stays() {
     if only_oneport(REASON) {

@@ -170,6 +170,47 @@ fn a_lock_with_the_scripts_own_number_is_stale() {
     assert!(fs::symlink_metadata(&lock).is_err());
 }
 
+/// Two names of the script (rc0.d/K01oneport, a link) took each other's lock away: a process without a pidfile was left,
+/// which no stop could find.
+#[test]
+fn two_names_of_the_script_share_its_lock() {
+    let script = Script::new();
+    let names = ["S50oneport", "K01oneport"].map(|name| script.0.path(name));
+    fs::copy(shipped("busybox/S50oneport"), &names[0]).unwrap();
+    std::os::unix::fs::symlink(&names[0], &names[1]).unwrap();
+    let restart = |name: &std::path::PathBuf| {
+        let ours = script.command("restart");
+        let mut command = Command::new("busybox");
+        command.arg("sh").arg(name).arg("restart");
+        command.envs(ours.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.spawn().unwrap()
+    };
+    let restarts: Vec<Child> = names.iter().cycle().take(8).map(restart).collect();
+    for mut restart in restarts {
+        assert!(restart.wait().unwrap().success());
+    }
+    assert_eq!((script.call("status").0, script.0.processes()), (0, 1));
+    assert_eq!((script.call("stop").0, script.0.processes()), (0, 0));
+}
+
+/// A device's pidfile can hold anything after a power cut, and a path be anything: megabytes of garbage went to the
+/// console, and a pipe was waited for.
+#[test]
+fn a_pidfile_of_garbage_is_not_repeated_and_a_pipe_not_waited_for() {
+    let script = Script::new();
+    fs::write(script.0.path("oneport.pid"), [0x1b; 100_000]).unwrap();
+    let (status, text) = script.call("start");
+    assert!(status == 0 && text.len() < 200 && text.contains("is left over"), "{text}");
+    assert_eq!(script.call("stop").0, 0);
+    assert!(
+        Command::new("busybox").arg("mkfifo").arg(script.0.path("oneport.pid")).status().unwrap().success()
+    );
+    assert_eq!(script.call("status").0, 3);
+    let (status, text) = script.call("start");
+    assert!(status == 1 && text.contains("cannot write the pidfile"), "{text}");
+    assert_eq!(script.0.processes(), 0);
+}
+
 #[test]
 fn an_update_of_the_binary_is_no_stranger() {
     let script = Script::new();
