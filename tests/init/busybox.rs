@@ -170,6 +170,25 @@ fn a_lock_with_the_scripts_own_number_is_stale() {
     assert!(fs::symlink_metadata(&lock).is_err());
 }
 
+/// The number of a lock's dead owner had gone to a process in a folder of our name: `start` waited half a minute for
+/// it, and gave up.
+#[test]
+fn a_lock_whose_number_went_to_a_stranger_with_our_name_in_a_path_is_stale() {
+    let script = Script::new();
+    let folder = script.0.path("oneport.d");
+    fs::create_dir(&folder).unwrap();
+    fs::copy("/bin/sleep", folder.join("sleep")).unwrap();
+    let mut stranger = Command::new(folder.join("sleep")).arg("60").spawn().unwrap();
+    std::os::unix::fs::symlink(stranger.id().to_string(), script.0.path("oneport.pid.lock")).unwrap();
+    let began = std::time::Instant::now();
+    let started = script.call("start");
+    stranger.kill().unwrap();
+    stranger.wait().unwrap();
+    assert_eq!(started, (0, String::new()));
+    assert!(began.elapsed().as_secs() < 10, "{:?}", began.elapsed());
+    assert!(script.0.serves());
+}
+
 /// Two names of the script (rc0.d/K01oneport, a link) took each other's lock away: a process without a pidfile was left,
 /// which no stop could find.
 #[test]
