@@ -1,10 +1,11 @@
 //! Runs over the lines: opens sections, finds each statement's keyword, lets its parser work.
 
 use super::diagnostics::{Fault, Severity, Sink, Span, Spot, quoted};
-use super::draft::{Proxy, ProxyKind, Settings};
+use super::draft::{AclTable, Proxy, ProxyKind, Settings};
 use super::keywords::{Found, Index, Keyword, Sections, Status, known, listed};
 use super::lexer::{self, Env, Word};
 use super::model::{Global, Place};
+use super::sample::{Reader, Shared};
 use super::source::Source;
 use super::{suggest, values};
 use std::collections::BTreeMap;
@@ -124,6 +125,8 @@ pub(crate) struct Builder<'a> {
     /// First proxy of each name, by side.
     names: [BTreeMap<String, usize>; 2],
     index: Index,
+    /// Names in expressions, resolved at the end.
+    pub shared: Shared,
 }
 
 impl<'a> Builder<'a> {
@@ -141,6 +144,7 @@ impl<'a> Builder<'a> {
             section_name: String::new(),
             names: [BTreeMap::new(), BTreeMap::new()],
             index: Index::new(),
+            shared: Shared::default(),
         }
     }
 
@@ -193,6 +197,17 @@ impl<'a> Builder<'a> {
             (Section::Proxy(_), Some(proxy)) => Ok(proxy),
             _ => Err(Fault::line("this keyword belongs into a frontend, listen or backend section")),
         }
+    }
+
+    /// The ACLs of the current proxy, and what reading an expression needs; `spot` is where the word stands.
+    ///
+    /// # Errors
+    /// As [`Builder::proxy`].
+    pub fn terms<'b>(&'b mut self, spot: &'b Spot) -> Result<(&'b mut AclTable, Reader<'b>), Fault> {
+        let (Section::Proxy(_), Some(proxy)) = (self.section, self.proxies.last_mut()) else {
+            return Err(Fault::line("this keyword belongs into a frontend, listen or backend section"));
+        };
+        Ok((&mut proxy.acls, Reader { shared: &mut self.shared, spot, env: self.env }))
     }
 
     /// A place in a statement, for later messages.

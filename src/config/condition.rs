@@ -4,20 +4,52 @@ use super::acl;
 use super::diagnostics::{Fault, Span};
 use super::draft::AclTable;
 use super::keywords::{known, listed};
-use super::lexer::Word;
-use super::model::{AclId, AclTest, Condition, Fetch, MatchKind, Matcher, Place, Term};
+use super::lexer::{self, Word};
+use super::model::{AclId, Condition, Place, Term};
+use super::sample::Reader;
 use super::suggest;
 
-/// ACLs that exist without being declared and are built (configuration §7.4).
-const PREDEFINED: [(&str, Fetch); 3] =
-    [("TRUE", Fetch::Always(true)), ("FALSE", Fetch::Always(false)), ("HTTP", Fetch::ProtoHttp)];
+/// ACLs that exist without being declared, as they would be declared (configuration §7.4).
+const PREDEFINED: [(&str, &str); 21] = [
+    ("TRUE", "always_true"),
+    ("FALSE", "always_false"),
+    ("HTTP", "req.proto_http"),
+    ("HTTP_1.0", "req.ver 1.0"),
+    ("HTTP_1.1", "req.ver 1.1"),
+    ("HTTP_2.0", "req.ver 2.0"),
+    ("HTTP_CONTENT", "req.hdr_val(content-length) gt 0"),
+    ("HTTP_URL_ABS", "url_reg ^[^/:]*://"),
+    ("HTTP_URL_SLASH", "url_beg /"),
+    ("HTTP_URL_STAR", "url *"),
+    ("LOCALHOST", "src 127.0.0.1/8 ::1"),
+    ("METH_CONNECT", "method CONNECT"),
+    ("METH_DELETE", "method DELETE"),
+    ("METH_GET", "method GET HEAD"),
+    ("METH_HEAD", "method HEAD"),
+    ("METH_OPTIONS", "method OPTIONS"),
+    ("METH_POST", "method POST"),
+    ("METH_PUT", "method PUT"),
+    ("METH_TRACE", "method TRACE"),
+    ("REQ_CONTENT", "req.len gt 0"),
+    ("WAIT_END", "wait_end"),
+];
+
+/// The predefined ACLs and what they stand for, for the compatibility page.
+pub(crate) fn predefined() -> impl Iterator<Item = (&'static str, &'static str)> {
+    PREDEFINED.iter().copied()
+}
 
 /// Parses what follows a rule: nothing, or `if`/`unless` and terms. Predefined and anonymous ACLs are added to
 /// the table.
 ///
 /// # Errors
 /// Another word than `if` and `unless`, an unknown ACL, an open brace, an empty alternative.
-pub(crate) fn parse(table: &mut AclTable, place: &Place, words: &[Word]) -> Result<Option<Condition>, Fault> {
+pub(crate) fn parse(
+    table: &mut AclTable,
+    reader: &mut Reader<'_>,
+    place: &Place,
+    words: &[Word],
+) -> Result<Option<Condition>, Fault> {
     let [first, rest @ ..] = words else { return Ok(None) };
     let unless = match first.bytes.as_slice() {
         b"if" => false,
@@ -64,11 +96,11 @@ pub(crate) fn parse(table: &mut AclTable, place: &Place, words: &[Word]) -> Resu
             continue;
         }
         let acl = if name == b"{" {
-            let (acl, after) = anonymous(table, place, word, after)?;
+            let (acl, after) = anonymous(table, reader, place, word, after)?;
             rest = after;
             acl
         } else {
-            named(table, place, word, marks)?
+            named(table, reader, place, word, marks)?
         };
         group.push(Term { negated: negated.take().is_some(), acl });
         last = word.span;
@@ -91,6 +123,7 @@ fn check_open(negated: Option<Span>) -> Result<(), Fault> {
 /// `{ fetch … }`; `words` follow the opening brace, those after the closing one are given back.
 fn anonymous<'w>(
     table: &mut AclTable,
+    reader: &mut Reader<'_>,
     place: &Place,
     open: &Word,
     words: &'w [Word],
@@ -99,7 +132,7 @@ fn anonymous<'w>(
         return Err(Fault::at(open.span, "this brace is never closed (` }` needs a blank before it)"));
     };
     let (inner, after) = words.split_at(len);
-    let test = acl::test(inner, open.span)?;
+    let test = acl::test(reader, inner, open.span)?;
     let mut text = String::from("{");
     for word in inner {
         text.push(' ');
@@ -116,20 +149,27 @@ fn anonymous<'w>(
     Ok((id, after.get(1..).unwrap_or_default()))
 }
 
-fn named(table: &mut AclTable, place: &Place, word: &Word, marks: usize) -> Result<AclId, Fault> {
+fn named(
+    table: &mut AclTable,
+    reader: &mut Reader<'_>,
+    place: &Place,
+    word: &Word,
+    marks: usize,
+) -> Result<AclId, Fault> {
     let span =
         Span { start: word.span.start + marks.min(word.span.end - word.span.start), end: word.span.end };
     let text = word.text()?.trim_start_matches('!');
     if let Some(id) = table.get(text).filter(|_| !text.starts_with([' ', '{'])) {
         return Ok(id);
     }
-    if let Some((name, fetch)) = PREDEFINED.iter().find(|(name, _)| *name == text) {
+    if let Some((name, declared)) = PREDEFINED.iter().find(|(name, _)| *name == text) {
         let key = format!(" {name}");
         if let Some(id) = table.get(&key) {
             return Ok(id);
         }
-        let matcher = Matcher { kind: MatchKind::Bool, ignore_case: false, patterns: Vec::new() };
-        return Ok(table.add(&key, name, place, AclTest { fetch: fetch.clone(), matcher }));
+        let words = lexer::split(declared.as_bytes(), &|_| None)?;
+        let test = acl::test(reader, &words, span)?;
+        return Ok(table.add(&key, name, place, test));
     }
     if listed(known::ACLS, text) {
         return Err(Fault::at(span, format!("HAProxy's predefined ACL `{text}` is not built yet")));
@@ -150,17 +190,21 @@ fn named(table: &mut AclTable, place: &Place, word: &Word, marks: usize) -> Resu
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::lexer;
+    use crate::config::diagnostics::Spot;
+    use crate::config::sample::Shared;
 
     /// The condition as text: `|` between alternatives, `,` between terms.
     fn parse_text(text: &str) -> Result<String, String> {
         let split = |text: &str| lexer::split(text.as_bytes(), &|_| None).unwrap();
         let mut table = AclTable::default();
+        let (mut shared, spot) = (Shared::default(), Spot::default());
+        let mut reader = Reader { shared: &mut shared, spot: &spot, env: &|_| None };
+        let reader = &mut reader;
         for name in ["a", "bee"] {
             let words = split(&format!("{name} always_true"));
-            acl::declare(&mut table, &Place::default(), &words, Span::default()).unwrap();
+            acl::declare(&mut table, reader, &Place::default(), &words, Span::default()).unwrap();
         }
-        let parsed = parse(&mut table, &Place::default(), &split(text)).map_err(|f| f.message)?;
+        let parsed = parse(&mut table, reader, &Place::default(), &split(text)).map_err(|f| f.message)?;
         let Some(condition) = parsed else { return Ok("none".into()) };
         let acls = table.into_list();
         let term = |t: &Term| format!("{}{}", if t.negated { "!" } else { "" }, acls[t.acl.0].name);
@@ -199,7 +243,7 @@ mod tests {
             ("if a and bee", "must all hold"),
             ("if be", "did you mean `bee`"),
             ("if http", "did you mean `HTTP`"),
-            ("if METH_GET", "not built yet"),
+            ("if RDP_COOKIE", "not built yet"),
             ("if { always_true", "never closed"),
             ("if {always_true }", "blank is needed"),
             ("if { }", "missing"),
@@ -214,7 +258,9 @@ mod tests {
     fn anonymous_acls_of_one_text_are_shared_and_others_are_not() {
         let words = lexer::split(br"if { hdr(a) b\ c } { hdr(a) b c } { hdr(a) b\ c }", &|_| None).unwrap();
         let mut table = AclTable::default();
-        parse(&mut table, &Place::default(), &words).unwrap();
+        let (mut shared, spot) = (Shared::default(), Spot::default());
+        let mut reader = Reader { shared: &mut shared, spot: &spot, env: &|_| None };
+        parse(&mut table, &mut reader, &Place::default(), &words).unwrap();
         assert_eq!(table.into_list().len(), 2);
     }
 }

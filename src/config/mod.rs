@@ -6,16 +6,21 @@
 
 mod acl;
 mod address;
+mod arguments;
 mod builder;
 mod condition;
+mod converter;
 mod diagnostics;
 mod draft;
+pub(crate) mod format;
 pub mod keywords;
 mod lexer;
 pub mod model;
+mod patterns;
 mod preset;
 mod privileges;
 mod resolve;
+mod sample;
 mod source;
 mod suggest;
 #[cfg(test)]

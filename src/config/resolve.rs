@@ -6,9 +6,10 @@ use super::diagnostics::{DIAGNOSTICS_MAX, Severity, Sink, Spot};
 use super::draft::{NameRef, Proxy, ProxyKind, Settings, Timeouts};
 use super::model::{
     Backend, BackendId, ClientTimeouts, Config, Frontend, Global, HttpOptions, LogTarget, Mode,
-    ServerTimeouts, UseBackend,
+    ServerTimeouts, Target, UseBackend,
 };
 use super::privileges::{Account, Privileges, Written};
+use super::sample::{Reference, ReferenceKind};
 use super::suggest;
 use super::values::show_ms;
 
@@ -34,8 +35,10 @@ pub(crate) fn resolve(mut b: Builder<'_>) -> (Config, Sink) {
         check_reached(&mut b, &reached);
         check_listening(&mut b);
     }
-    let mut config = Config { global: b.global, ..Config::default() };
-    for (proxy, targets) in std::mem::take(&mut b.proxies).into_iter().zip(targets) {
+    let references = references(&mut b, &backends);
+    let variables = std::mem::take(&mut b.shared.variables);
+    let mut config = Config { global: b.global, references, variables, ..Config::default() };
+    for (id, (proxy, targets)) in (1..).zip(std::mem::take(&mut b.proxies).into_iter().zip(targets)) {
         if whole {
             warn_of_timeouts(&mut b.sink, &proxy, tunnel_default);
         }
@@ -43,10 +46,62 @@ pub(crate) fn resolve(mut b: Builder<'_>) -> (Config, Sink) {
             config.backends.push(backend(&proxy, &config.global, tunnel_default));
         }
         if proxy.kind.has_client_side() && !proxy.settings.disabled {
-            config.frontends.push(frontend(proxy, targets, &config.global, tunnel_default));
+            config
+                .frontends
+                .push(Frontend { id, ..frontend(proxy, targets, &config.global, tunnel_default) });
         }
     }
     (config, b.sink)
+}
+
+/// What the expressions name, in the order of their ids. Disabled frontends are still numbered by name.
+fn references(b: &mut Builder<'_>, backends: &[Option<BackendId>]) -> Vec<Target> {
+    let mut targets = Vec::with_capacity(b.shared.references.len());
+    for reference in std::mem::take(&mut b.shared.references) {
+        match reference_target(b, backends, &reference) {
+            Ok(target) => targets.push(target),
+            Err(message) => b.sink.push(Severity::Error, reference.spot, message),
+        }
+    }
+    targets
+}
+
+fn reference_target(
+    b: &Builder<'_>,
+    backends: &[Option<BackendId>],
+    reference: &Reference,
+) -> Result<Target, String> {
+    let name = reference.name.as_str();
+    if reference.kind == ReferenceKind::Frontend {
+        let at = b.proxy_named(false, name);
+        let missing = || {
+            let hint = suggest::hint(name, b.proxy_names(false));
+            format!("there is no frontend `{name}`{hint}")
+        };
+        return at.map(|_| Target::Frontend(name.into())).ok_or_else(missing);
+    }
+    let (name, server) = match reference.kind {
+        ReferenceKind::Server => name
+            .split_once('/')
+            .map(|(b, s)| (b, Some(s)))
+            .ok_or_else(|| format!("`{name}`: expected backend/server, as `srv_is_up(web/s1)`"))?,
+        _ => (name, None),
+    };
+    let at = b.proxy_named(true, name);
+    let proxy = at.and_then(|at| b.proxies.get(at).zip(backends.get(at).copied().flatten()));
+    let Some((proxy, id)) = proxy else {
+        let hint = suggest::hint(name, b.proxy_names(true));
+        return Err(format!("there is no backend `{name}`{hint}"));
+    };
+    let Some(server) = server else { return Ok(Target::Backend(id)) };
+    let names = || proxy.servers.iter().map(|known| known.name.as_str());
+    match names().position(|known| known == server) {
+        Some(index) => Ok(Target::Server(id, index)),
+        None => {
+            let hint = suggest::hint(server, names());
+            Err(format!("backend `{name}` has no server `{server}`{hint}"))
+        }
+    }
 }
 
 /// Where a frontend can send to, resolved.
@@ -297,6 +352,7 @@ fn frontend(proxy: Proxy, targets: Targets, global: &Global, tunnel_default: boo
     let use_backends = proxy.use_backends.into_iter().zip(targets.rules);
     Frontend {
         name: proxy.name,
+        id: 0,
         place: proxy.spot.place,
         mode: settings.mode.unwrap_or_default(),
         binds: proxy.binds,

@@ -13,7 +13,7 @@ use crate::config::{self, Config, LogAddress, LogTarget, Place};
 use crate::net::resolve;
 use crate::observe::Logger;
 use crate::reactor::Handle;
-use crate::session::{Frontend, Process};
+use crate::session::{Frontend, Process, Shared};
 
 /// Why a configuration that reads well cannot be put to work here and now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,11 +136,13 @@ impl Runtime {
         };
         let messages = logger(&global.logs, &Place::default());
         let mut frontends = Vec::with_capacity(config.frontends.len());
+        let shared = Rc::new(Shared { references: config.references, ..Shared::default() });
         for frontend in config.frontends {
             let Some(logger) = logger(&frontend.logs, &frontend.place) else { continue };
             frontends.push(Rc::new(Frontend {
                 config: frontend,
                 backends: backends.clone(),
+                shared: shared.clone(),
                 logger,
                 process: process.clone(),
                 connections: Cell::new(0),
@@ -148,6 +150,7 @@ impl Runtime {
                 leaving: Cell::new(false),
             }));
         }
+        *shared.frontends.borrow_mut() = frontends.iter().map(Rc::downgrade).collect();
         match messages {
             Some(messages) if errors.is_empty() => {
                 Ok(Self { frontends, backends, messages: Rc::new(messages) })

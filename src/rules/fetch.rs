@@ -1,140 +1,303 @@
-//! Sample fetches (configuration §7.3), each with the verdict of its matcher.
+//! Sample fetches (configuration §7.3): each finds none, one or several samples, or has to wait.
 
-use super::Verdict;
-use super::matching::{could_match, matches};
+use super::convert;
+use super::text::{Elements, cookies, parameters, path_and_query, split_at_byte, without_query};
+use super::value::Sample;
 use super::view::{Head, View};
-use crate::config::{AclTest, Fetch, MatchKind, Matcher};
+use crate::config::{Credential, End, Expr, Fetch, Part, Side};
+use crate::http::{Framing, RequestHead, Version};
 
-/// Fetches the sample of one test and compares it.
-pub(super) fn test(test: &AclTest, view: &View<'_>) -> Verdict {
-    let found = test.matcher.kind == MatchKind::Found;
-    match &test.fetch {
-        // The sample is a boolean, which is there in any case.
-        Fetch::Always(value) => (*value || found).into(),
+/// What came of fetching.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fetched {
+    /// Every sample was shown.
+    Done,
+    /// More bytes are needed.
+    NotYet,
+}
+
+/// Takes samples; false = enough.
+pub(super) type Visit<'a> = &'a mut dyn FnMut(Sample<'_>) -> bool;
+
+/// Shows the samples of an expression. `all`: of several values every one (as ACLs want it), else the last.
+pub(super) fn each(expr: &Expr, view: &View<'_>, all: bool, visit: Visit<'_>) -> Fetched {
+    if expr.converters.is_empty() {
+        return fetch(&expr.fetch, view, all, visit);
+    }
+    fetch(&expr.fetch, view, all, &mut |sample| {
+        let converted = expr.converters.iter().try_fold(sample.into_owned(), |sample, converter| {
+            convert::convert(converter, sample, view.world())
+        });
+        converted.is_none_or(&mut *visit)
+    })
+}
+
+fn fetch(fetch: &Fetch, view: &View<'_>, all: bool, visit: Visit<'_>) -> Fetched {
+    let world = view.world();
+    let sample = match fetch {
+        Fetch::Always(value) => Some(Sample::Bool(*value)),
+        Fetch::Int(number) => Some(Sample::Int(*number)),
+        Fetch::Text(text) => Some(Sample::of(text)),
+        Fetch::WaitEnd if view.is_final() => Some(Sample::Bool(true)),
+        Fetch::WaitEnd => return Fetched::NotYet,
         Fetch::ProtoHttp => match view.http() {
-            Head::Whole(_) => Verdict::Yes,
-            Head::NotYet => Verdict::NotYet,
-            Head::None => Verdict::No,
+            Head::Whole(_) => Some(Sample::Bool(true)),
+            Head::NotYet => return Fetched::NotYet,
+            Head::None => Some(Sample::Bool(false)),
         },
-        Fetch::Payload { offset, len: 0 } => open_payload(*offset, &test.matcher, view),
-        Fetch::Payload { offset, len } => payload(*offset, *len, &test.matcher, view),
-        Fetch::Header { name, occurrence } => header(name, *occurrence, &test.matcher, view),
-    }
-}
-
-/// `payload(offset,len)` with a length: there once all its bytes are.
-fn payload(offset: usize, len: usize, matcher: &Matcher, view: &View<'_>) -> Verdict {
-    let start = view.bytes().get(offset..).unwrap_or_default();
-    if let Some(sample) = start.get(..len) {
-        return matches(matcher, sample).into();
-    }
-    // What is there already may contradict every pattern: then nothing is worth waiting for.
-    if view.is_final() || !could_match(matcher, start, len) {
-        return Verdict::No;
-    }
-    Verdict::NotYet
-}
-
-/// `payload(offset,0)`: all there is, which more bytes make longer.
-fn open_payload(offset: usize, matcher: &Matcher, view: &View<'_>) -> Verdict {
-    let sample = view.bytes().get(offset..).unwrap_or_default();
-    if view.is_final() {
-        return (!sample.is_empty() && matches(matcher, sample)).into();
-    }
-    match matcher.kind {
-        // These stay true, however many bytes follow.
-        MatchKind::Found | MatchKind::Beg | MatchKind::Sub
-            if !sample.is_empty() && matches(matcher, sample) =>
-        {
-            Verdict::Yes
+        Fetch::Payload { offset, len } => {
+            let start = view.bytes().get(*offset..).unwrap_or_default();
+            return some_bytes(start, *len, view, visit);
         }
-        MatchKind::Beg | MatchKind::Str | MatchKind::Bin => {
-            // As if the sample had the length of the pattern, each pattern by itself.
-            let alone = |pattern: &Vec<u8>| sample.len() <= pattern.len() || matcher.kind == MatchKind::Beg;
-            let open = matcher
-                .patterns
-                .iter()
-                .any(|pattern| alone(pattern) && super::matching::agree(matcher, pattern, sample));
-            if open { Verdict::NotYet } else { Verdict::No }
+        Fetch::PayloadLv { offset, size, at, relative } => {
+            return payload_lv(view, (*offset, *size, *at, *relative), visit);
         }
-        MatchKind::Bool => Verdict::No,
-        _ => Verdict::NotYet,
+        Fetch::RequestLen => Some(Sample::Int(count(view.bytes().len()))),
+        Fetch::Address(End::Source) => world.source().map(|address| Sample::Ip(address.ip().to_canonical())),
+        Fetch::Address(End::Destination) => {
+            world.destination().map(|address| Sample::Ip(address.ip().to_canonical()))
+        }
+        Fetch::Port(End::Source) => world.source().map(|address| Sample::Int(address.port().into())),
+        Fetch::Port(End::Destination) => {
+            world.destination().map(|address| Sample::Int(address.port().into()))
+        }
+        Fetch::Name(whose) => world.name(*whose).map(|name| Sample::of(name.as_bytes())),
+        Fetch::Figure(figure, of) => world.figure(*figure, *of).map(Sample::Int),
+        Fetch::Date(offset) => Some(Sample::Int((world.wall_ms() / 1_000).saturating_add(*offset))),
+        Fetch::Random(0) => Some(Sample::Int(world.random().into())),
+        Fetch::Random(range) => Some(Sample::Int((world.random() % range).into())),
+        Fetch::Variable(id) => world.variable(*id),
+        Fetch::Capture(side, index) => world.capture(*side, *index).map(|text| Sample::Bytes(text.into())),
+        Fetch::CapturedLine(part) => world.captured_line(*part).map(|text| Sample::Bytes(text.into())),
+        Fetch::UniqueId => world.unique_id().map(|text| Sample::Bytes(text.into())),
+        Fetch::Status => view.response().map(|(head, _)| Sample::Int(head.status.into())),
+        Fetch::Version(Side::Response) => view.response().map(|(head, _)| Sample::of(version(head.version))),
+        Fetch::Header { side: Side::Response, .. }
+        | Fetch::HeaderCount { side: Side::Response, .. }
+        | Fetch::HeaderNames(Side::Response, _)
+        | Fetch::Cookie(Side::Response, _)
+        | Fetch::CookieCount(Side::Response, _) => {
+            let Some((head, bytes)) = view.response() else { return Fetched::Done };
+            of_fields(fetch, &Fields { fields: &head.fields, bytes }, all, visit);
+            return Fetched::Done;
+        }
+        _ => {
+            match view.http() {
+                Head::Whole(head) => of_request(fetch, head, view, all, visit),
+                Head::NotYet => return Fetched::NotYet,
+                Head::None => {}
+            }
+            return Fetched::Done;
+        }
+    };
+    if let Some(sample) = sample {
+        visit(sample);
+    }
+    Fetched::Done
+}
+
+fn count(len: usize) -> i64 {
+    i64::try_from(len).unwrap_or(i64::MAX)
+}
+
+fn version(version: Version) -> &'static [u8] {
+    match version {
+        Version::Http10 => b"1.0",
+        Version::Http11 => b"1.1",
     }
 }
 
-/// `hdr(name[,occurrence])`: the comma-separated elements of all fields of that name.
-fn header(name: &str, occurrence: i32, matcher: &Matcher, view: &View<'_>) -> Verdict {
-    let head = match view.http() {
-        Head::Whole(head) => head,
-        Head::NotYet => return Verdict::NotYet,
-        Head::None => return Verdict::No,
-    };
-    let elements = || head.values(view.bytes(), name).flat_map(Elements::of);
-    let wanted = match occurrence {
-        0 => return elements().any(|sample| matches(matcher, sample)).into(),
-        // First = 1.
-        n if n > 0 => usize::try_from(n).ok().and_then(|n| n.checked_sub(1)),
-        // Last = -1; counted first, since nothing is allocated.
-        n => usize::try_from(n.unsigned_abs()).ok().and_then(|n| elements().count().checked_sub(n)),
-    };
-    let sample = wanted.and_then(|index| elements().nth(index));
-    sample.is_some_and(|sample| matches(matcher, sample)).into()
-}
-
-/// The elements of a comma-separated value, blanks around them removed; commas in quoted strings do not count
-/// (RFC 9110 §5.6.1, §5.6.4).
-struct Elements<'a> {
-    rest: Option<&'a [u8]>,
-}
-
-impl<'a> Elements<'a> {
-    fn of(value: &'a [u8]) -> Self {
-        Self { rest: Some(value) }
+/// `len` bytes at the start of what has come, 0 = all of them.
+fn some_bytes(start: &[u8], len: usize, view: &View<'_>, visit: Visit<'_>) -> Fetched {
+    if len == 0 && !view.is_final() || start.len() < len && !view.is_final() {
+        return Fetched::NotYet;
     }
+    let sample = if len == 0 { Some(start) } else { start.get(..len) };
+    if let Some(sample) = sample.filter(|sample| !sample.is_empty()) {
+        visit(Sample::of(sample));
+    }
+    Fetched::Done
 }
 
-impl<'a> Iterator for Elements<'a> {
-    type Item = &'a [u8];
+type LengthValue = (usize, usize, Option<usize>, i32);
 
-    fn next(&mut self) -> Option<&'a [u8]> {
-        let rest = self.rest.take()?;
-        let mut in_quotes = false;
-        let mut escaped = false;
-        for (at, byte) in rest.iter().enumerate() {
-            match byte {
-                _ if escaped => escaped = false,
-                b'\\' if in_quotes => escaped = true,
-                b'"' => in_quotes = !in_quotes,
-                b',' if !in_quotes => {
-                    self.rest = rest.get(at + 1..);
-                    return rest.get(..at).map(trim);
-                }
-                _ => {}
+fn payload_lv(view: &View<'_>, (offset, size, at, relative): LengthValue, visit: Visit<'_>) -> Fetched {
+    let bytes = view.bytes();
+    let Some(digits) = bytes.get(offset..).and_then(|rest| rest.get(..size)) else {
+        return if view.is_final() { Fetched::Done } else { Fetched::NotYet };
+    };
+    let len = digits.iter().fold(0u64, |len, byte| len << 8 | u64::from(*byte));
+    let behind = i64::try_from(offset + size).unwrap_or(i64::MAX);
+    let start = at.or_else(|| usize::try_from(behind.saturating_add(relative.into())).ok());
+    let (Some(start), Ok(len)) = (start, usize::try_from(len)) else { return Fetched::Done };
+    // Longer than any buffer: it will never be there.
+    if len == 0 || start.checked_add(len).is_none_or(|end| end > 65_535) {
+        return Fetched::Done;
+    }
+    some_bytes(bytes.get(start..).unwrap_or_default(), len, view, visit)
+}
+
+fn of_request(fetch: &Fetch, head: &RequestHead, view: &View<'_>, all: bool, visit: Visit<'_>) {
+    let bytes = view.bytes();
+    let target = head.target.of(bytes);
+    let body = || bytes.get(head.len..).unwrap_or_default();
+    match fetch {
+        Fetch::Method => drop(visit(Sample::of(head.method_span.of(bytes)))),
+        Fetch::Version(_) => drop(visit(Sample::of(version(head.version)))),
+        Fetch::Target(part) => of_target(*part, head, bytes, visit),
+        Fetch::UrlParam { name, delimiter } => {
+            let Some((_, query)) = split_at_byte(target, *delimiter) else { return };
+            pick(parameters(query, name), all, 0, visit);
+        }
+        Fetch::Body => {
+            if !body().is_empty() {
+                visit(Sample::of(body()));
             }
         }
-        Some(trim(rest))
+        Fetch::BodyLen { announced: false } => drop(visit(Sample::Int(count(body().len())))),
+        Fetch::BodyLen { announced: true } => {
+            let len = match head.framing {
+                Framing::Length(len) => i64::try_from(len).unwrap_or(i64::MAX),
+                _ => count(body().len()),
+            };
+            visit(Sample::Int(len));
+        }
+        Fetch::HttpAuth(list) => {
+            let right = credentials(head, bytes)
+                .is_some_and(|(user, password)| view.world().is_user(list, &user, &password));
+            visit(Sample::Bool(right));
+        }
+        Fetch::Credentials(Credential::Scheme) => {
+            let value = head.values(bytes, "authorization").next().map(|value| split_at_byte(value, b' '));
+            if let Some(Some((scheme, _))) = value {
+                visit(Sample::of(scheme));
+            }
+        }
+        Fetch::Credentials(which) => {
+            if let Some((user, password)) = credentials(head, bytes) {
+                visit(Sample::of(if *which == Credential::User { &user } else { &password }));
+            }
+        }
+        fetch => of_fields(fetch, &Fields { fields: &head.fields, bytes }, all, visit),
     }
 }
 
-fn trim(value: &[u8]) -> &[u8] {
-    let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t');
-    let start = value.iter().position(|byte| !is_blank(byte)).unwrap_or(value.len());
-    let end = value.iter().rposition(|byte| !is_blank(byte)).map_or(start, |last| last + 1);
-    value.get(start..end).unwrap_or_default()
+fn of_target(part: Part, head: &RequestHead, bytes: &[u8], visit: Visit<'_>) {
+    let target = head.target.of(bytes);
+    let path = path_and_query(target);
+    let sample = match part {
+        Part::Url => Some(target),
+        Part::Path => path.map(without_query),
+        Part::PathAndQuery => path,
+        Part::Query => split_at_byte(target, b'?').map(|(_, query)| query),
+        Part::Base | Part::BaseAndQuery => {
+            let path = path.map(|path| if part == Part::Base { without_query(path) } else { path });
+            let Some(host) = head.values(bytes, "host").next() else {
+                if let Some(path) = path {
+                    visit(Sample::of(path));
+                }
+                return;
+            };
+            visit(Sample::Bytes([host, path.unwrap_or_default()].concat().into()));
+            return;
+        }
+    };
+    if let Some(sample) = sample {
+        visit(Sample::of(sample));
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// User and password of `Authorization: Basic …` (RFC 7617).
+fn credentials(head: &RequestHead, bytes: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+    let value = head.values(bytes, "authorization").next()?;
+    let (scheme, encoded) = split_at_byte(value, b' ')?;
+    if !scheme.eq_ignore_ascii_case(b"basic") {
+        return None;
+    }
+    let text = convert::from_base64(super::text::trim(encoded))?;
+    let (user, password) = split_at_byte(&text, b':')?;
+    Some((user.to_vec(), password.to_vec()))
+}
 
-    #[test]
-    fn elements_are_cut_at_commas_outside_of_quotes() {
-        let elements = |value: &'static str| {
-            Elements::of(value.as_bytes()).map(|e| std::str::from_utf8(e).unwrap()).collect::<Vec<_>>()
+/// The fields of a head with the bytes they lie in.
+struct Fields<'a> {
+    fields: &'a crate::http::head::Fields,
+    bytes: &'a [u8],
+}
+
+impl<'a> Fields<'a> {
+    /// The values of every field of this name, which is in lower case; of all fields for an empty one.
+    fn values(&self, name: &'a str) -> impl Iterator<Item = &'a [u8]> + Clone {
+        let bytes = self.bytes;
+        let same = move |field: &&crate::http::Field| {
+            let found = field.name.of(bytes);
+            name.is_empty() || found.len() == name.len() && found.eq_ignore_ascii_case(name.as_bytes())
         };
-        assert_eq!(elements("a"), ["a"]);
-        assert_eq!(elements(" a b ,\tc,"), ["a b", "c", ""]);
-        assert_eq!(elements(r#"a="x,\",y", b"#), [r#"a="x,\",y""#, "b"]);
-        assert_eq!(elements(""), [""]);
+        self.fields.iter().filter(same).map(move |field| field.value.of(bytes))
+    }
+}
+
+fn of_fields(fetch: &Fetch, fields: &Fields<'_>, all: bool, visit: Visit<'_>) {
+    match fetch {
+        Fetch::Header { name, occurrence, whole: true, .. } => {
+            pick(fields.values(name), all, *occurrence, visit);
+        }
+        Fetch::Header { name, occurrence, whole: false, .. } => {
+            pick(fields.values(name).flat_map(Elements::of), all, *occurrence, visit);
+        }
+        Fetch::HeaderCount { name, whole, .. } => {
+            let values = fields.values(name);
+            let number = if *whole { values.count() } else { values.flat_map(Elements::of).count() };
+            visit(Sample::Int(count(number)));
+        }
+        Fetch::HeaderNames(_, delimiter) => {
+            let mut names = Vec::new();
+            for field in fields.fields {
+                if !names.is_empty() {
+                    names.push(*delimiter);
+                }
+                names.extend_from_slice(field.name.of(fields.bytes));
+            }
+            visit(Sample::Bytes(names.into()));
+        }
+        Fetch::Cookie(side, name) => pick(of_cookies(fields, *side, name), all, 0, visit),
+        Fetch::CookieCount(side, name) => {
+            visit(Sample::Int(count(of_cookies(fields, *side, name).count())));
+        }
+        // Every other fetch was answered before.
+        _ => {}
+    }
+}
+
+fn of_cookies<'a>(fields: &Fields<'a>, side: Side, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+    let answer = side == Side::Response;
+    let header = if answer { "set-cookie" } else { "cookie" };
+    fields.values(header).flat_map(move |value| cookies(value, name, answer))
+}
+
+/// Shows all of several values, the last (`all` false), or the one that `occurrence` says: 1 = the first,
+/// -1 = the last.
+fn pick<'a>(mut values: impl Iterator<Item = &'a [u8]>, all: bool, occurrence: i32, visit: Visit<'_>) {
+    let occurrence = if occurrence == 0 && !all { -1 } else { occurrence };
+    let distance = usize::try_from(occurrence.unsigned_abs()).unwrap_or(usize::MAX);
+    let found = match occurrence {
+        0 => {
+            for value in values {
+                if !visit(Sample::of(value)) {
+                    return;
+                }
+            }
+            return;
+        }
+        1.. => values.nth(distance - 1),
+        -1 => values.last(),
+        _ => {
+            // The last so many, in a ring of their number at most.
+            let list: Vec<&[u8]> = values.collect();
+            list.len().checked_sub(distance).and_then(|at| list.get(at).copied())
+        }
+    };
+    if let Some(value) = found {
+        visit(Sample::of(value));
     }
 }

@@ -1,15 +1,38 @@
 //! Matching a sample with patterns (configuration §7.1.3, §7.1.4).
 
-use crate::config::{MatchKind, Matcher};
+use super::value::{Sample, Scratch};
+use crate::config::{MatchKind, Matcher, Patterns, Regex};
 
 /// Whether a whole sample matches any pattern.
-pub(super) fn matches(matcher: &Matcher, sample: &[u8]) -> bool {
-    let any = |one: &dyn Fn(&[u8]) -> bool| matcher.patterns.iter().any(|pattern| one(pattern));
+pub(super) fn matches(matcher: &Matcher, sample: &Sample<'_>) -> bool {
+    match (matcher.kind, &matcher.patterns) {
+        (MatchKind::Found, _) => true,
+        (MatchKind::Bool, _) => sample.truth(),
+        (MatchKind::Len, Patterns::Ints(ranges)) => {
+            let len = sample.bytes(&mut Scratch::new()).len();
+            in_range(ranges, i64::try_from(len).unwrap_or(i64::MAX))
+        }
+        (_, Patterns::Ints(ranges)) => sample.int().is_some_and(|number| in_range(ranges, number)),
+        (_, Patterns::Nets(nets)) => sample.ip().is_some_and(|ip| nets.iter().any(|net| net.contains(ip))),
+        _ => matches_text(matcher, sample.bytes(&mut Scratch::new())),
+    }
+}
+
+fn in_range(ranges: &[(i64, i64)], number: i64) -> bool {
+    ranges.iter().any(|&(low, high)| (low..=high).contains(&number))
+}
+
+/// The same for text.
+fn matches_text(matcher: &Matcher, sample: &[u8]) -> bool {
+    let patterns = match &matcher.patterns {
+        Patterns::Bytes(patterns) => patterns,
+        Patterns::Sorted(patterns) => return is_among(patterns, sample, matcher.ignore_case),
+        Patterns::Regexes(list) => return any_regex(list, sample),
+        Patterns::None | Patterns::Ints(_) | Patterns::Nets(_) => return false,
+    };
+    let any = |one: &dyn Fn(&[u8]) -> bool| patterns.iter().any(|pattern| one(pattern));
     let same = |pattern: &[u8], part: &[u8]| equal(pattern, part, matcher.ignore_case);
     match matcher.kind {
-        MatchKind::Found => true,
-        // Only booleans, which do not come here.
-        MatchKind::Bool => false,
         MatchKind::Str | MatchKind::Bin => any(&|pattern| same(pattern, sample)),
         MatchKind::Beg => any(&|pattern| sample.get(..pattern.len()).is_some_and(|part| same(pattern, part))),
         MatchKind::End => any(&|pattern| {
@@ -21,15 +44,31 @@ pub(super) fn matches(matcher: &Matcher, sample: &[u8]) -> bool {
         }),
         MatchKind::Dir => any(&|pattern| has_component(sample, pattern, b"/?", matcher.ignore_case)),
         MatchKind::Dom => any(&|pattern| has_component(sample, pattern, b"/?.:", matcher.ignore_case)),
+        // Their patterns are no texts.
+        _ => false,
     }
+}
+
+/// Whether a sorted list has this text.
+fn is_among(sorted: &[Vec<u8>], sample: &[u8], ignore_case: bool) -> bool {
+    let lower = |byte: &u8| if ignore_case { byte.to_ascii_lowercase() } else { *byte };
+    sorted.binary_search_by(|known| known.iter().copied().cmp(sample.iter().map(lower))).is_ok()
+}
+
+/// Bytes that are no UTF-8 are looked at as characters of their own.
+fn any_regex(list: &[Regex], sample: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(sample);
+    list.iter().any(|regex| regex.engine.is_match(&text))
 }
 
 /// Whether a sample of `len` bytes of which only the first ones are known could still match.
 pub(super) fn could_match(matcher: &Matcher, known: &[u8], len: usize) -> bool {
-    let any = |one: &dyn Fn(&Vec<u8>) -> bool| matcher.patterns.iter().any(one);
+    let patterns = match &matcher.patterns {
+        Patterns::Bytes(patterns) | Patterns::Sorted(patterns) => patterns.as_slice(),
+        _ => return true,
+    };
+    let any = |one: &dyn Fn(&Vec<u8>) -> bool| patterns.iter().any(one);
     match matcher.kind {
-        MatchKind::Found => true,
-        MatchKind::Bool => false,
         MatchKind::Str | MatchKind::Bin => {
             any(&|pattern| pattern.len() == len && agree(matcher, pattern, known))
         }
@@ -39,7 +78,7 @@ pub(super) fn could_match(matcher: &Matcher, known: &[u8], len: usize) -> bool {
             start.is_some_and(|start| agree(matcher, pattern, known.get(start..).unwrap_or_default()))
         }),
         MatchKind::Sub => any(&|pattern| pattern.len() <= len),
-        MatchKind::Dir | MatchKind::Dom => true,
+        _ => true,
     }
 }
 
@@ -75,7 +114,15 @@ mod tests {
 
     fn matcher(kind: MatchKind, ignore_case: bool, patterns: &[&str]) -> Matcher {
         let patterns = patterns.iter().map(|p| p.as_bytes().to_vec()).collect();
+        let patterns = match kind {
+            MatchKind::Found => Patterns::None,
+            _ => Patterns::Bytes(patterns),
+        };
         Matcher { kind, ignore_case, patterns }
+    }
+
+    fn matches(matcher: &Matcher, sample: &[u8]) -> bool {
+        super::matches(matcher, &Sample::of(sample))
     }
 
     #[test]

@@ -1,18 +1,27 @@
-//! ACLs, conditions and rules over the first bytes of a connection: pure functions, no allocation.
+//! ACLs, conditions and rules over the bytes of a connection: pure functions. Converters, and fetches that put
+//! texts together, allocate; nothing else does.
 //!
 //! Everything has three values: what more bytes could still make true or false is [`Verdict::NotYet`]. Once a
 //! verdict is yes or no, more bytes do not change it, so the answer does not depend on how a client's bytes
 //! were cut into segments.
 
+mod convert;
 mod fetch;
 mod matching;
+mod test;
 #[cfg(test)]
 mod tests;
+mod text;
+mod value;
 mod view;
+mod world;
 
+pub use convert::{expand, replaced};
+pub use value::{Sample, Scratch};
 pub use view::View;
+pub use world::{Nowhere, World};
 
-use crate::config::{Acl, BackendId, Condition, ContentAction, Frontend, Term};
+use crate::config::{Acl, BackendId, Condition, ContentAction, Expr, Frontend, Term};
 
 /// Yes, no, or more bytes are needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,6 +137,21 @@ pub fn evaluate(condition: &Condition, acls: &[Acl], view: &View<'_>) -> Verdict
     if condition.unless { any.negate() } else { any }
 }
 
+/// Shows the value of an expression; of several values the last (configuration §7.3.6, "req.hdr"). Nothing is
+/// shown where there is none.
+pub fn value(expr: &Expr, view: &View<'_>, show: &mut dyn FnMut(&Sample<'_>)) {
+    fetch::each(expr, view, false, &mut |sample| {
+        show(&sample);
+        false
+    });
+}
+
+/// Whether an optional condition holds; without one it does.
+#[must_use]
+pub fn applies(condition: Option<&Condition>, acls: &[Acl], view: &View<'_>) -> bool {
+    optional(condition, acls, view) == Verdict::Yes
+}
+
 fn optional(condition: Option<&Condition>, acls: &[Acl], view: &View<'_>) -> Verdict {
     condition.map_or(Verdict::Yes, |condition| evaluate(condition, acls, view))
 }
@@ -148,7 +172,7 @@ fn all_hold(group: &[Term], acls: &[Acl], view: &View<'_>) -> Verdict {
 fn any_test(acl: &Acl, view: &View<'_>) -> Verdict {
     let mut any = Verdict::No;
     for test in &acl.tests {
-        any = any.or(fetch::test(test, view));
+        any = any.or(test::test(test, view));
         if any == Verdict::Yes {
             break;
         }

@@ -1,16 +1,18 @@
 //! What rules look at: the bytes of a request so far, and their HTTP head, parsed at most once.
 
-use crate::http::{HeadError, RequestHead, parse_request};
+use super::world::{NOWHERE, World};
+use crate::http::{HeadError, RequestHead, ResponseHead, parse_request};
 use std::cell::OnceCell;
 
-/// The bytes a client has sent so far.
-#[derive(Debug)]
+/// The bytes a client has sent so far, and the gateway around them.
 pub struct View<'a> {
     bytes: &'a [u8],
     is_final: bool,
     given: Option<&'a RequestHead>,
     /// Filled in by the first fetch that needs it. In place rather than boxed: no rule allocates.
     parsed: OnceCell<Result<Option<RequestHead>, HeadError>>,
+    response: Option<(&'a ResponseHead, &'a [u8])>,
+    world: &'a dyn World,
 }
 
 /// What the bytes are as HTTP.
@@ -28,14 +30,39 @@ impl<'a> View<'a> {
     /// the input has ended, the buffer is full), and every verdict is yes or no.
     #[must_use]
     pub fn new(bytes: &'a [u8], is_final: bool) -> Self {
-        Self { bytes, is_final, given: None, parsed: OnceCell::new() }
+        Self { bytes, is_final, given: None, parsed: OnceCell::new(), response: None, world: &NOWHERE }
     }
 
     /// A request whose head is parsed already; `head` was parsed from `bytes`. The view is final: an HTTP
     /// session decides by the head, never by what may follow.
     #[must_use]
     pub fn with_head(bytes: &'a [u8], head: &'a RequestHead) -> Self {
-        Self { bytes, is_final: true, given: Some(head), parsed: OnceCell::new() }
+        Self { given: Some(head), ..Self::new(bytes, true) }
+    }
+
+    /// An answer, whose head was parsed from `bytes`. The request is over: only what was kept of it is known.
+    #[must_use]
+    pub fn of_response(bytes: &'a [u8], head: &'a ResponseHead) -> Self {
+        Self { response: Some((head, bytes)), ..Self::new(&[], true) }
+    }
+
+    /// The same within a gateway.
+    #[must_use]
+    pub fn within(mut self, world: &'a dyn World) -> Self {
+        self.world = world;
+        self
+    }
+
+    /// The gateway.
+    #[must_use]
+    pub fn world(&self) -> &'a dyn World {
+        self.world
+    }
+
+    /// The answer's head, and the bytes it was parsed from.
+    #[must_use]
+    pub fn response(&self) -> Option<(&'a ResponseHead, &'a [u8])> {
+        self.response
     }
 
     /// The bytes.

@@ -4,22 +4,26 @@
 //! handling of one request) is boxed, and so is a tunnel: an idle kept-alive connection costs only its small
 //! frame and no buffer. A test below holds the frame's size.
 
+mod extra;
+mod fill;
 mod http;
 mod relay;
 mod sniff;
 mod tcp;
 mod trace;
 mod tunnel;
+mod world;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use crate::backend::Backend;
 use crate::config::{self, BackendId, Mode};
 use crate::net::{Accepted, Buffer, Stream};
 use crate::observe::{Logger, Peer};
 use crate::reactor::{Deadline, Handle};
+use extra::Extra;
 use sniff::Sniffed;
 use trace::Trace;
 use tunnel::TunnelTimeouts;
@@ -37,6 +41,8 @@ pub struct Frontend {
     pub config: config::Frontend,
     /// All backends of the same configuration; [`BackendId`] is an index into them.
     pub backends: Rc<[Rc<Backend>]>,
+    /// What expressions of the same configuration name.
+    pub shared: Rc<Shared>,
     /// Where session lines go.
     pub logger: Logger,
     /// Numbers of the whole process.
@@ -49,10 +55,21 @@ pub struct Frontend {
     pub leaving: Cell<bool>,
 }
 
+/// What the expressions of one configuration share.
+#[derive(Default)]
+pub struct Shared {
+    /// What they name; a `RefId` is an index into it.
+    pub references: Vec<config::Target>,
+    /// Every frontend of the configuration, for `fe_conn(name)`.
+    pub frontends: RefCell<Vec<Weak<Frontend>>>,
+}
+
 /// What all sessions of the process share.
 pub struct Process {
     /// Client connections now, of all frontends and configurations.
     pub connections: Cell<u32>,
+    /// State of `rand()`: not for secrets.
+    random: Cell<u32>,
     /// Told when a connection has ended, so that accepting can go on.
     on_end: Box<dyn Fn()>,
 }
@@ -60,7 +77,20 @@ pub struct Process {
 impl Process {
     /// One without connections.
     pub fn new(on_end: impl Fn() + 'static) -> Self {
-        Self { connections: Cell::new(0), on_end: Box::new(on_end) }
+        Self { connections: Cell::new(0), random: Cell::new(0), on_end: Box::new(on_end) }
+    }
+
+    /// The next of a row of pseudo-random numbers (xorshift32), begun by the clock.
+    fn random(&self, seed: u64) -> u32 {
+        let mut x = match self.random.get() {
+            0 => (seed ^ seed >> 32) as u32 | 1,
+            x => x,
+        };
+        x ^= x << 13;
+        x ^= x >> 17;
+        x ^= x << 5;
+        self.random.set(x);
+        x
     }
 }
 
@@ -84,6 +114,8 @@ struct Session {
     first_byte_after_ms: Cell<u32>,
     /// The one timer of the session.
     deadline: Deadline,
+    /// What only some sessions have; made when it is first needed.
+    extra: RefCell<Option<Box<Extra>>>,
 }
 
 /// Nothing has come from the client yet.
@@ -112,6 +144,7 @@ impl Session {
             first_byte_after_ms: Cell::new(NO_BYTE),
             deadline: Deadline::new(reactor),
             client: stream,
+            extra: RefCell::new(None),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Choosing by the first bytes, in any segmentation: "not yet" reads on.
 
 use super::Session;
+use super::world::Scene;
 use crate::config::BackendId;
 use crate::net::Buffer;
 use crate::reactor::Expired;
@@ -50,7 +51,8 @@ pub(super) async fn sniff(session: &Session, buffer: &mut Option<Buffer>) -> Sni
 /// What the rules say; `None` = not yet.
 fn decide(session: &Session, bytes: &[u8], is_final: bool) -> Option<Sniffed> {
     let frontend = &session.frontend.config;
-    let view = View::new(bytes, is_final);
+    let scene = Scene::of(session);
+    let view = View::new(bytes, is_final).within(&scene);
     match content_verdict(frontend, &view) {
         ContentVerdict::Reject => return Some(Sniffed::Rejected),
         ContentVerdict::NotYet if !is_final => return None,

@@ -1,7 +1,7 @@
 //! `docs/keywords.md`, written from the tables.
 
 use super::{Entry, Status, TOPICS, bind, known, server};
-use crate::config::acl;
+use crate::config::{condition, converter, patterns, sample};
 
 /// The compatibility page: every keyword with where it stands, what it takes and what becomes of it.
 #[must_use]
@@ -57,12 +57,23 @@ fn conditions(out: &mut String) {
          must all hold. A condition that more bytes could still decide waits for them, within the inspect delay.\n\n\
          | fetch | what it is |\n|---|---|\n",
     );
-    for (name, help) in acl::FETCHES {
+    for (names, help, derived) in sample::fetches() {
+        let names = names.replace('|', "`, `");
+        let more = if derived { "; also `_beg _dir _dom _end _len _reg _sub`" } else { "" };
+        out.push_str(&format!("| `{names}` | {}{more} |\n", help.replace('|', "\\|")));
+    }
+    out.push_str("\n| converter | what it does |\n|---|---|\n");
+    for (name, help) in converter::converters() {
         out.push_str(&format!("| `{name}` | {help} |\n"));
     }
-    let methods: Vec<String> = acl::METHODS.iter().map(|(name, _)| format!("`{name}`")).collect();
+    out.push_str("\n| predefined ACL | what it stands for |\n|---|---|\n");
+    for (name, declared) in condition::predefined() {
+        out.push_str(&format!("| `{name}` | `{declared}` |\n"));
+    }
+    let methods: Vec<String> = patterns::METHODS.iter().map(|(name, _)| format!("`{name}`")).collect();
     out.push_str(&format!(
-        "\nFlags: `-i` (letter case aside), `-m METHOD` ({}), `-n`, `--`.\n",
+        "\nFlags: `-i` (letter case aside), `-m METHOD` ({}), `-f FILE`, `-n`, `-u ID`, `--`. Numbers may have\n\
+         `eq ge gt le lt` before them, and ranges `10:20`.\n",
         methods.join(", ")
     ));
 }
@@ -78,6 +89,7 @@ fn missing(out: &mut String) {
     list(out, "Parameters of `bind`", known::BIND);
     list(out, "Parameters of `server`", known::SERVER);
     list(out, "Sample fetches", known::FETCHES);
+    list(out, "Converters", known::CONVERTERS);
     list(out, "Predefined ACLs", known::ACLS);
     list(out, "Sections", known::SECTIONS);
 }

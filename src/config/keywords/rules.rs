@@ -23,7 +23,9 @@ pub(super) const TABLE: &[Keyword] = &[
         "name a test; lines of the same name are alternatives",
         |b, st| {
             let place = st.place.clone();
-            if acl::declare(&mut b.proxy()?.acls, &place, st.args(), st.name_span())? {
+            let spot = b.spot(st, Some(st.name_span()));
+            let (acls, mut reader) = b.terms(&spot)?;
+            if acl::declare(acls, &mut reader, &place, st.args(), st.name_span())? {
                 b.warn(
                     st,
                     None,
@@ -111,5 +113,7 @@ fn too_many() -> Fault {
 }
 
 fn condition(b: &mut Builder<'_>, st: &Statement<'_>, words: &[Word]) -> Result<Option<Condition>, Fault> {
-    condition::parse(&mut b.proxy()?.acls, st.place, words)
+    let spot = b.spot(st, words.first().map(|word| word.span));
+    let (acls, mut reader) = b.terms(&spot)?;
+    condition::parse(acls, &mut reader, st.place, words)
 }

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use super::super::Session;
 use super::super::relay::{Bound, Flow};
 use super::super::trace::Trace;
+use super::super::world::Scene;
 use crate::backend::Backend;
 use crate::config::{ConnectionMode, ForwardFor, Mode};
 use crate::http::{
@@ -57,7 +58,8 @@ pub(super) fn prepare(session: &Session, input: &mut Option<Buffer>, trace: &mut
     if session.frontend.logger.is_active() {
         trace.request = Some(request_line(&head, buffer.bytes()));
     }
-    let view = View::with_head(buffer.bytes(), &head);
+    let scene = Scene::of(session);
+    let view = View::with_head(buffer.bytes(), &head).within(&scene);
     let backend = match choose_backend(&session.frontend.config, &view) {
         Choice::Backend(id) => session.frontend.backend(id),
         Choice::None | Choice::NotYet => None,

@@ -3,6 +3,18 @@
 //! Times are milliseconds (`_ms`), sizes bytes (`_bytes`). References between proxies are indexes into
 //! [`Config`]'s lists, resolved and range-checked by the parser, so a reader may index with them.
 
+mod format;
+mod logs;
+mod matcher;
+mod rules;
+mod sample;
+
+pub use format::*;
+pub use logs::*;
+pub use matcher::*;
+pub use rules::*;
+pub use sample::*;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -17,6 +29,21 @@ pub struct Config {
     pub frontends: Vec<Frontend>,
     /// Every `backend`, and the server side of every `listen`, in file order.
     pub backends: Vec<Backend>,
+    /// What expressions name; [`RefId`] is an index into it.
+    pub references: Vec<Target>,
+    /// Names of variables with their scopes, `txn.user`; [`VarId`] is an index into it.
+    pub variables: Vec<std::rc::Rc<str>>,
+}
+
+/// What an expression names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// A frontend, by its name: a disabled one is not in [`Config::frontends`].
+    Frontend(std::rc::Rc<str>),
+    /// A backend.
+    Backend(BackendId),
+    /// A server: its backend, and its index there.
+    Server(BackendId, usize),
 }
 
 /// Index of a backend in [`Config::backends`].
@@ -91,6 +118,8 @@ pub enum Mode {
 pub struct Frontend {
     /// Its name.
     pub name: String,
+    /// Its number among all proxies, from 1 (`fe_id`).
+    pub id: u32,
     /// Where the section starts.
     pub place: Place,
     /// `mode`.
@@ -343,182 +372,4 @@ impl Default for ServerTimeouts {
             check_ms: 2_000,
         }
     }
-}
-
-/// `log ADDRESS [len N] [format F] FACILITY [LEVEL [MINLEVEL]]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LogTarget {
-    /// Where lines go.
-    pub address: LogAddress,
-    /// `len N`: the longest line in bytes, its line end not counted; default 1,024. Lines end at 4,095 at the latest.
-    pub len_bytes: usize,
-    /// `format F`.
-    pub format: LogWire,
-    /// The facility's number, 0 (kern) to 23 (local7).
-    pub facility: u8,
-    /// Lines less urgent than this severity (0 = emerg … 7 = debug) are left out; default 7.
-    pub level: u8,
-    /// Lines more urgent than this are sent as this severity; default 0.
-    pub min_level: u8,
-}
-
-/// Where log lines go.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LogAddress {
-    /// UDP to a host (name or literal) and port (default 514).
-    Udp(String, u16),
-    /// A unix datagram socket, `/dev/log`. Where it does not exist, stderr is used instead.
-    Unix(PathBuf),
-    /// `stdout`, `stderr`, `fd@N`.
-    Fd(i32),
-}
-
-/// `format F` of a `log` line: what stands before the message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum LogWire {
-    /// `<PRI>Mon dd hh:mm:ss tag[pid]: ` — `local` and `rfc3164` without a host name.
-    #[default]
-    Rfc3164,
-    /// `<N>` only: `short`.
-    Short,
-    /// Nothing: `raw`.
-    Raw,
-}
-
-/// The session line of a frontend.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum LogFormat {
-    /// No option given: HAProxy's short default line (configuration §8.2.1).
-    #[default]
-    Default,
-    /// `option tcplog`.
-    Tcp,
-    /// `option httplog`. On a sniffed port, sessions that are not HTTP get the tcplog line.
-    Http,
-}
-
-/// `acl NAME …`: all lines of one name, which are alternatives.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Acl {
-    /// Its name; predefined ACLs have theirs (`HTTP`), anonymous ones their text in braces.
-    pub name: String,
-    /// Where it was first written (or used).
-    pub place: Place,
-    /// Any of these makes it true.
-    pub tests: Vec<AclTest>,
-}
-
-/// One sample fetch with what it is matched against.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AclTest {
-    /// What is looked at.
-    pub fetch: Fetch,
-    /// What it is compared with.
-    pub matcher: Matcher,
-}
-
-/// A sample fetch: what a condition looks at.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fetch {
-    /// `TRUE`, `always_true`, `FALSE`, `always_false`.
-    Always(bool),
-    /// `HTTP`, `req.proto_http`: the bytes are an HTTP/1 request with a whole head.
-    ProtoHttp,
-    /// `payload(offset,len)`, `req.payload`: bytes of the request; `len` 0 = all there are.
-    Payload {
-        /// First byte, from 0.
-        offset: usize,
-        /// How many; 0 = to the end of what has come.
-        len: usize,
-    },
-    /// `hdr(name[,occurrence])`, `req.hdr`: each comma-separated value of a request header.
-    Header {
-        /// The header's name, in lower case.
-        name: String,
-        /// 0 = any, 1 = first, -1 = last.
-        occurrence: i32,
-    },
-}
-
-/// How a sample is compared.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Matcher {
-    /// The method (`-m`).
-    pub kind: MatchKind,
-    /// `-i`.
-    pub ignore_case: bool,
-    /// Any of these; for `Bin` already decoded, with `-i` already in lower case. Not used by `Found` and `Bool`.
-    pub patterns: Vec<Vec<u8>>,
-}
-
-/// `-m METHOD`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MatchKind {
-    /// The sample exists.
-    Found,
-    /// The sample is a true boolean.
-    Bool,
-    /// Exactly equal.
-    Str,
-    /// Starts with.
-    Beg,
-    /// Ends with.
-    End,
-    /// Contains.
-    Sub,
-    /// Contains as a whole path component.
-    Dir,
-    /// Contains as a whole domain component.
-    Dom,
-    /// Equal bytes, written in hexadecimal.
-    Bin,
-}
-
-/// `if CONDITION` or `unless CONDITION`: an or of ands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Condition {
-    /// True for `unless`: the whole is negated.
-    pub unless: bool,
-    /// Any of these groups, in which every term must hold.
-    pub any_of: Vec<Vec<Term>>,
-}
-
-/// One word of a condition.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Term {
-    /// Written with `!`.
-    pub negated: bool,
-    /// Which ACL.
-    pub acl: AclId,
-}
-
-/// `tcp-request content accept|reject [if|unless …]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ContentRule {
-    /// What to do when it matches.
-    pub action: ContentAction,
-    /// `None` = always.
-    pub condition: Option<Condition>,
-    /// Where it was written.
-    pub place: Place,
-}
-
-/// What a `tcp-request content` rule does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ContentAction {
-    /// Go on to choosing a backend.
-    Accept,
-    /// Close the connection.
-    Reject,
-}
-
-/// `use_backend NAME [if|unless …]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UseBackend {
-    /// Which backend.
-    pub backend: BackendId,
-    /// `None` = always.
-    pub condition: Option<Condition>,
-    /// Where it was written.
-    pub place: Place,
 }

@@ -1,0 +1,62 @@
+//! What fetches ask of the gateway beside the bytes.
+
+use std::net::SocketAddr;
+
+use super::value::Sample;
+use crate::config::{Figure, LinePart, Named, RefId, Side, VarId};
+
+/// The gateway as a rule sees it. Every method may say that it does not know.
+pub trait World {
+    /// The client's address.
+    fn source(&self) -> Option<SocketAddr> {
+        None
+    }
+    /// The address the client came to.
+    fn destination(&self) -> Option<SocketAddr> {
+        None
+    }
+    /// A number.
+    fn figure(&self, _figure: Figure, _of: Option<RefId>) -> Option<i64> {
+        None
+    }
+    /// A name.
+    fn name(&self, _whose: Named) -> Option<&str> {
+        None
+    }
+    /// Unix time, milliseconds.
+    fn wall_ms(&self) -> i64 {
+        0
+    }
+    /// Any 32 bits.
+    fn random(&self) -> u32 {
+        0
+    }
+    /// A variable's value.
+    fn variable(&self, _id: VarId) -> Option<Sample<'static>> {
+        None
+    }
+    /// A captured header.
+    fn capture(&self, _side: Side, _index: usize) -> Option<Vec<u8>> {
+        None
+    }
+    /// A part of the request line that was kept.
+    fn captured_line(&self, _part: LinePart) -> Option<Vec<u8>> {
+        None
+    }
+    /// The request's unique id.
+    fn unique_id(&self) -> Option<Vec<u8>> {
+        None
+    }
+    /// Whether a user of this list has this password.
+    fn is_user(&self, _list: &str, _user: &[u8], _password: &[u8]) -> bool {
+        false
+    }
+}
+
+/// Where nothing but the bytes is known.
+#[derive(Debug, Clone, Copy)]
+pub struct Nowhere;
+
+impl World for Nowhere {}
+
+pub(super) static NOWHERE: Nowhere = Nowhere;

@@ -1,0 +1,41 @@
+//! Fills in texts: values of headers, targets of redirects, lines of the log.
+
+use crate::config::{Flags, Format, Piece};
+use crate::rules::{Scratch, View, value};
+
+/// The longest text that is filled in.
+const TEXT_BYTES_MAX: usize = 65_535;
+
+/// Writes a text with its parts filled in; a part without a value is empty.
+pub(super) fn fill(format: &Format, view: &View<'_>, out: &mut Vec<u8>) {
+    for piece in &format.pieces {
+        match piece {
+            Piece::Text(text) => out.extend_from_slice(text),
+            Piece::Sample(expr, flags) => {
+                value(expr, view, &mut |sample| write(sample.bytes(&mut Scratch::new()), *flags, out));
+            }
+        }
+        out.truncate(TEXT_BYTES_MAX);
+    }
+}
+
+/// Writes one part as its flags want it.
+pub(super) fn write(bytes: &[u8], flags: Flags, out: &mut Vec<u8>) {
+    if flags.quote {
+        out.push(b'"');
+    }
+    for &byte in bytes {
+        match byte {
+            byte if flags.hex => {
+                for nibble in [byte >> 4, byte & 15] {
+                    out.push(b"0123456789ABCDEF".get(usize::from(nibble)).copied().unwrap_or(b'0'));
+                }
+            }
+            b'"' | b'\\' | b']' if flags.escape => out.extend_from_slice(&[b'\\', byte]),
+            byte => out.push(byte),
+        }
+    }
+    if flags.quote {
+        out.push(b'"');
+    }
+}

@@ -1,0 +1,132 @@
+//! The gateway as rules see it.
+
+use std::net::SocketAddr;
+
+use super::{Frontend, Session};
+use crate::backend::{Backend, Server};
+use crate::config::{BackendId, Figure, Named, RefId, Target, VarId};
+use crate::rules::{Sample, World};
+
+/// A session, and the backend that its request was given, if any.
+pub(super) struct Scene<'a> {
+    pub session: &'a Session,
+    pub backend: Option<&'a Backend>,
+    /// The server's index there.
+    pub server: Option<usize>,
+}
+
+impl<'a> Scene<'a> {
+    /// Before a backend is chosen.
+    pub fn of(session: &'a Session) -> Self {
+        Self { session, backend: None, server: None }
+    }
+
+    fn frontend(&self) -> &'a Frontend {
+        &self.session.frontend
+    }
+
+    fn target(&self, of: Option<RefId>) -> Option<&'a Target> {
+        self.frontend().shared.references.get(of?.0)
+    }
+
+    fn backend_of(&self, id: BackendId) -> Option<&'a Backend> {
+        self.frontend().backends.get(id.0).map(|backend| &**backend)
+    }
+
+    /// The backend that an expression means: the one it names, or the one at hand.
+    fn backend_at(&self, of: Option<RefId>) -> Option<&'a Backend> {
+        match self.target(of) {
+            Some(Target::Backend(id) | Target::Server(id, _)) => self.backend_of(*id),
+            _ => self.backend,
+        }
+    }
+
+    fn server_at(&self, of: Option<RefId>) -> Option<&'a Server> {
+        match self.target(of) {
+            Some(Target::Server(id, index)) => self.backend_of(*id)?.servers.get(*index),
+            _ => self.backend?.servers.get(self.server?),
+        }
+    }
+
+    /// Connections of the frontend that an expression names, or of the one at hand.
+    fn frontend_connections(&self, of: Option<RefId>) -> u32 {
+        let Some(Target::Frontend(name)) = self.target(of) else {
+            return self.frontend().connections.get();
+        };
+        let frontends = self.frontend().shared.frontends.borrow();
+        let mut frontends = frontends.iter().filter_map(std::rc::Weak::upgrade);
+        // A disabled one has none.
+        frontends.find(|frontend| *frontend.config.name == **name).map_or(0, |f| f.connections.get())
+    }
+}
+
+impl World for Scene<'_> {
+    fn source(&self) -> Option<SocketAddr> {
+        self.session.peer
+    }
+
+    fn destination(&self) -> Option<SocketAddr> {
+        self.session.client.local_address()
+    }
+
+    fn figure(&self, figure: Figure, of: Option<RefId>) -> Option<i64> {
+        let index = |at: Option<usize>| at.and_then(|at| i64::try_from(at + 1).ok());
+        let number = |n: usize| i64::try_from(n).ok();
+        let named = |backend: &Backend| {
+            let all = &self.frontend().backends;
+            index(all.iter().position(|known| std::ptr::eq(&**known, backend)))
+        };
+        match figure {
+            Figure::FrontendId => Some(i64::from(self.frontend().config.id)),
+            Figure::ListenerId => Some(1),
+            Figure::BackendId => named(self.backend?),
+            Figure::ServerId => index(self.server),
+            Figure::FrontendConnections => Some(self.frontend_connections(of).into()),
+            Figure::BackendConnections => Some(self.backend_at(of)?.connections.get().into()),
+            Figure::ServerConnections => Some(self.server_at(of)?.connections.get().into()),
+            Figure::ServerIsUp => Some(self.server_at(of)?.is_usable().into()),
+            Figure::UsableServers => number(self.backend_at(of)?.usable_servers()),
+            Figure::Queue => number(self.backend_at(of)?.queued()),
+            Figure::AverageQueue => {
+                let backend = self.backend_at(of)?;
+                number(backend.queued().div_ceil(backend.usable_servers().max(1)))
+            }
+            Figure::FreeSlots => Some(free_slots(self.backend_at(of)?)),
+        }
+    }
+
+    fn name(&self, whose: Named) -> Option<&str> {
+        match whose {
+            Named::Frontend => Some(&self.frontend().config.name),
+            Named::Backend => self.backend.map(|backend| backend.config.name.as_str()),
+            Named::Server => Some(&self.server_at(None)?.config.name),
+            Named::DefaultBackend => {
+                let id = self.frontend().config.default_backend?;
+                self.backend_of(id).map(|backend| backend.config.name.as_str())
+            }
+            Named::Listener => None,
+        }
+    }
+
+    fn wall_ms(&self) -> i64 {
+        i64::try_from(self.session.reactor().wall_ms()).unwrap_or(i64::MAX)
+    }
+
+    fn random(&self) -> u32 {
+        self.frontend().process.random(self.session.reactor().wall_ms())
+    }
+
+    fn variable(&self, id: VarId) -> Option<Sample<'static>> {
+        self.session.variable(id)
+    }
+}
+
+/// Free places of the usable servers; -1 where one of them has no limit.
+fn free_slots(backend: &Backend) -> i64 {
+    let mut free: i64 = 0;
+    for server in backend.servers.iter().filter(|server| server.is_usable()) {
+        let Some(maxconn) = server.config.maxconn else { return -1 };
+        free = free.saturating_add(i64::from(maxconn.saturating_sub(server.connections.get())));
+    }
+    free
+}
