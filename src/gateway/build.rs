@@ -13,7 +13,7 @@ use crate::config::{self, Config, LogAddress, LogTarget, Place};
 use crate::net::resolve;
 use crate::observe::Logger;
 use crate::reactor::Handle;
-use crate::session::{Frontend, Process};
+use crate::session::{Frontend, HeaderRefusals, Process};
 
 /// Why a configuration that reads well cannot be put to work here and now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -146,6 +146,7 @@ impl Runtime {
                 connections: Cell::new(0),
                 head_bytes_max: global.bufsize_bytes.saturating_sub(global.maxrewrite_bytes),
                 leaving: Cell::new(false),
+                header_refusals: HeaderRefusals::default(),
             }));
         }
         match messages {

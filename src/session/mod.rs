@@ -5,21 +5,23 @@
 //! frame and no buffer. A test below holds the frame's size.
 
 mod http;
+mod proxy_header;
 mod relay;
 mod sniff;
 mod tcp;
 mod trace;
 mod tunnel;
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use crate::backend::Backend;
-use crate::config::{self, BackendId, Mode};
+use crate::backend::{Backend, ClientEnds};
+use crate::config::{self, BackendId, Bind, Mode};
 use crate::net::{Accepted, Buffer, Stream};
 use crate::observe::{Logger, Peer};
 use crate::reactor::{Deadline, Handle};
+pub use proxy_header::HeaderRefusals;
 use sniff::Sniffed;
 use trace::Trace;
 use tunnel::TunnelTimeouts;
@@ -47,6 +49,8 @@ pub struct Frontend {
     pub head_bytes_max: usize,
     /// A stop or a reload has taken this configuration out of force: connections end after their request.
     pub leaving: Cell<bool>,
+    /// PROXY protocol headers that were no headers.
+    pub header_refusals: HeaderRefusals,
 }
 
 /// What all sessions of the process share.
@@ -75,13 +79,18 @@ impl Frontend {
 struct Session {
     frontend: Rc<Frontend>,
     client: Stream,
-    peer: Option<SocketAddr>,
+    /// Where the client is; a PROXY protocol header can say so. `None` on unix sockets.
+    peer: Cell<Option<SocketAddr>>,
+    /// The address the client came to, where a PROXY protocol header says so.
+    destination: OnceCell<Box<SocketAddr>>,
     /// Loop clock at the accept.
     accepted_ms: u64,
     /// Unix time at the accept, milliseconds.
     accepted_wall_ms: u64,
     /// The first byte came so many milliseconds after the accept; [`NO_BYTE`] before there was one.
     first_byte_after_ms: Cell<u32>,
+    /// Which of the frontend's addresses it was accepted on.
+    bind: u16,
     /// The one timer of the session.
     deadline: Deadline,
 }
@@ -89,16 +98,16 @@ struct Session {
 /// Nothing has come from the client yet.
 const NO_BYTE: u32 = u32::MAX;
 
-/// Serves a connection from its accept to its end. It counts from this call on, whether the future was polled
-/// yet or not.
-pub fn serve(frontend: Rc<Frontend>, accepted: Accepted) -> impl Future<Output = ()> {
+/// Serves a connection from its accept to its end; `bind` is the number of its address in the frontend. It counts from
+/// this call on, whether the future was polled yet or not.
+pub fn serve(frontend: Rc<Frontend>, bind: u16, accepted: Accepted) -> impl Future<Output = ()> {
     // Made outside of the future, which would otherwise hold the arguments beside it.
-    let session = Session::new(frontend, accepted);
+    let session = Session::new(frontend, bind, accepted);
     async move { session.run().await }
 }
 
 impl Session {
-    fn new(frontend: Rc<Frontend>, accepted: Accepted) -> Self {
+    fn new(frontend: Rc<Frontend>, bind: u16, accepted: Accepted) -> Self {
         frontend.connections.set(frontend.connections.get().saturating_add(1));
         let process = &frontend.process;
         process.connections.set(process.connections.get().saturating_add(1));
@@ -106,10 +115,12 @@ impl Session {
         let reactor = stream.reactor();
         Self {
             frontend,
-            peer,
+            peer: Cell::new(peer),
+            destination: OnceCell::new(),
             accepted_ms: reactor.now_ms(),
             accepted_wall_ms: reactor.wall_ms(),
             first_byte_after_ms: Cell::new(NO_BYTE),
+            bind,
             deadline: Deadline::new(reactor),
             client: stream,
         }
@@ -117,6 +128,11 @@ impl Session {
 
     async fn run(&self) {
         let mut buffer = None;
+        if self.bind().is_some_and(|bind| bind.accept_proxy)
+            && !Box::pin(proxy_header::read(self, &mut buffer)).await
+        {
+            return;
+        }
         match self.route(&mut buffer).await {
             Some(Route::Http(sniffed)) => http::serve(self, &sniffed, &mut buffer).await,
             Some(Route::Tcp(backend)) => {
@@ -178,13 +194,35 @@ impl Session {
         self.accepted_ms.saturating_add(after_ms)
     }
 
-    fn peer(&self) -> Peer {
-        self.peer.map_or(Peer::Unix(1), Peer::Inet)
+    /// The address it was accepted on.
+    fn bind(&self) -> Option<&Bind> {
+        self.frontend.config.binds.get(usize::from(self.bind))
     }
 
-    /// Our address, asked of the kernel only where a server takes its port from it.
-    fn local_for(&self, backend: &Backend) -> Option<SocketAddr> {
-        if backend.needs_local_port() { self.client.local_address() } else { None }
+    /// The same as HAProxy numbers them: from 1, frontend by frontend.
+    fn listener_number(&self) -> u32 {
+        u32::from(self.bind).saturating_add(1)
+    }
+
+    /// The client.
+    fn peer(&self) -> Peer {
+        self.peer.get().map_or(Peer::Unix(self.listener_number()), Peer::Inet)
+    }
+
+    /// The address the client came to; `None` on unix sockets. Asks the kernel unless a PROXY protocol header said it.
+    fn destination(&self) -> Option<SocketAddr> {
+        match self.destination.get() {
+            Some(address) => Some(**address),
+            None => self.client.local_address(),
+        }
+    }
+
+    /// Both ends of the client's connection, found out only where a server is told one of them.
+    fn ends_for(&self, backend: &Backend) -> ClientEnds {
+        if !backend.is_told_of_clients() {
+            return ClientEnds::default();
+        }
+        ClientEnds { source: self.peer.get(), destination: self.destination() }
     }
 
     /// Timeouts of a tunnel through this backend (configuration §4.2, "timeout tunnel").
@@ -245,7 +283,7 @@ enum Route {
 mod tests {
     use super::*;
 
-    fn frame_bytes<F: Future>(_: impl Fn(Rc<Frontend>, Accepted) -> F) -> usize {
+    fn frame_bytes<F: Future>(_: impl Fn(Rc<Frontend>, u16, Accepted) -> F) -> usize {
         size_of::<F>()
     }
 
