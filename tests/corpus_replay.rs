@@ -6,6 +6,8 @@ use std::path::Path;
 mod chunked_body;
 #[path = "../fuzz/bodies/config_load.rs"]
 mod config_load_body;
+#[path = "../fuzz/bodies/proxy_header.rs"]
+mod proxy_header_body;
 #[path = "../fuzz/bodies/request_head.rs"]
 mod request_head_body;
 #[path = "../fuzz/bodies/response_head.rs"]
@@ -38,6 +40,11 @@ fn request_head() {
 #[test]
 fn response_head() {
     replay("response_head", response_head_body::check);
+}
+
+#[test]
+fn proxy_header() {
+    replay("proxy_header", proxy_header_body::check);
 }
 
 #[test]

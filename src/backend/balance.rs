@@ -56,6 +56,7 @@ mod tests {
             check: None,
             backup: false,
             disabled: false,
+            send_proxy: None,
         };
         Server::new(config, vec![Target::Inet("127.0.0.1:1".parse().unwrap())])
     }

@@ -5,11 +5,21 @@ use std::io;
 use std::net::SocketAddr;
 
 use super::{NoServer, Slot};
-use crate::net::{ConnectOptions, Stream};
+use crate::config::SendProxy;
+use crate::net::{Buffer, ConnectOptions, Ends, Stream, Written, write_binary, write_line};
 use crate::reactor::{Deadline, Expired};
 
 /// The longest pause before the same server is tried again, milliseconds (configuration §4.2, "retries").
 const TURN_AROUND_MS: u64 = 1_000;
+
+/// Both ends of a client's connection, as far as they are known and needed.
+#[derive(Clone, Copy, Default)]
+pub struct ClientEnds {
+    /// Where the client is; `None` on unix sockets.
+    pub source: Option<SocketAddr>,
+    /// The address it came to.
+    pub destination: Option<SocketAddr>,
+}
 
 /// A connection that stands.
 pub struct Connected {
@@ -51,12 +61,15 @@ pub enum ConnectFailure {
 /// where `timeout connect` is shorter). A server that a check has found to be down in the meantime is
 /// left for another one.
 ///
+/// Where the server is to be told of the client (`send-proxy`), a PROXY protocol header goes before `first`; it does not
+/// count in [`Connected::sent`].
+///
 /// # Errors
 /// [`ConnectError`] with the last failure.
 pub async fn connect(
     slot: Slot,
     first: &[u8],
-    local: Option<SocketAddr>,
+    client: &ClientEnds,
     deadline: &Deadline,
 ) -> Result<Connected, ConnectError> {
     let backend = slot.backend().clone();
@@ -65,7 +78,7 @@ pub async fn connect(
     let mut retries = 0;
     loop {
         deadline.set_after(timeouts.connect_ms);
-        let failure = match deadline.guard(attempt(&slot, first, local)).await {
+        let failure = match deadline.guard(attempt(&slot, first, client)).await {
             Ok(Ok((stream, sent))) => return Ok(Connected { stream, sent, slot, retries }),
             Ok(Err(error)) => ConnectFailure::Failed(error),
             Err(Expired) => ConnectFailure::TimedOut,
@@ -99,19 +112,23 @@ pub async fn connect(
     }
 }
 
-async fn attempt(slot: &Slot, first: &[u8], local: Option<SocketAddr>) -> io::Result<(Stream, usize)> {
+async fn attempt(slot: &Slot, first: &[u8], client: &ClientEnds) -> io::Result<(Stream, usize)> {
     let target = slot
         .server()
-        .target(local)
+        .target(client.destination)
         .ok_or_else(|| io::Error::new(io::ErrorKind::AddrNotAvailable, "the server has no port"))?;
     let backend = slot.backend();
-    let options = ConnectOptions { keepalive: backend.config.tcp_keepalive, sends_first: !first.is_empty() };
+    let send_proxy = slot.server().config.send_proxy;
+    let sends_first = !first.is_empty() || send_proxy.is_some();
+    let options = ConnectOptions { keepalive: backend.config.tcp_keepalive, sends_first };
     let connect = || Stream::connect(backend.reactor, &target, options);
     let stream = match connect() {
         Err(error) if is_out_of_descriptors(&error) && backend.close_idle() => connect()?,
         result => result?,
     };
-    let sent = if first.is_empty() {
+    let sent = if let Some(kind) = send_proxy {
+        Box::pin(introduce(&stream, kind, client, first)).await?
+    } else if first.is_empty() {
         stream.connected().await?;
         0
     } else {
@@ -120,6 +137,33 @@ async fn attempt(slot: &Slot, first: &[u8], local: Option<SocketAddr>) -> io::Re
         sent
     };
     Ok((stream, sent))
+}
+
+/// Sends the PROXY protocol header, and as much of `first` as goes with it in one write; returns how much that was.
+async fn introduce(stream: &Stream, kind: SendProxy, client: &ClientEnds, first: &[u8]) -> io::Result<usize> {
+    let mut buffer = Buffer::take();
+    let ends = client.source.zip(client.destination);
+    let ends = ends.map(|(source, destination)| Ends { source, destination });
+    let header_len = buffer.append(&header(kind, ends.as_ref()));
+    let room = buffer.append(first);
+    let mut sent = 0;
+    while sent < header_len {
+        sent += poll_fn(|context| {
+            let left = buffer.bytes().get(sent..header_len + room).unwrap_or_default();
+            stream.poll_write(context, left, false)
+        })
+        .await?;
+    }
+    stream.first_sent();
+    Ok(sent - header_len)
+}
+
+/// The header of a connection between these ends; without them it speaks for nobody but itself.
+pub(super) fn header(kind: SendProxy, ends: Option<&Ends>) -> Written {
+    match kind {
+        SendProxy::Line => write_line(ends),
+        SendProxy::Binary { with_crc32c } => write_binary(ends, with_crc32c),
+    }
 }
 
 fn is_out_of_descriptors(error: &io::Error) -> bool {

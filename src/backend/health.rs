@@ -1,15 +1,17 @@
 //! Health checks: a TCP connect every `inter`, on the control plane.
 
 use std::io;
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
 use async_io::{Async, Timer};
 
+use super::connect::header;
 use super::{Backend, Server};
-use crate::config::Check;
-use crate::net::{ConnectOptions, Stream, Target};
+use crate::config::{Check, SendProxy};
+use crate::net::{ConnectOptions, Ends, Stream, Target};
 
 /// Checks one server for as long as its backend lives.
 pub(super) async fn watch(backend: Weak<Backend>, index: usize, check: Check, first_delay_ms: u64) {
@@ -22,7 +24,7 @@ pub(super) async fn watch(backend: Weak<Backend>, index: usize, check: Check, fi
         // Only the target is taken out: a check that waits does not keep a dropped backend alive.
         let Some((target, timeout_ms)) = what_to_check(&backend, index) else { return };
         let start = Instant::now();
-        let result = connect(&target, timeout_ms, &backend).await;
+        let result = connect(&target, check.send_proxy, timeout_ms, &backend).await;
         let Some(backend) = backend.upgrade() else { return };
         if result.as_ref().is_err_and(is_our_fault) {
             // Says nothing about the server: as if this check had not been made.
@@ -57,10 +59,19 @@ fn what_to_check(backend: &Weak<Backend>, index: usize) -> Option<(Target, u64)>
     Some((server.check_target()?, backend.config.timeouts.check_ms))
 }
 
-async fn connect(target: &Target, timeout_ms: u64, backend: &Weak<Backend>) -> io::Result<()> {
+async fn connect(
+    target: &Target,
+    send_proxy: Option<SendProxy>,
+    timeout_ms: u64,
+    backend: &Weak<Backend>,
+) -> io::Result<()> {
     match target {
         Target::Inet(address) => {
-            let connect = async { Async::<TcpStream>::connect(*address).await.map(drop) };
+            let connect = async {
+                let stream = Async::<TcpStream>::connect(*address).await?;
+                let ours = stream.get_ref().local_addr().ok();
+                introduce(stream.as_fd(), send_proxy, ours.zip(Some(*address)))
+            };
             let timeout = async {
                 if timeout_ms == 0 {
                     return std::future::pending().await;
@@ -73,9 +84,25 @@ async fn connect(target: &Target, timeout_ms: u64, backend: &Weak<Backend>) -> i
         Target::Unix(_) => {
             // A unix socket answers at once, so nothing is waited for.
             let Some(backend) = backend.upgrade() else { return Ok(()) };
-            Stream::connect(backend.reactor, target, ConnectOptions::default()).map(drop)
+            let stream = Stream::connect(backend.reactor, target, ConnectOptions::default())?;
+            introduce(stream.as_fd(), send_proxy, None)
         }
     }
+}
+
+/// Says with a PROXY protocol header, where one is wanted, that this connection is nobody's but our own: version 1 by
+/// the connection's own addresses, since some servers refuse UNKNOWN, version 2 by LOCAL.
+fn introduce(
+    socket: BorrowedFd<'_>,
+    send_proxy: Option<SendProxy>,
+    ends: Option<(SocketAddr, SocketAddr)>,
+) -> io::Result<()> {
+    let Some(kind) = send_proxy else { return Ok(()) };
+    let ends = ends.filter(|_| kind == SendProxy::Line);
+    let ends = ends.map(|(source, destination)| Ends { source, destination });
+    // A new connection has room for so little: no wait.
+    rustix::net::send(socket, &header(kind, ends.as_ref()), rustix::net::SendFlags::NOSIGNAL)?;
+    Ok(())
 }
 
 /// Whether a check failed for want of our own descriptors, memory or ports.
@@ -178,6 +205,7 @@ mod tests {
             rise: 2,
             fall: 3,
             port: None,
+            send_proxy: None,
         }
     }
 

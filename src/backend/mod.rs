@@ -11,7 +11,7 @@ mod idle;
 mod queue;
 mod server;
 
-pub use connect::{ConnectError, ConnectFailure, Connected, connect};
+pub use connect::{ClientEnds, ConnectError, ConnectFailure, Connected, connect};
 pub use idle::set_idle_max;
 pub use queue::NoServer;
 pub use server::Server;
@@ -83,9 +83,9 @@ impl Backend {
         tasks.push(self.reactor.spawn_control(idle::purge(Rc::downgrade(self), self.reactor)));
     }
 
-    /// Whether some server takes its port from the address the client came to.
-    pub fn needs_local_port(&self) -> bool {
-        self.servers.iter().any(Server::needs_local_port)
+    /// Whether connections to some server depend on who the client is: see [`Server::is_told_of_clients`].
+    pub fn is_told_of_clients(&self) -> bool {
+        self.servers.iter().any(Server::is_told_of_clients)
     }
 
     /// How many servers can take traffic: `nbsrv` in HAProxy.

@@ -85,9 +85,10 @@ impl Server {
         }
     }
 
-    /// Whether [`Server::target`] needs the address the client came to.
-    pub fn needs_local_port(&self) -> bool {
-        matches!(self.config.address, ServerAddress::Inet(_, ServerPort::FromClient(_)))
+    /// Whether each connection to it begins with its client's addresses, or takes its port from them.
+    pub fn is_told_of_clients(&self) -> bool {
+        self.config.send_proxy.is_some()
+            || matches!(self.config.address, ServerAddress::Inet(_, ServerPort::FromClient(_)))
     }
 
     /// Where to send a health check to; `None` when the server has no port of its own and none for checks.

@@ -36,6 +36,8 @@ pub(super) struct Port {
     socket: RefCell<Option<Socket>>,
     state: Cell<State>,
     frontend: RefCell<Rc<Frontend>>,
+    /// Its number among the frontend's addresses.
+    number: Cell<u16>,
     closing: Cell<bool>,
     waker: RefCell<Option<Waker>>,
 }
@@ -49,7 +51,7 @@ enum State {
 }
 
 impl Port {
-    pub(super) fn new(bind: Bind, socket: Socket, frontend: Rc<Frontend>) -> Rc<Self> {
+    pub(super) fn new(bind: Bind, socket: Socket, frontend: Rc<Frontend>, number: u16) -> Rc<Self> {
         let state = match socket {
             Socket::Open(_) => State::Listening,
             Socket::Later(..) => State::Waiting,
@@ -59,6 +61,7 @@ impl Port {
             socket: RefCell::new(Some(socket)),
             state: Cell::new(state),
             frontend: RefCell::new(frontend),
+            number: Cell::new(number),
             closing: Cell::new(false),
             waker: RefCell::default(),
         })
@@ -105,9 +108,10 @@ impl Port {
         same_port || (is_path && self.bind.address == bind.address)
     }
 
-    /// Gives new connections to another frontend from now on.
-    pub(super) fn serve_for(&self, frontend: Rc<Frontend>) {
+    /// Gives new connections to another frontend from now on, as those of its address with this number.
+    pub(super) fn serve_for(&self, frontend: Rc<Frontend>, number: u16) {
         self.frontend.replace(frontend);
+        self.number.set(number);
     }
 
     /// Starts accepting.
@@ -154,7 +158,7 @@ async fn accept(port: &Port, room: &Room, listener: &Listener) {
         match poll_fn(|context| poll_accept(context, port, listener)).await {
             Some(Ok(accepted)) => {
                 let frontend = port.frontend.borrow().clone();
-                reactor.spawn(serve(frontend, accepted)).detach();
+                reactor.spawn(serve(frontend, port.number.get(), accepted)).detach();
                 room.recovered();
                 batch += 1;
             }

@@ -13,7 +13,7 @@ use crate::config::{self, Config, LogAddress, LogTarget, Place};
 use crate::net::resolve;
 use crate::observe::Logger;
 use crate::reactor::Handle;
-use crate::session::{Frontend, Process, Shared};
+use crate::session::{Frontend, HeaderRefusals, Process, Shared};
 
 /// Why a configuration that reads well cannot be put to work here and now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -148,6 +148,7 @@ impl Runtime {
                 connections: Cell::new(0),
                 head_bytes_max: global.bufsize_bytes.saturating_sub(global.maxrewrite_bytes),
                 leaving: Cell::new(false),
+                header_refusals: HeaderRefusals::default(),
             }));
         }
         *shared.frontends.borrow_mut() = frontends.iter().map(Rc::downgrade).collect();

@@ -18,6 +18,8 @@ use crate::session::Frontend;
 pub(super) struct Planned {
     pub port: Rc<Port>,
     pub frontend: Rc<Frontend>,
+    /// Its number among the frontend's addresses.
+    pub number: u16,
     /// False when the listening socket was open already.
     pub is_new: bool,
 }
@@ -72,6 +74,13 @@ struct Wanted<'a> {
     /// The sockets that it keeps.
     known: Vec<Rc<Port>>,
     take_over: bool,
+}
+
+impl Wanted<'_> {
+    /// Its number among the frontend's addresses, of which there are at most 4,096.
+    fn number(&self) -> u16 {
+        u16::try_from(self.which.1).unwrap_or(u16::MAX)
+    }
 }
 
 fn compare<'a>(
@@ -138,6 +147,7 @@ impl Opening<'_> {
                 Ok(ports) => planned.extend(ports.into_iter().map(|port| Planned {
                     port,
                     frontend: frontend.clone(),
+                    number: wanted.number(),
                     is_new,
                 })),
                 Err(error) => errors.push(StartError {
@@ -185,7 +195,7 @@ impl Opening<'_> {
     }
 
     fn port(&self, wanted: &Wanted<'_>, frontend: &Rc<Frontend>, socket: Socket) -> Rc<Port> {
-        Port::new(wanted.bind.clone(), socket, frontend.clone())
+        Port::new(wanted.bind.clone(), socket, frontend.clone(), wanted.number())
     }
 }
 

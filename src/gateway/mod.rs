@@ -131,7 +131,7 @@ impl Gateway {
         let new_ports: Vec<Rc<Port>> = planned.iter().map(|planned| planned.port.clone()).collect();
         let old_ports = self.ports.replace(new_ports);
         for planned in planned {
-            planned.port.serve_for(planned.frontend);
+            planned.port.serve_for(planned.frontend, planned.number);
             if planned.is_new {
                 planned.port.start(self.reactor, &self.room);
             }

@@ -6,6 +6,7 @@ mod address;
 mod buffer;
 mod listener;
 mod pipe;
+mod proxy_protocol;
 mod stream;
 
 pub use address::{Target, resolve};
@@ -14,4 +15,5 @@ pub use listener::{
     Accepted, ListenOptions, Listener, listen_abstract, listen_inherited, listen_tcp, listen_unix,
 };
 pub use pipe::{PIPE_BYTES, PIPES_MAX, Pipe};
+pub use proxy_protocol::{Ends, Header, HeaderError, Written, parse_header, write_binary, write_line};
 pub use stream::{ConnectOptions, Stream};

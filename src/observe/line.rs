@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
-use super::record::{Peer, Record};
+use super::record::{Peer, Record, Refused};
 use super::timestamp;
 use super::zone::Zone;
 use crate::config::Mode;
@@ -61,6 +61,28 @@ pub fn connect(line: &mut LogLine, record: &Record) {
         Mode::Tcp => b"/TCP)",
         Mode::Http => b"/HTTP)",
     });
+}
+
+/// The line of a connection that never became a session (configuration §8.2.5):
+/// `127.0.0.1:44900 [21/Nov/2026:14:24:43.755] www/1: Received an invalid PROXY protocol header`.
+pub fn refused(line: &mut LogLine, refused: &Refused, zone: &Zone) {
+    line.push_peer(refused.client);
+    line.push_bytes(b" [");
+    timestamp::haproxy(line, refused.accepted_ms, zone);
+    line.push_bytes(b"] ");
+    line.push_bytes(refused.frontend.as_bytes());
+    line.push(b'/');
+    match refused.listener {
+        Some(name) => line.push_bytes(name.as_bytes()),
+        None => line.push_u64(u64::from(refused.listener_number)),
+    }
+    line.push_bytes(b": ");
+    line.push_bytes(refused.reason.as_bytes());
+    if refused.skipped > 0 {
+        line.push_bytes(b" (");
+        line.push_u64(u64::from(refused.skipped));
+        line.push_bytes(b" more such connections were not logged)");
+    }
 }
 
 /// Client, time, frontend, backend and server, which `tcplog` and `httplog` share, with a space at the end.

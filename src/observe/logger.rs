@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::line::{self, LogLine};
-use super::record::Record;
+use super::record::{Record, Refused};
 use super::syslog::{self, Message};
 use super::target::{Resolver, Sink, Sinks};
 use crate::config::{LogFormat, LogTarget};
@@ -53,6 +53,13 @@ impl Logger {
             LogFormat::Tcp => line::tcplog(&mut line, record, &zone),
             LogFormat::Http => line::httplog(&mut line, record, &zone),
         }
+        self.send(SESSION_SEVERITY, line.as_bytes(), now_ms);
+    }
+
+    /// Writes the line of a connection that never became a session.
+    pub fn refused(&self, refused: &Refused, now_ms: i64) {
+        let mut line = LogLine::new();
+        line::refused(&mut line, refused, &self.sinks.zone());
         self.send(SESSION_SEVERITY, line.as_bytes(), now_ms);
     }
 

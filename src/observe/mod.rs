@@ -17,5 +17,5 @@ pub mod zone;
 
 pub use counters::{ProcessCounters, ProxyCounters};
 pub use logger::Logger;
-pub use record::{BAD_REQUEST, NO_SERVER, Peer, Record, Timers};
+pub use record::{BAD_REQUEST, NO_SERVER, Peer, Record, Refused, Timers};
 pub use target::Sinks;

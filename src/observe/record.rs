@@ -84,6 +84,24 @@ impl Default for Record<'_> {
     }
 }
 
+/// A connection that ended before there was a session to tell of.
+pub struct Refused<'a> {
+    /// The client.
+    pub client: Peer,
+    /// Unix time of the accept, milliseconds.
+    pub accepted_ms: i64,
+    /// The frontend's name.
+    pub frontend: &'a str,
+    /// The name of the address it came to, where it has one.
+    pub listener: Option<&'a str>,
+    /// The number of that address in the frontend, from 1.
+    pub listener_number: u32,
+    /// Why.
+    pub reason: &'static str,
+    /// Such connections of which no line was written since the last one.
+    pub skipped: u32,
+}
+
 /// One end of a client's connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Peer {

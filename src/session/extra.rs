@@ -1,4 +1,6 @@
-//! What only some sessions have: variables.
+//! What only some sessions have: variables, a destination that a PROXY protocol header has told.
+
+use std::net::SocketAddr;
 
 use super::Session;
 use crate::config::VarId;
@@ -13,9 +15,20 @@ const VARIABLE_BYTES: usize = 64;
 #[derive(Default)]
 pub(super) struct Extra {
     variables: Vec<(VarId, Sample<'static>)>,
+    destination: Option<SocketAddr>,
 }
 
 impl Session {
+    /// The address the client came to, as a PROXY protocol header told it.
+    pub(super) fn told_destination(&self) -> Option<SocketAddr> {
+        self.extra.borrow().as_ref().and_then(|extra| extra.destination)
+    }
+
+    /// Notes what the header told.
+    pub(super) fn set_destination(&self, destination: SocketAddr) {
+        self.extra.borrow_mut().get_or_insert_default().destination = Some(destination);
+    }
+
     /// A variable's value.
     pub(super) fn variable(&self, id: VarId) -> Option<Sample<'static>> {
         let extra = self.extra.borrow();

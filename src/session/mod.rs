@@ -7,6 +7,7 @@
 mod extra;
 mod fill;
 mod http;
+mod proxy_header;
 mod relay;
 mod sniff;
 mod tcp;
@@ -18,12 +19,13 @@ use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::{Rc, Weak};
 
-use crate::backend::Backend;
-use crate::config::{self, BackendId, Mode};
+use crate::backend::{Backend, ClientEnds};
+use crate::config::{self, BackendId, Bind, Mode};
 use crate::net::{Accepted, Buffer, Stream};
 use crate::observe::{Logger, Peer};
 use crate::reactor::{Deadline, Handle};
 use extra::Extra;
+pub use proxy_header::HeaderRefusals;
 use sniff::Sniffed;
 use trace::Trace;
 use tunnel::TunnelTimeouts;
@@ -53,6 +55,8 @@ pub struct Frontend {
     pub head_bytes_max: usize,
     /// A stop or a reload has taken this configuration out of force: connections end after their request.
     pub leaving: Cell<bool>,
+    /// PROXY protocol headers that were no headers.
+    pub header_refusals: HeaderRefusals,
 }
 
 /// What the expressions of one configuration share.
@@ -105,13 +109,16 @@ impl Frontend {
 struct Session {
     frontend: Rc<Frontend>,
     client: Stream,
-    peer: Option<SocketAddr>,
+    /// Where the client is; a PROXY protocol header can say so. `None` on unix sockets.
+    peer: Cell<Option<SocketAddr>>,
     /// Loop clock at the accept.
     accepted_ms: u64,
     /// Unix time at the accept, milliseconds.
     accepted_wall_ms: u64,
     /// The first byte came so many milliseconds after the accept; [`NO_BYTE`] before there was one.
     first_byte_after_ms: Cell<u32>,
+    /// Which of the frontend's addresses it was accepted on.
+    bind: u16,
     /// The one timer of the session.
     deadline: Deadline,
     /// What only some sessions have; made when it is first needed.
@@ -121,16 +128,16 @@ struct Session {
 /// Nothing has come from the client yet.
 const NO_BYTE: u32 = u32::MAX;
 
-/// Serves a connection from its accept to its end. It counts from this call on, whether the future was polled
-/// yet or not.
-pub fn serve(frontend: Rc<Frontend>, accepted: Accepted) -> impl Future<Output = ()> {
+/// Serves a connection from its accept to its end; `bind` is the number of its address in the frontend. It counts from
+/// this call on, whether the future was polled yet or not.
+pub fn serve(frontend: Rc<Frontend>, bind: u16, accepted: Accepted) -> impl Future<Output = ()> {
     // Made outside of the future, which would otherwise hold the arguments beside it.
-    let session = Session::new(frontend, accepted);
+    let session = Session::new(frontend, bind, accepted);
     async move { session.run().await }
 }
 
 impl Session {
-    fn new(frontend: Rc<Frontend>, accepted: Accepted) -> Self {
+    fn new(frontend: Rc<Frontend>, bind: u16, accepted: Accepted) -> Self {
         frontend.connections.set(frontend.connections.get().saturating_add(1));
         let process = &frontend.process;
         process.connections.set(process.connections.get().saturating_add(1));
@@ -138,10 +145,11 @@ impl Session {
         let reactor = stream.reactor();
         Self {
             frontend,
-            peer,
+            peer: Cell::new(peer),
             accepted_ms: reactor.now_ms(),
             accepted_wall_ms: reactor.wall_ms(),
             first_byte_after_ms: Cell::new(NO_BYTE),
+            bind,
             deadline: Deadline::new(reactor),
             client: stream,
             extra: RefCell::new(None),
@@ -150,6 +158,11 @@ impl Session {
 
     async fn run(&self) {
         let mut buffer = None;
+        if self.bind().is_some_and(|bind| bind.accept_proxy)
+            && !Box::pin(proxy_header::read(self, &mut buffer)).await
+        {
+            return;
+        }
         match self.route(&mut buffer).await {
             Some(Route::Http(sniffed)) => http::serve(self, &sniffed, &mut buffer).await,
             Some(Route::Tcp(backend)) => {
@@ -211,13 +224,32 @@ impl Session {
         self.accepted_ms.saturating_add(after_ms)
     }
 
-    fn peer(&self) -> Peer {
-        self.peer.map_or(Peer::Unix(1), Peer::Inet)
+    /// The address it was accepted on.
+    fn bind(&self) -> Option<&Bind> {
+        self.frontend.config.binds.get(usize::from(self.bind))
     }
 
-    /// Our address, asked of the kernel only where a server takes its port from it.
-    fn local_for(&self, backend: &Backend) -> Option<SocketAddr> {
-        if backend.needs_local_port() { self.client.local_address() } else { None }
+    /// The same as HAProxy numbers them: from 1, frontend by frontend.
+    fn listener_number(&self) -> u32 {
+        u32::from(self.bind).saturating_add(1)
+    }
+
+    /// The client.
+    fn peer(&self) -> Peer {
+        self.peer.get().map_or(Peer::Unix(self.listener_number()), Peer::Inet)
+    }
+
+    /// The address the client came to; `None` on unix sockets. Asks the kernel unless a PROXY protocol header said it.
+    fn destination(&self) -> Option<SocketAddr> {
+        self.told_destination().or_else(|| self.client.local_address())
+    }
+
+    /// Both ends of the client's connection, found out only where a server is told one of them.
+    fn ends_for(&self, backend: &Backend) -> ClientEnds {
+        if !backend.is_told_of_clients() {
+            return ClientEnds::default();
+        }
+        ClientEnds { source: self.peer.get(), destination: self.destination() }
     }
 
     /// Timeouts of a tunnel through this backend (configuration §4.2, "timeout tunnel").
@@ -278,7 +310,7 @@ enum Route {
 mod tests {
     use super::*;
 
-    fn frame_bytes<F: Future>(_: impl Fn(Rc<Frontend>, Accepted) -> F) -> usize {
+    fn frame_bytes<F: Future>(_: impl Fn(Rc<Frontend>, u16, Accepted) -> F) -> usize {
         size_of::<F>()
     }
 

@@ -86,7 +86,7 @@ pub(super) async fn server_for(
     trace: &mut Trace,
 ) -> Option<Connected> {
     let slot = slot_for(session, backend, trace).await?;
-    match connect(slot, first, session.local_for(backend), &session.deadline).await {
+    match connect(slot, first, &session.ends_for(backend), &session.deadline).await {
         Ok(connected) => {
             trace.chose(&connected.slot);
             trace.retries = connected.retries;

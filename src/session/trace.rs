@@ -90,7 +90,9 @@ impl Trace {
         };
         // Only this line tells our own address, which costs a system call.
         let local = match format {
-            LogFormat::Default => session.client.local_address().map_or(Peer::Unix(1), Peer::Inet),
+            LogFormat::Default => {
+                session.destination().map_or(Peer::Unix(session.listener_number()), Peer::Inet)
+            }
             LogFormat::Tcp | LogFormat::Http => Peer::Unix(1),
         };
         let server =

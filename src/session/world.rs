@@ -62,11 +62,11 @@ impl<'a> Scene<'a> {
 
 impl World for Scene<'_> {
     fn source(&self) -> Option<SocketAddr> {
-        self.session.peer
+        self.session.peer.get()
     }
 
     fn destination(&self) -> Option<SocketAddr> {
-        self.session.client.local_address()
+        self.session.destination()
     }
 
     fn figure(&self, figure: Figure, of: Option<RefId>) -> Option<i64> {
@@ -78,7 +78,7 @@ impl World for Scene<'_> {
         };
         match figure {
             Figure::FrontendId => Some(i64::from(self.frontend().config.id)),
-            Figure::ListenerId => Some(1),
+            Figure::ListenerId => Some(i64::from(self.session.listener_number())),
             Figure::BackendId => named(self.backend?),
             Figure::ServerId => index(self.server),
             Figure::FrontendConnections => Some(self.frontend_connections(of).into()),
@@ -104,7 +104,7 @@ impl World for Scene<'_> {
                 let id = self.frontend().config.default_backend?;
                 self.backend_of(id).map(|backend| backend.config.name.as_str())
             }
-            Named::Listener => None,
+            Named::Listener => self.session.bind()?.name.as_deref(),
         }
     }
 

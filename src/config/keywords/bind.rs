@@ -45,6 +45,10 @@ pub(crate) const PARAMETERS: &[Entry<BindParse>] = &[
             Ok(())
         },
     ),
+    parameter("accept-proxy", "", "1.5", "each connection begins with a PROXY protocol header", |bind, _| {
+        bind.accept_proxy = true;
+        Ok(())
+    }),
     parameter("v4v6", "", "1.5", "an IPv6 socket takes IPv4 connections as well", |bind, _| {
         bind.v6only = Some(false);
         Ok(())
@@ -82,6 +86,7 @@ pub(super) fn parse(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault
         unix_mode: None,
         v6only: None,
         transparent: false,
+        accept_proxy: false,
     };
     parameters(PARAMETERS, words, &mut template, unknown)?;
     let binds = &mut b.proxy()?.binds;

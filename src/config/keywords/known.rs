@@ -109,7 +109,7 @@ pub(crate) const KEYWORDS: &[(Sections, &str)] = &[
 ];
 
 /// Parameters of a `bind` line.
-pub(crate) const BIND: &str = "accept-netscaler-cip|accept-proxy|allow-0rtt|alpn|ca-file|ca-ignore-err|ca-sign-file|\
+pub(crate) const BIND: &str = "accept-netscaler-cip|allow-0rtt|alpn|ca-file|ca-ignore-err|ca-sign-file|\
      ca-sign-pass|ca-verify-file|ciphers|ciphersuites|crl-file|crt|crt-ignore-err|crt-list|curves|\
      defer-accept|ecdhe|expose-fd|force-sslv3|force-tlsv10|force-tlsv11|force-tlsv12|force-tlsv13|\
      generate-certificates|gid|group|id|interface|level|mss|namespace|nice|no-ca-names|no-sslv3|\
@@ -119,15 +119,14 @@ pub(crate) const BIND: &str = "accept-netscaler-cip|accept-proxy|allow-0rtt|alpn
 
 /// Parameters of a `server` line.
 pub(crate) const SERVER: &str = "addr|agent-addr|agent-check|agent-inter|agent-port|agent-send|allow-0rtt|alpn|ca-file|\
-     check-alpn|check-proto|check-send-proxy|check-sni|check-ssl|check-via-socks4|ciphers|\
+     check-alpn|check-proto|check-sni|check-ssl|check-via-socks4|ciphers|\
      ciphersuites|cookie|crl-file|crt|error-limit|force-sslv3|force-tlsv10|force-tlsv11|\
      force-tlsv12|force-tlsv13|id|init-addr|log-proto|max-reuse|maxqueue|minconn|namespace|\
-     no-agent-check|no-check-send-proxy|no-check-ssl|no-send-proxy|no-send-proxy-v2|\
-     no-send-proxy-v2-ssl|no-send-proxy-v2-ssl-cn|no-ssl|no-ssl-reuse|no-sslv3|no-tfo|\
+     no-agent-check|no-check-ssl|no-send-proxy-v2-ssl|no-send-proxy-v2-ssl-cn|no-ssl|no-ssl-reuse|no-sslv3|no-tfo|\
      no-tls-tickets|no-tlsv10|no-tlsv11|no-tlsv12|no-tlsv13|non-stick|npn|observe|on-error|\
      on-marked-down|on-marked-up|pool-low-conn|pool-max-conn|pool-purge-delay|proto|\
-     proxy-v2-options|redir|resolve-net|resolve-opts|resolve-prefer|resolvers|send-proxy|\
-     send-proxy-v2|send-proxy-v2-ssl|send-proxy-v2-ssl-cn|slowstart|sni|socks4|source|ssl|\
+     redir|resolve-net|resolve-opts|resolve-prefer|resolvers|\
+     send-proxy-v2-ssl|send-proxy-v2-ssl-cn|slowstart|sni|socks4|source|ssl|\
      ssl-max-ver|ssl-min-ver|ssl-reuse|stick|tcp-ut|tfo|tls-tickets|track|usesrc|verify|verifyhost|\
      ws";
 

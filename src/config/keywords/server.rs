@@ -5,7 +5,7 @@ use crate::config::address;
 use crate::config::builder::{Builder, Statement};
 use crate::config::diagnostics::Fault;
 use crate::config::lexer::Word;
-use crate::config::model::{Check, Server};
+use crate::config::model::{Check, SendProxy, Server};
 use crate::config::suggest;
 use crate::config::values::{name, number, positive_time_ms};
 
@@ -18,6 +18,16 @@ pub(crate) struct Parameters {
     maxconn: Option<u32>,
     backup: bool,
     disabled: bool,
+    proxy: ProxyHeader,
+}
+
+/// The words about the PROXY protocol, each by itself: which of them wins is known at the end of the line.
+#[derive(Debug, Clone, Copy, Default)]
+struct ProxyHeader {
+    line: bool,
+    binary: bool,
+    with_crc32c: bool,
+    in_checks: bool,
 }
 
 /// Parses one parameter: its value, or the parameter's own word where it takes none.
@@ -81,6 +91,39 @@ pub(crate) const PARAMETERS: &[Entry<ServerParse>] = &[
         p.disabled = false;
         Ok(())
     }),
+    parameter("send-proxy", "", "1.5", "begin with a PROXY protocol header, version 1", |p, _| {
+        p.proxy.line = true;
+        Ok(())
+    }),
+    parameter("no-send-proxy", "", "1.8", "take `send-proxy` back", |p, _| {
+        p.proxy.line = false;
+        Ok(())
+    }),
+    parameter("send-proxy-v2", "", "1.5", "begin with a PROXY protocol header, version 2", |p, _| {
+        p.proxy.binary = true;
+        Ok(())
+    }),
+    parameter("no-send-proxy-v2", "", "1.8", "take `send-proxy-v2` back", |p, _| {
+        p.proxy.binary = false;
+        Ok(())
+    }),
+    parameter("proxy-v2-options", "crc32c", "1.9", "what `send-proxy-v2` adds", |p, word| {
+        word.text()?.split(',').try_for_each(|option| p.proxy.add(word, option))
+    }),
+    parameter(
+        "check-send-proxy",
+        "",
+        "1.6",
+        "checks begin with the header, on another `port` too",
+        |p, _| {
+            p.proxy.in_checks = true;
+            Ok(())
+        },
+    ),
+    parameter("no-check-send-proxy", "", "1.8", "take `check-send-proxy` back", |p, _| {
+        p.proxy.in_checks = false;
+        Ok(())
+    }),
 ];
 
 const fn parameter(
@@ -114,9 +157,10 @@ pub(super) fn parse(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault
         address,
         weight: p.weight,
         maxconn: p.maxconn,
-        check: p.checked.then_some(p.check),
+        check: p.checked.then_some(Check { send_proxy: p.proxy.of_checks(p.check.port), ..p.check }),
         backup: p.backup,
         disabled: p.disabled,
+        send_proxy: p.proxy.of_traffic(),
     });
     Ok(())
 }
@@ -134,9 +178,51 @@ pub(super) fn parse_default(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(
 
 impl Default for Parameters {
     fn default() -> Self {
-        let check =
-            Check { inter_ms: 2_000, fastinter_ms: None, downinter_ms: None, rise: 2, fall: 3, port: None };
-        Self { checked: false, check, weight: 1, maxconn: None, backup: false, disabled: false }
+        let check = Check {
+            inter_ms: 2_000,
+            fastinter_ms: None,
+            downinter_ms: None,
+            rise: 2,
+            fall: 3,
+            port: None,
+            send_proxy: None,
+        };
+        let proxy = ProxyHeader::default();
+        Self { checked: false, check, weight: 1, maxconn: None, backup: false, disabled: false, proxy }
+    }
+}
+
+impl ProxyHeader {
+    /// One of `proxy-v2-options`. The others tell of TLS, of which there is none, or of an id that nothing makes.
+    fn add(&mut self, word: &Word, option: &str) -> Result<(), Fault> {
+        const OF_TLS: &[&str] = &["ssl", "cert-cn", "ssl-cipher", "cert-sig", "cert-key", "authority"];
+        let message = match option {
+            "crc32c" => {
+                self.with_crc32c = true;
+                return Ok(());
+            }
+            "unique-id" => "`unique-id` is not built: connections have no id that could be sent".into(),
+            of_tls if OF_TLS.contains(&of_tls) => {
+                format!("`{of_tls}` tells of the client's TLS, which is not built: there is nothing to send")
+            }
+            other => format!("unknown option `{other}`, expected `crc32c`"),
+        };
+        Err(Fault::at(word.span, message))
+    }
+
+    /// What connections begin with; the later version wins, wherever it stands.
+    fn of_traffic(self) -> Option<SendProxy> {
+        match self {
+            Self { binary: true, with_crc32c, .. } => Some(SendProxy::Binary { with_crc32c }),
+            Self { line: true, .. } => Some(SendProxy::Line),
+            _ => None,
+        }
+    }
+
+    /// The same for checks; one on a port of its own may be for somebody who does not know the protocol.
+    fn of_checks(self, port: Option<u16>) -> Option<SendProxy> {
+        let line = Some(SendProxy::Line).filter(|_| self.in_checks);
+        if self.in_checks || port.is_none() { self.of_traffic().or(line) } else { None }
     }
 }
 

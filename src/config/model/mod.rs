@@ -208,6 +208,8 @@ pub struct Bind {
     pub v6only: Option<bool>,
     /// `transparent`: the address need not be one of this machine.
     pub transparent: bool,
+    /// `accept-proxy`: each connection begins with a PROXY protocol header.
+    pub accept_proxy: bool,
 }
 
 /// What a `bind` line names.
@@ -244,6 +246,20 @@ pub struct Server {
     pub backup: bool,
     /// `disabled`: starts in maintenance.
     pub disabled: bool,
+    /// `send-proxy`, `send-proxy-v2`: each connection begins with a PROXY protocol header.
+    pub send_proxy: Option<SendProxy>,
+}
+
+/// A PROXY protocol header to be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SendProxy {
+    /// `send-proxy`: version 1, a line.
+    Line,
+    /// `send-proxy-v2`: version 2.
+    Binary {
+        /// `proxy-v2-options crc32c`: with a checksum.
+        with_crc32c: bool,
+    },
 }
 
 /// What a `server` line names.
@@ -281,6 +297,8 @@ pub struct Check {
     pub fall: u32,
     /// `port`: another port for the check.
     pub port: Option<u16>,
+    /// What a check begins with: what the server's connections do (not on another `port`), or `check-send-proxy`.
+    pub send_proxy: Option<SendProxy>,
 }
 
 /// `option forwardfor`.

@@ -271,10 +271,11 @@ impl<'a> Exchange<'a> {
     /// Whether server connections serve more than one request.
     pub(super) fn may_share(&self) -> bool {
         let backend = &self.request.backend;
-        // A server without a port of its own is another one for each port the client comes to.
+        // A connection that was opened in a client's name (PROXY protocol), or to a port of its choice, is for nobody
+        // else.
         self.request.connection == ConnectionMode::KeepAlive
             && backend.config.http.reuse
-            && !backend.needs_local_port()
+            && !backend.is_told_of_clients()
     }
 
     /// Whether sending the request a second time does no harm, and all of it is still at hand.
@@ -284,9 +285,9 @@ impl<'a> Exchange<'a> {
 
     async fn new_link(&mut self, slot: Slot) -> Result<Link, Failure> {
         let session = self.session;
-        let local = session.local_for(slot.backend());
+        let ends = session.ends_for(slot.backend());
         // Boxed: a request on a connection that stands already does not need this room.
-        let connecting = Box::pin(connect(slot, self.request.out.bytes(), local, &session.deadline));
+        let connecting = Box::pin(connect(slot, self.request.out.bytes(), &ends, &session.deadline));
         match connecting.await {
             Ok(Connected { stream, sent, slot, retries }) => {
                 self.sent = sent;

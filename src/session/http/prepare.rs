@@ -101,7 +101,7 @@ fn write_head(
     let mut text = heapless::String::<46>::new();
     let mut fields = heapless::Vec::<(&str, &[u8]), 1>::new();
     let wanted = forward_for.filter(|option| !(option.if_none && head.has(bytes, &option.header)));
-    if let (Some(option), Some(peer)) = (wanted, session.peer) {
+    if let (Some(option), Some(peer)) = (wanted, session.peer.get()) {
         write_address(&mut text, client_ip(peer)).ok()?;
         fields.push((&option.header, text.as_bytes())).ok()?;
     }
