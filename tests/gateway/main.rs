@@ -24,6 +24,7 @@ mod peers_present;
 mod preset;
 mod privileges;
 mod process;
+mod proxy_protocol;
 mod reference;
 mod reload;
 mod rig;

@@ -7,10 +7,13 @@ use super::{eventually, pattern};
 use std::process::{Child, Command, Stdio};
 
 /// A running nginx. `/` is a page, `/blob` 256 KiB of [`BLOB_SEED`]'s pattern, `/port` says from where the
-/// request came (`X-Forwarded-For`), and anything may be POSTed to `/discard`.
+/// request came (`X-Forwarded-For`), and anything may be POSTed to `/discard`. On a second port it wants the PROXY protocol, and
+/// `/who` says what that told.
 pub struct Nginx {
     /// Its port on 127.0.0.1.
     pub port: u16,
+    /// The port with the PROXY protocol.
+    pub proxy_port: u16,
     child: Child,
     _dir: tempfile::TempDir,
 }
@@ -24,10 +27,11 @@ impl Nginx {
     /// Starts one and waits until it listens.
     pub fn start() -> Self {
         let dir = folder();
-        let port = free_port();
+        let (port, proxy_port) = (free_port(), free_port());
         let root = dir.path().display();
         std::fs::write(dir.path().join("index.html"), "<h1>served by nginx</h1>\n").unwrap();
         std::fs::write(dir.path().join("blob"), pattern::payload(BLOB_SEED, BLOB_LEN)).unwrap();
+        let who = "$proxy_protocol_addr:$proxy_protocol_port to $proxy_protocol_server_addr:$proxy_protocol_server_port";
         let user = if rustix::process::getuid().is_root() { "user root;" } else { "" };
         let config = format!(
             "{user} worker_processes 1; daemon off; pid {root}/pid; error_log {root}/error.log;\n\
@@ -41,6 +45,10 @@ impl Nginx {
                  location = /from {{ return 200 \"$http_x_forwarded_for\"; }}\n\
                  location = /discard {{ return 200 \"$content_length\"; }}\n\
                }}\n\
+               server {{\n\
+                 listen 127.0.0.1:{proxy_port} proxy_protocol;\n\
+                 location = /who {{ return 200 \"{who}\"; }}\n\
+               }}\n\
              }}\n"
         );
         let file = dir.path().join("nginx.conf");
@@ -53,7 +61,7 @@ impl Nginx {
             .stdin(Stdio::null())
             .spawn()
             .expect("nginx starts");
-        let nginx = Self { port, child, _dir: dir };
+        let nginx = Self { port, proxy_port, child, _dir: dir };
         eventually("nginx listens", || is_listening(port));
         nginx
     }
