@@ -69,6 +69,11 @@ impl Rig {
         Self { syslog, backend, gateway }
     }
 
+    /// What was logged of connections so far.
+    fn logged(&self) -> Vec<String> {
+        self.syslog.lines().into_iter().filter(|line| line.contains("] web")).collect()
+    }
+
     /// Sends a header and "hello" in the pieces that `send` makes of them; the echo must be "hello" alone.
     #[track_caller]
     fn carries(&self, header: &[u8], send: fn(&mut Client, &[u8])) {
@@ -140,8 +145,8 @@ fn a_header_that_names_nobody_leaves_the_addresses() {
     ] {
         rig.carries(&header, in_one_piece);
     }
-    eventually("seven lines", || rig.syslog.lines().len() == 7);
-    for logged in rig.syslog.lines() {
+    eventually("seven lines", || rig.logged().len() == 7);
+    for logged in rig.logged() {
         assert!(logged.contains(": 127.0.0.1:"), "{logged}");
     }
 }
@@ -173,9 +178,11 @@ fn what_is_no_header_is_closed_without_an_answer_and_logged() {
         assert!(answer.is_empty() && end != End::Open, "{answer:?}");
         expected.push(reason);
     }
-    eventually("a line for each", || rig.syslog.lines().len() == expected.len());
-    for (logged, reason) in rig.syslog.lines().iter().zip(expected) {
-        assert!(logged.contains(": 127.0.0.1:"), "{logged}");
+    eventually("a line for each", || rig.logged().len() == expected.len());
+    for (logged, reason) in rig.logged().iter().zip(expected) {
+        // HAProxy has taken over the addresses when it finds the checksum wrong.
+        let client_known = Program::subject() == Program::Haproxy || logged.contains(": 127.0.0.1:");
+        assert!(client_known, "{logged}");
         assert!(logged.contains(&format!("] web/1: {reason}")), "{logged}: not {reason}");
     }
     assert_eq!(rig.backend.accepts(), 0);
@@ -220,7 +227,7 @@ fn a_client_without_a_header_is_closed_after_timeout_client() {
     let mut client = rig.gateway.client();
     client.send_bytewise("PROXY TCP4 192", ms(100));
     assert!(matches!(client.time_to_end().1, End::Closed | End::Reset));
-    eventually("a second line", || rig.syslog.lines().len() == 2);
+    eventually("a second line", || rig.logged().len() == 2);
 }
 
 #[test]
@@ -234,8 +241,8 @@ fn dontlognull_is_silent_about_clients_that_were_silent() {
     client.send("HELO");
     client.finish();
     client.read_to_end();
-    eventually("a line", || !rig.syslog.lines().is_empty());
-    assert_eq!(rig.syslog.lines().len(), 1, "{:?}", rig.syslog.lines());
+    eventually("a line", || !rig.logged().is_empty());
+    assert_eq!(rig.logged().len(), 1, "{:?}", rig.logged());
 }
 
 #[test]
@@ -249,7 +256,7 @@ fn a_flood_of_bad_headers_does_not_flood_the_log() {
         client.send("GET / HTTP/1.1\r\n\r\n");
         client.read_to_end();
     }
-    let flooded = rig.syslog.lines().len();
+    let flooded = rig.logged().len();
     std::thread::sleep(ms(1_100));
     let mut client = rig.gateway.client();
     client.send("GET / HTTP/1.1\r\n\r\n");
@@ -302,7 +309,7 @@ fn a_unix_client_may_bear_an_ip_address() {
     syslog.wait_for(": 192.0.2.1:1001 [");
     assert_eq!(exchange(b"PROXY UNKNOWN\r\n"), b"hello");
     syslog.wait_for(": unix:2 [");
-    assert_eq!(exchange(b"no header"), b"");
+    assert_eq!(exchange(b"not a header at all"), b"");
     syslog.wait_for(&format!("] web/sock: {NOT_A_HEADER}"));
 }
 
@@ -503,7 +510,10 @@ fn checks_send_a_header_of_their_own() {
     let server_port = format!(" {}\r\n", backend.port);
     assert!(text.starts_with("PROXY TCP4 127.0.0.1 127.0.0.1 ") && text.ends_with(&server_port), "{text}");
     assert_eq!(first_check(&here("send-proxy-v2"), &backend), LOCAL);
-    assert_eq!(first_check(&there("send-proxy-v2"), &other), b"");
+    // HAProxy resets a connection that it says nothing on before it stands: the server sees none.
+    if Program::subject() == Program::Oneport {
+        assert_eq!(first_check(&there("send-proxy-v2"), &other), b"");
+    }
     assert_eq!(first_check(&there("send-proxy-v2 check-send-proxy"), &other), LOCAL);
     assert!(first_check(&here("check-send-proxy"), &backend).starts_with(b"PROXY TCP4 "));
     let unix = |words: &str| format!("unix@{} check inter 100ms {words}", path.display());
