@@ -1,14 +1,17 @@
 //! The flags: HAProxy's spellings (`-db`, `-sf 12 13`, `-- a.cfg b.cfg`) are translated to long ones first,
 //! which argh then parses.
 
+mod spellings;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use argh::FromArgs;
 
-use crate::config::Global;
+use crate::config::{COMPATIBLE_WITH, Global};
 use crate::observe::facade::Verbosity;
 use crate::process::limits;
+use spellings::{FOREVER, translate, with_spellings};
 
 /// `*:80`: where the built-in preset listens unless told otherwise.
 pub const DEFAULT_LISTEN: &str = "*:80";
@@ -26,6 +29,10 @@ pub struct Cli {
     pub files: Vec<PathBuf>,
     /// `-c`: check the configuration and exit.
     pub check: bool,
+    /// `-cc`: a condition to evaluate instead of serving; the exit status is the answer.
+    pub condition: Option<String>,
+    /// `-dW`: a configuration with warnings is not used.
+    pub zero_warning: bool,
     /// How much goes to the terminal: `-q`, `-V`, `-d`.
     pub verbosity: Verbosity,
     /// `-p`; wins over `pidfile` of the configuration.
@@ -134,6 +141,12 @@ struct Flags {
     /// check the configuration and exit with 0 or 1
     #[argh(switch)]
     check: bool,
+    /// evaluate a condition as of `.if` and exit with 0 (true), 1 (false) or 2 (an error)
+    #[argh(option, arg_name = "condition")]
+    condition: Option<String>,
+    /// refuse a configuration with warnings
+    #[argh(switch)]
+    zero_warning: bool,
     /// go to the background
     #[argh(switch)]
     daemon: bool,
@@ -241,6 +254,8 @@ impl Flags {
         Ok(Cli {
             files: self.files,
             check: self.check,
+            condition: self.condition,
+            zero_warning: self.zero_warning,
             verbosity,
             pidfile: self.pidfile,
             maxconn: self.maxconn,
@@ -263,157 +278,6 @@ impl Flags {
             foreground: self.foreground || self.notify,
         })
     }
-}
-
-/// What follows a flag.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Takes {
-    Nothing,
-    One,
-    /// A value behind `=`, or none: then this one.
-    OneOr(&'static str),
-    /// Process ids, none or many, up to the next flag (management §3, `-sf`).
-    Pids,
-}
-
-/// HAProxy's spelling (empty where it has none), the long one, and what follows.
-const SPELLINGS: &[(&str, &str, Takes)] = &[
-    ("-f", "--file", Takes::One),
-    ("-c", "--check", Takes::Nothing),
-    ("-D", "--daemon", Takes::Nothing),
-    ("-db", "--foreground", Takes::Nothing),
-    ("-p", "--pidfile", Takes::One),
-    ("-q", "--quiet", Takes::Nothing),
-    ("-V", "--verbose", Takes::Nothing),
-    ("-d", "--debug", Takes::Nothing),
-    ("-v", "--version", Takes::Nothing),
-    ("-vv", "--build-info", Takes::Nothing),
-    ("-n", "--maxconn", Takes::One),
-    ("-m", "--memory", Takes::One),
-    ("-C", "--directory", Takes::One),
-    ("-L", "--local-name", Takes::One),
-    ("-sf", "--finish", Takes::Pids),
-    ("-st", "--terminate", Takes::Pids),
-    ("-W", "--worker", Takes::Nothing),
-    ("-Ws", "--notify", Takes::Nothing),
-    ("", "--wait-bind", Takes::OneOr(FOREVER)),
-    ("", "--listen", Takes::One),
-    ("", "--web", Takes::One),
-    ("", "--ws", Takes::One),
-    ("", "--socket", Takes::One),
-    ("", "--print-config", Takes::Nothing),
-    ("", "--demo", Takes::Nothing),
-    ("-h", "--help", Takes::Nothing),
-];
-
-/// HAProxy's flags that have no counterpart, and what to do instead.
-const FOREIGN: &[(&str, &str)] = &[
-    ("-x", "a reload by SIGUSR2 keeps the listening sockets"),
-    ("-S", "there is no master process"),
-    ("-N", "write maxconn into the defaults section"),
-    ("-cc", "conditions are not supported"),
-];
-
-/// `--wait-bind` without a value.
-const FOREVER: &str = "forever";
-
-/// Every flag in its long spelling, `--flag=value` split, pid lists spread, `--` turned into files.
-fn translate(args: impl Iterator<Item = OsString>) -> Result<Vec<String>, Exit> {
-    let mut args = args.map(into_text).peekable();
-    let mut long = Vec::new();
-    while let Some(arg) = args.next().transpose()? {
-        if arg == "--" {
-            for file in args.by_ref() {
-                long.extend(["--file".to_owned(), file?]);
-            }
-            break;
-        }
-        if !arg.starts_with('-') || arg == "-" {
-            return Err(mistake(&format!("unexpected '{arg}': a configuration file follows -f or --")));
-        }
-        let (flag, value) = match arg.split_once('=') {
-            Some((flag, value)) if flag.starts_with("--") => (flag, Some(value.to_owned())),
-            _ => (arg.as_str(), None),
-        };
-        let Some(&(_, name, takes)) =
-            SPELLINGS.iter().find(|(short, name, _)| flag == *name || flag == *short)
-        else {
-            return Err(unknown(flag));
-        };
-        match (takes, value) {
-            (Takes::Nothing, Some(_)) => return Err(mistake(&format!("{flag} takes no value"))),
-            (Takes::Nothing, None) => long.push(name.to_owned()),
-            (Takes::OneOr(default), value) => {
-                long.extend([name.to_owned(), value.unwrap_or_else(|| default.to_owned())]);
-            }
-            (Takes::One, value) => {
-                let value = match value {
-                    Some(value) => value,
-                    None => args
-                        .next()
-                        .transpose()?
-                        .ok_or_else(|| mistake(&format!("{flag}: a value must follow")))?,
-                };
-                long.extend([name.to_owned(), value]);
-            }
-            (Takes::Pids, value) => {
-                let mut lists: Vec<String> = value.into_iter().collect();
-                while let Some(list) = args.next_if(|next| next.as_ref().is_ok_and(|a| !a.starts_with('-'))) {
-                    lists.push(list?);
-                }
-                // "$(cat pidfile)" in quotes is one argument with several numbers, or an empty one.
-                for pid in lists.iter().flat_map(|list| list.split_whitespace()) {
-                    long.extend([name.to_owned(), pid.to_owned()]);
-                }
-            }
-        }
-    }
-    Ok(long)
-}
-
-fn into_text(arg: OsString) -> Result<String, Exit> {
-    arg.into_string().map_err(|arg| mistake(&format!("argument {arg:?} is not UTF-8")))
-}
-
-fn unknown(flag: &str) -> Exit {
-    if let Some((_, instead)) = FOREIGN.iter().find(|(name, _)| *name == flag) {
-        return mistake(&format!("{flag}: this flag of HAProxy has no counterpart here: {instead}"));
-    }
-    if let Some(rest) = flag.strip_prefix("-d").filter(|rest| !rest.is_empty()) {
-        let known = rest.starts_with(|c: char| "DGKLMRSVWekpr".contains(c));
-        if known {
-            return mistake(&format!("{flag}: this debugging flag of HAProxy has no counterpart here"));
-        }
-    }
-    let names = SPELLINGS.iter().flat_map(|(short, name, _)| [*short, *name]).filter(|name| !name.is_empty());
-    let nearest = names.map(|name| (distance(flag, name), name)).min();
-    match nearest {
-        Some((steps, name)) if steps <= 1 + flag.len() / 4 && steps < flag.len() => {
-            mistake(&format!("unknown flag '{flag}': did you mean '{name}'?"))
-        }
-        _ => mistake(&format!("unknown flag '{flag}': --help lists all")),
-    }
-}
-
-/// Insertions, deletions and replacements between two words.
-#[allow(clippy::indexing_slicing, reason = "at most the length")]
-fn distance(a: &str, b: &str) -> usize {
-    // A flag of any length is somebody's mistake; its first 64 bytes tell enough.
-    let a = &a.as_bytes()[..a.len().min(64)];
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.iter().enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        for (cell, y) in row.iter_mut().skip(1).zip(b.bytes()) {
-            let next = (diagonal + usize::from(*x != y)).min(left + 1).min(*cell + 1);
-            diagonal = std::mem::replace(cell, next);
-            left = next;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
-    }
-    row.last().copied().unwrap_or(a.len())
 }
 
 fn positive(text: &str) -> Result<u32, String> {
@@ -451,25 +315,6 @@ fn mistake(text: &str) -> Exit {
     Exit { code: 1, text: format!("oneport: {line}\n") }
 }
 
-/// argh knows long names only: puts HAProxy's before them, in the width of the first column.
-fn with_spellings(help: &str) -> String {
-    let mut text = String::with_capacity(help.len() + 512);
-    for line in help.lines() {
-        let name = line.split_whitespace().next().unwrap_or("");
-        let known = SPELLINGS.iter().find(|(short, long, _)| *long == name && !short.is_empty());
-        match (known, line.strip_prefix("  --")) {
-            (Some((short, long, _)), Some(_)) => {
-                let description = line.trim_start().strip_prefix(long).unwrap_or("").trim_start();
-                let names = format!("  {short}, {long}");
-                text.push_str(format!("{names:<19} {description}").trim_end());
-            }
-            _ => text.push_str(line),
-        }
-        text.push('\n');
-    }
-    text
-}
-
 fn version() -> String {
     format!("oneport version {}\n", env!("CARGO_PKG_VERSION"))
 }
@@ -492,6 +337,7 @@ fn build_info() -> String {
         "{}\
          Target: {arch}-{os}{libc}, {bits} bits, {endian}-endian\n\
          Features: {demo}\n\
+         Language: HAProxy {COMPATIBLE_WITH}, for version_atleast()\n\
          Buffers: {bufsize_bytes} bytes, of which {maxrewrite_bytes} are kept for added headers\n\
          Log line: {log_line} bytes at most\n\
          File descriptors: {soft} now, {hard} at most, enough for some {maxconn} connections\n",

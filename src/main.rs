@@ -58,6 +58,9 @@ fn start(mut cli: Cli) -> Result<ExitCode, Failed> {
         std::env::set_current_dir(directory)
             .map_err(|error| fail(&format!("cannot change to {}: {error}", directory.display())))?;
     }
+    if let Some(condition) = &cli.condition {
+        return Ok(answer(&cli, condition));
+    }
     let wishes = Wishes { maxconn: cli.maxconn, memory_mib: cli.memory_mib };
     let demo = Demo::start(&mut cli)?;
     let sources = read_sources(&cli, Reading::First).map_err(|message| fail(&message))?;
@@ -66,8 +69,12 @@ fn start(mut cli: Cli) -> Result<ExitCode, Failed> {
         return Ok(ExitCode::SUCCESS);
     }
     let config = load(&cli, &sources).ok_or(Failed)?;
+    if config.global.quiet {
+        facade::init(verbosity(&cli, true));
+    }
     let privileges = config.global.privileges.clone();
-    let identity = Identity::of(&privileges).map_err(|errors| show(&cli, &errors)).map_err(|()| Failed)?;
+    let identity =
+        Identity::of(&privileges).map_err(|errors| show(cli.verbosity, &errors)).map_err(|()| Failed)?;
     let config_bytes = text_bytes(&sources);
     if cli.check {
         return check(&cli, &wishes, &config, config_bytes);
@@ -124,13 +131,25 @@ fn start(mut cli: Cli) -> Result<ExitCode, Failed> {
     ended.map_err(|error| fail(&format!("the event loop broke: {error}")))
 }
 
+/// `-cc`.
+fn answer(cli: &Cli, condition: &str) -> ExitCode {
+    match config::condition_holds(condition, &|name| variable(cli, name)) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(message) => {
+            facade::print(&format!("oneport: error: {message}\n"));
+            ExitCode::from(2)
+        }
+    }
+}
+
 /// `-c`, after the configuration was read without errors.
 fn check(cli: &Cli, wishes: &Wishes, config: &Config, config_bytes: usize) -> Result<ExitCode, Failed> {
     limits::check(wishes, config, config_bytes).map_err(|error| fail(&error.to_string()))?;
     // No error, as in HAProxy: a device's file may be checked on the machine that builds its image.
     if let Some(folder) = config.global.privileges.chroot.as_ref().filter(|folder| !folder.value.is_dir()) {
         let message = "there is no such folder on this machine: a start here would fail";
-        show(cli, &[folder.warning(message)]);
+        show(cli.verbosity, &[folder.warning(message)]);
     }
     if cli.verbosity > Verbosity::Quiet {
         say("Configuration file is valid\n");
@@ -391,21 +410,35 @@ fn variable(cli: &Cli, name: &str) -> Option<String> {
 /// Reads the texts and says what is wrong with them; `None` when that is an error.
 fn load(cli: &Cli, sources: &[Source]) -> Option<Config> {
     let Loaded { config, diagnostics } = config::load(sources, &|name| variable(cli, name));
-    show(cli, &diagnostics);
+    let is_quiet = config.as_ref().is_some_and(|config| config.global.quiet);
+    show(verbosity(cli, is_quiet), &diagnostics);
+    let has_warnings = diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Warning);
+    if config.is_some() && cli.zero_warning && has_warnings {
+        fail("there are warnings, and -dW (--zero-warning) allows none");
+        return None;
+    }
     config
 }
 
-/// Says what is wrong with a configuration, as loud as the flags want it.
-fn show(cli: &Cli, diagnostics: &[Diagnostic]) {
+/// How loud the program is when the configuration says `quiet`: as with -q, which -V and -d take back.
+fn verbosity(cli: &Cli, is_quiet: bool) -> Verbosity {
+    match cli.verbosity {
+        Verbosity::Normal if is_quiet => Verbosity::Quiet,
+        verbosity => verbosity,
+    }
+}
+
+/// Says what is wrong with a configuration, as loud as it is wanted.
+fn show(verbosity: Verbosity, diagnostics: &[Diagnostic]) {
     let (mut errors, mut told) = (0, 0);
     for diagnostic in diagnostics {
         let least = match diagnostic.severity {
             Severity::Error => Verbosity::Quiet,
-            Severity::Warning => Verbosity::Normal,
-            Severity::Note => Verbosity::Verbose,
+            Severity::Warning | Severity::Note => Verbosity::Normal,
+            Severity::Detail => Verbosity::Verbose,
         };
         errors += u32::from(diagnostic.severity == Severity::Error);
-        if cli.verbosity >= least {
+        if verbosity >= least {
             told += 1;
             // As it is: several lines, with the place in front where editors look for it.
             facade::print(&format!("{diagnostic}\n"));

@@ -1,3 +1,4 @@
+use super::spellings::{SPELLINGS, Takes, distance};
 use super::*;
 
 fn parse(line: &str) -> Result<Cli, Exit> {
@@ -85,8 +86,8 @@ fn mistakes_say_what_to_do() {
         ("--lisen *:80", "unknown flag '--lisen': did you mean '--listen'?"),
         ("--print-confg", "did you mean '--print-config'?"),
         ("--frobnicate", "unknown flag '--frobnicate': --help lists all"),
-        ("-dMfail", "-dMfail: this debugging flag of HAProxy has no counterpart here"),
-        ("-dS", "has no counterpart"),
+        ("-dKall", "-dKall: this debugging flag of HAProxy has no counterpart here"),
+        ("-dL", "has no counterpart"),
         ("--wait-bind=0", "a whole number from 1 on was expected"),
         ("--wait-bind=", "a whole number from 1 on was expected"),
         ("--wait-bind 5", "unexpected '5'"),

@@ -1,13 +1,15 @@
 //! Runs over the lines: opens sections, finds each statement's keyword, lets its parser work.
 
-use super::diagnostics::{Fault, Severity, Sink, Span, Spot, quoted};
+use super::blocks::{Blocks, Directive};
+use super::diagnostics::{Fault, Severity, Sink, Span, Spot, printable, quoted};
 use super::draft::{AclTable, Proxy, ProxyKind, Settings};
+use super::environment::Environment;
 use super::keywords::{Found, Index, Keyword, Sections, Status, known, listed};
 use super::lexer::{self, Env, Word};
 use super::model::{Global, Place};
 use super::sample::{Reader, Shared};
 use super::source::Source;
-use super::{suggest, values};
+use super::{predicate, suggest, values};
 use std::collections::BTreeMap;
 
 /// Sections that are built.
@@ -19,8 +21,10 @@ const PROXIES_MAX: usize = 65_536;
 pub(crate) struct Statement<'a> {
     /// The keyword it was found to be.
     pub keyword: &'static Keyword,
-    /// Whether `no` stood before it.
+    /// Whether `no` stood before it, or `default`: for most options both lead to the same.
     pub negated: bool,
+    /// Whether it was `default`: back to the built-in value, whatever a `defaults` section says.
+    pub to_default: bool,
     /// Where it stands.
     pub place: &'a Place,
     /// The line as written.
@@ -108,8 +112,10 @@ impl Section {
 
 /// What the texts have added up to so far.
 pub(crate) struct Builder<'a> {
-    /// Looks up environment variables.
+    /// Looks up environment variables, as the text has changed them.
     pub env: Env<'a>,
+    /// The same, to be changed.
+    pub environment: &'a Environment<'a>,
     /// The messages.
     pub sink: Sink,
     /// The `global` sections, merged.
@@ -124,16 +130,20 @@ pub(crate) struct Builder<'a> {
     section_name: String,
     /// First proxy of each name, by side.
     names: [BTreeMap<String, usize>; 2],
+    blocks: Blocks,
+    /// Keywords of which was said that they do nothing (yet).
+    told: Vec<&'static str>,
     index: Index,
     /// Names in expressions, resolved at the end.
     pub shared: Shared,
 }
 
 impl<'a> Builder<'a> {
-    /// An empty one.
-    pub fn new(env: Env<'a>) -> Self {
+    /// An empty one; `env` asks `environment`.
+    pub fn new(env: Env<'a>, environment: &'a Environment<'a>) -> Self {
         Self {
             env,
+            environment,
             sink: Sink::default(),
             global: Global::default(),
             proxies: Vec::new(),
@@ -143,6 +153,8 @@ impl<'a> Builder<'a> {
             section: Section::None,
             section_name: String::new(),
             names: [BTreeMap::new(), BTreeMap::new()],
+            blocks: Blocks::default(),
+            told: Vec::new(),
             index: Index::new(),
             shared: Shared::default(),
         }
@@ -161,6 +173,9 @@ impl<'a> Builder<'a> {
             if let Err(fault) = self.line(&place, line) {
                 self.sink.push(Severity::Error, Spot::new(&place, line, fault.span), fault.message);
             }
+        }
+        for opened in self.blocks.end() {
+            self.sink.push(Severity::Error, opened, "this `.if` has no `.endif` in its file");
         }
         self.close_section();
     }
@@ -222,22 +237,18 @@ impl<'a> Builder<'a> {
     }
 
     fn line(&mut self, place: &Place, line: &[u8]) -> Result<(), Fault> {
-        // Most lines of a big file are blank or comments.
-        let words = {
-            let section = self.section_name.as_str();
-            let outer = self.env;
-            let env = move |name: &str| match name {
-                ".FILE" => Some(place.file.to_string()),
-                ".LINE" => Some(place.line.to_string()),
-                ".SECTION" => Some(section.to_owned()),
-                _ => outer(name),
-            };
-            match lexer::split(line, &env) {
-                Ok(words) => words,
-                // What does not concern us is not complained about twice.
-                Err(_) if self.section == Section::Skipped => return Ok(()),
-                Err(fault) => return Err(fault),
-            }
+        let (span, first) = lexer::first_word(line);
+        if let Some(directive) = Directive::of(first) {
+            return self.block(directive, span, place, line);
+        }
+        if self.blocks.are_skipping() {
+            return Ok(());
+        }
+        let words = match self.words(place, line) {
+            Ok(words) => words,
+            // What does not concern us is not complained about twice.
+            Err(_) if self.section == Section::Skipped => return Ok(()),
+            Err(fault) => return Err(fault),
         };
         let Some(first) = words.first() else { return Ok(()) };
         let text = String::from_utf8_lossy(&first.bytes).into_owned();
@@ -255,11 +266,11 @@ impl<'a> Builder<'a> {
                 format!("HAProxy has the section `{text}`, oneport has not built it yet"),
             ));
         }
+        if text.starts_with('.') {
+            return self.message(&text, &words, place, line);
+        }
         if self.section == Section::Skipped {
             return Ok(());
-        }
-        if text.starts_with('.') {
-            return Err(Fault::at(first.span, "conditional blocks (`.if`, …) are not built yet"));
         }
         if self.section == Section::None {
             let hint = suggest::hint(&text, SECTION_NAMES.into_iter());
@@ -271,6 +282,77 @@ impl<'a> Builder<'a> {
         self.statement(&words, place, line)
     }
 
+    /// The words of a line, variables expanded.
+    fn words(&self, place: &Place, line: &[u8]) -> Result<Vec<Word>, Fault> {
+        let section = self.section_name.as_str();
+        let outer = self.env;
+        let env = move |name: &str| match name {
+            ".FILE" => Some(place.file.to_string()),
+            ".LINE" => Some(place.line.to_string()),
+            ".SECTION" => Some(section.to_owned()),
+            _ => outer(name),
+        };
+        lexer::split(line, &env)
+    }
+
+    /// `.if`, `.elif`, `.else`, `.endif`.
+    fn block(&mut self, directive: Directive, span: Span, place: &Place, line: &[u8]) -> Result<(), Fault> {
+        let condition = match directive {
+            Directive::If | Directive::Elif if self.blocks.ask(directive) => {
+                self.condition(place, line).map(Some)
+            }
+            Directive::If | Directive::Elif => Ok(None),
+            Directive::Else | Directive::Endif => {
+                let (after, word) = lexer::first_word_from(line, span.end);
+                if word.is_empty() { Ok(None) } else { Err(Fault::at(after, "nothing can stand after this")) }
+            }
+        };
+        let spot = Spot::new(place, line, Some(span));
+        let taken = self.blocks.take(directive, condition.as_ref().ok().copied().flatten(), spot);
+        taken.map_err(|message| Fault::at(span, message)).and(condition.map(drop))
+    }
+
+    fn condition(&self, place: &Place, line: &[u8]) -> Result<bool, Fault> {
+        let words = self.words(place, line)?;
+        let args = words.get(1..).unwrap_or_default();
+        let mut text = String::new();
+        let mut starts = Vec::new();
+        for word in args {
+            if !text.is_empty() {
+                text.push(' ');
+            }
+            starts.push((text.len(), word.span));
+            text.push_str(word.text()?);
+        }
+        predicate::holds(&text, self.env).map_err(|(at, message)| {
+            let word = starts.iter().rev().find(|(start, _)| *start <= at).map(|(_, span)| *span);
+            Fault { span: word, message }
+        })
+    }
+
+    /// `.notice`, `.warning`, `.alert`, `.diag`.
+    fn message(&mut self, name: &str, words: &[Word], place: &Place, line: &[u8]) -> Result<(), Fault> {
+        const NAMES: [&str; 8] =
+            [".if", ".elif", ".else", ".endif", ".notice", ".warning", ".alert", ".diag"];
+        let [first, rest @ ..] = words else { return Ok(()) };
+        let severity = match name {
+            ".notice" => Severity::Note,
+            ".warning" => Severity::Warning,
+            ".alert" => Severity::Error,
+            ".diag" => Severity::Detail,
+            _ => {
+                let hint = suggest::hint(name, NAMES.into_iter());
+                return Err(Fault::at(first.span, format!("unknown directive {}{hint}", first.quoted())));
+            }
+        };
+        if let [_, second, ..] = rest {
+            return Err(Fault::at(second.span, "a message is one word: put it in quotes"));
+        }
+        let text = rest.first().map(|word| printable(&word.bytes)).unwrap_or_default();
+        self.sink.push(severity, Spot::new(place, line, Some(first.span)), text);
+        Ok(())
+    }
+
     /// Whether these words begin with a keyword of the current section (`program`, `ring`, … could be both).
     fn is_keyword(&self, words: &[Word]) -> bool {
         matches!(self.section, Section::Proxy(_) | Section::Defaults | Section::Global)
@@ -279,10 +361,8 @@ impl<'a> Builder<'a> {
 
     fn statement(&mut self, words: &[Word], place: &Place, line: &[u8]) -> Result<(), Fault> {
         let [first, rest @ ..] = words else { return Ok(()) };
-        let negated = first.is("no") && !rest.is_empty();
-        if first.is("default") {
-            return Err(Fault::at(first.span, "`default` before a keyword is not built yet"));
-        }
+        let to_default = first.is("default") && !rest.is_empty();
+        let negated = to_default || first.is("no") && !rest.is_empty();
         let words = if negated { rest } else { words };
         let section = self.section.mask();
         let keyword = match self.index.find(words, section) {
@@ -301,7 +381,7 @@ impl<'a> Builder<'a> {
             Found::Unknown => return Err(self.unknown(words)),
         };
         let (_, name, args) = name_words(words, keyword.name);
-        let st = Statement { keyword, negated, place, line, name, args };
+        let st = Statement { keyword, negated, to_default, place, line, name, args };
         self.run(&st)
     }
 
@@ -316,7 +396,9 @@ impl<'a> Builder<'a> {
             return Err(Fault::at(st.name_span(), misplaced(keyword.name, keyword.sections)));
         }
         if st.negated && !keyword.no {
-            return Err(Fault::at(st.name_span(), format!("`no` cannot stand before `{}`", keyword.name)));
+            let prefix = if st.to_default { "default" } else { "no" };
+            let message = format!("`{prefix}` cannot stand before `{}`", keyword.name);
+            return Err(Fault::at(st.name_span(), message));
         }
         match keyword.status {
             Status::Refused(why) => {

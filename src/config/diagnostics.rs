@@ -3,7 +3,7 @@
 use super::model::Place;
 use std::fmt;
 
-/// How many errors, and how many warnings and notes, are kept; the rest is only counted.
+/// How many errors, how many warnings and how many notes are kept; the rest is only counted.
 pub const DIAGNOSTICS_MAX: usize = 100;
 
 /// Characters of a line that a message shows.
@@ -16,8 +16,10 @@ pub enum Severity {
     Error,
     /// It can be used, but something is not as it was written or probably not as it was meant.
     Warning,
-    /// Background to another message.
+    /// Something the text itself wants to be said (`.notice`), or background to other messages.
     Note,
+    /// For those who want to know everything (`-V`): keywords that mean nothing here.
+    Detail,
 }
 
 /// One message about the configuration.
@@ -50,7 +52,7 @@ impl fmt::Display for Diagnostic {
         let severity = match self.severity {
             Severity::Error => "error",
             Severity::Warning => "warning",
-            Severity::Note => "note",
+            Severity::Note | Severity::Detail => "note",
         };
         write!(out, "{severity}: {}", self.message)?;
         if self.line_text.is_empty() {
@@ -134,13 +136,18 @@ impl Spot {
 pub(crate) struct Sink {
     list: Vec<Diagnostic>,
     errors: usize,
+    warnings: usize,
     others: usize,
 }
 
 impl Sink {
     /// Notes one message.
     pub fn push(&mut self, severity: Severity, spot: Spot, message: impl Into<String>) {
-        let count = if severity == Severity::Error { &mut self.errors } else { &mut self.others };
+        let count = match severity {
+            Severity::Error => &mut self.errors,
+            Severity::Warning => &mut self.warnings,
+            Severity::Note | Severity::Detail => &mut self.others,
+        };
         *count += 1;
         if *count > DIAGNOSTICS_MAX {
             return;
@@ -154,6 +161,11 @@ impl Sink {
         self.errors > 0
     }
 
+    /// Whether there was any warning.
+    pub fn has_warnings(&self) -> bool {
+        self.warnings > 0
+    }
+
     /// Whether further errors would not be shown.
     pub fn is_full(&self) -> bool {
         self.errors > DIAGNOSTICS_MAX
@@ -161,9 +173,7 @@ impl Sink {
 
     /// The messages in the order they were found, with a count of those left out.
     pub fn finish(mut self) -> Vec<Diagnostic> {
-        let left_out =
-            self.errors.saturating_sub(DIAGNOSTICS_MAX) + self.others.saturating_sub(DIAGNOSTICS_MAX);
-        if left_out > 0 {
+        if self.errors.max(self.warnings).max(self.others) > DIAGNOSTICS_MAX {
             let spot = Spot::default();
             let message = format!("only the first {DIAGNOSTICS_MAX} errors and warnings are shown");
             let Spot { place, line_text, column, width } = spot;

@@ -48,6 +48,21 @@ pub(crate) fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     text.split(|&b| b == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line))
 }
 
+/// The first word as it is written, with nothing resolved; a comment is none.
+pub(crate) fn first_word(line: &[u8]) -> (Span, &[u8]) {
+    first_word_from(line, 0)
+}
+
+/// The same, from this place on.
+pub(crate) fn first_word_from(line: &[u8], from: usize) -> (Span, &[u8]) {
+    let rest = line.get(from..).unwrap_or_default();
+    let blank = rest.iter().take_while(|&&byte| is_space(byte)).count();
+    let rest = rest.get(blank..).unwrap_or_default();
+    let len = rest.iter().take_while(|&&byte| !is_space(byte) && byte != b'#').count();
+    let start = from + blank;
+    (Span { start, end: start + len }, rest.get(..len).unwrap_or_default())
+}
+
 /// Cuts a line into words.
 ///
 /// # Errors

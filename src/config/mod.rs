@@ -7,16 +7,19 @@
 mod acl;
 mod address;
 mod arguments;
+mod blocks;
 mod builder;
 mod condition;
 mod converter;
 mod diagnostics;
 mod draft;
+mod environment;
 pub(crate) mod format;
 pub mod keywords;
 mod lexer;
 pub mod model;
 mod patterns;
+mod predicate;
 mod preset;
 mod privileges;
 mod resolve;
@@ -29,6 +32,7 @@ mod values;
 
 pub use diagnostics::{DIAGNOSTICS_MAX, Diagnostic, Severity};
 pub use model::*;
+pub use predicate::COMPATIBLE_WITH;
 pub use preset::preset;
 pub use privileges::{Account, Privileges, Written};
 pub use source::{FILE_BYTES_MAX, Reading, Source, SourceCause, SourceError, read_sources};
@@ -43,14 +47,32 @@ pub struct Loaded {
     pub diagnostics: Vec<Diagnostic>,
 }
 
+/// Whether a condition of a conditional block holds (`-cc`). `env` looks up environment variables.
+///
+/// # Errors
+/// It cannot be understood: why, with the condition and a caret under the place.
+pub fn condition_holds(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<bool, String> {
+    predicate::holds(text, env).map_err(|(at, message)| {
+        let line = diagnostics::printable(text.as_bytes());
+        let column = text.get(..at).unwrap_or_default().chars().count();
+        format!("{message}\n    {line}\n    {:column$}^", "")
+    })
+}
+
 /// Loads texts as one configuration. `env` looks up environment variables (`${NAME}`).
 #[must_use]
 pub fn load(sources: &[Source], env: &dyn Fn(&str) -> Option<String>) -> Loaded {
-    let mut builder = builder::Builder::new(env);
+    let environment = environment::Environment::new(env);
+    let look_up = |name: &str| environment.get(name);
+    let mut builder = builder::Builder::new(&look_up, &environment);
     for source in sources {
         builder.read(source);
     }
-    let (config, sink) = resolve::resolve(builder);
+    let (config, mut sink) = resolve::resolve(builder);
+    if config.global.zero_warning && sink.has_warnings() {
+        let message = "there are warnings, and `zero-warning` in the `global` section allows none";
+        sink.push(Severity::Error, diagnostics::Spot::default(), message);
+    }
     let config = (!sink.has_errors()).then_some(config);
     Loaded { config, diagnostics: sink.finish() }
 }

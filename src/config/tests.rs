@@ -185,7 +185,6 @@ fn mistakes_and_what_is_said_of_them() {
         (in_frontend("option forwardfor except 127.0.0.1"), "`except` is not built yet"),
         (in_frontend("option forwardfor header a:b"), "no header name"),
         (in_frontend("'unclosed"), "never closed"),
-        (in_frontend(".if 1"), "conditional blocks"),
         (in_backend("balance leastconn"), "not built yet"),
         (in_backend("balance rounrobin"), "did you mean `roundrobin`"),
         (in_backend("server a"), "expected `server NAME"),
@@ -402,4 +401,103 @@ fn root_in_a_chroot_is_warned_of_however_it_is_written() {
     for lines in [" user root", " uid 0", " chroot /srv\n user nobody\n group nogroup"] {
         assert_eq!(warnings(lines), [""; 0], "{lines}");
     }
+}
+
+/// What `.notice`, `.warning` and `.alert` of a text say, in order.
+fn told(text: &str) -> Vec<String> {
+    load_text(text).diagnostics.into_iter().map(|d| d.message).collect()
+}
+
+#[test]
+fn conditional_blocks_choose_lines() {
+    let text = format!(
+        "global\n setenv A x\n.if streq(\"$A\",y)\n nonsense 'unclosed\n.if 1\n.alert no\n.elif nonsense(\n.else\n.endif\n\
+         .elif defined(A) # as a comment\n.notice \"one $A\" # c\n.elif 1\n.alert no\n.else\n.alert no\n.endif\n\
+         \t.if\n.alert no\n.else # c\n.notice two\n.endif\n{BASE}\
+         listen l\n.if version_atleast(2.4) && !feature(OPENSSL)\n bind :1\n.else\n bind :2 ssl crt x\n.endif\n"
+    );
+    let (config, messages) = good(&text);
+    assert_eq!(messages.len(), 2, "{messages:?}");
+    assert!(messages[0].starts_with("t.cfg:11: note: one x\n"), "{}", messages[0]);
+    assert!(messages[1].starts_with("t.cfg:20: note: two\n"), "{}", messages[1]);
+    assert_eq!(config.frontends[0].binds[0].address, BindAddress::Inet("0.0.0.0:1".parse().unwrap()));
+}
+
+#[test]
+fn what_is_wrong_with_conditional_blocks() {
+    for (text, parts) in [
+        (".if 1\n", &["no `.endif`"][..]),
+        (".endif\n.else\n.elif 1\n", &["no `.if`"; 3]),
+        (".if 0\n.else\n.else\n.elif 1\n.endif\n", &["last branch"; 2]),
+        // A faulty condition makes its lines count in no branch.
+        (".if nope\n x y\n.elif 1\n x\n.else\n x\n.endif\n", &["expected a number"]),
+        (".if 'x\n x y\n.endif\n", &["never closed"]),
+        (".else x\n", &["no `.if`"]),
+        (".if 1\n.endif x\n", &["nothing can stand"]),
+        (".nonsense\n", &["unknown directive"]),
+        (".notise x\n", &["did you mean `.notice`"]),
+        (".alert a b\n", &["put it in quotes"]),
+        (".alert 'all wrong'\n", &["all wrong"]),
+    ] {
+        let all = told(&format!("{text}{}", in_backend("")));
+        assert_eq!(all.len(), parts.len(), "{text}\n{all:?}");
+        assert!(all.iter().zip(parts).all(|(one, part)| one.contains(part)), "{text}\n{all:?}");
+    }
+    let deep = format!("{}{}{}", ".if 1\n".repeat(70), ".endif\n".repeat(70), in_backend(""));
+    assert_eq!(told(&deep), ["at most 64 `.if` can stand inside each other"]);
+    // The caret stands under the word.
+    let text = &errors(".if 1 && nope(x)\n.endif\n")[0];
+    assert!(text.ends_with("\n    .if 1 && nope(x)\n             ^^^^^^^"), "{text}");
+}
+
+#[test]
+fn blocks_end_with_their_file() {
+    let sources = [Source::new("a.cfg", ".if 0\n"), Source::new("b.cfg", in_backend(""))];
+    let loaded = load(&sources, &|_| None);
+    let all: Vec<String> = loaded.diagnostics.iter().map(ToString::to_string).collect();
+    assert_eq!(all, ["a.cfg:1: error: this `.if` has no `.endif` in its file\n    .if 0\n    ^^^"]);
+}
+
+#[test]
+fn the_environment_changes_from_line_to_line() {
+    let text = "global\n setenv PORT 81\n presetenv PORT 82\n presetenv FD 9\n localpeer here\n\
+                listen a\n bind \":$PORT\"\n bind fd@${FD}\n.notice \"$HAPROXY_LOCALPEER\"\n\
+                global\n unsetenv PORT\nlisten b\n bind \":${PORT-83}\"\n\
+                global\n setenv X x\n resetenv PORT\nlisten c\n bind \":8${FD-4}${X-5}\"\n";
+    let loaded = load_text(text);
+    let config = loaded.config.unwrap();
+    let written: Vec<&str> =
+        config.frontends.iter().flat_map(|f| &f.binds).map(|bind| bind.text.as_str()).collect();
+    assert_eq!(written, [":81", "fd@5", ":83", ":845"]);
+    assert!(loaded.diagnostics.iter().any(|d| d.message == "here"));
+    for (line, part) in [
+        ("setenv A", "expected `setenv NAME VALUE`"),
+        ("setenv 1A b", "no name of a variable"),
+        ("unsetenv", "expected `unsetenv"),
+        ("node a.b", "expected letters"),
+        ("hard-stop-after 0", "cannot be 0"),
+        ("default-path config", "only `current`"),
+    ] {
+        let all = errors(&format!("global\n {line}\n{}", in_backend("")));
+        assert!(all.len() == 1 && all[0].contains(part), "{line}: {all:?}");
+    }
+}
+
+#[test]
+fn zero_warning_makes_an_error_of_them() {
+    let text = |line: &str| format!("global\n zero-warning\n{}", in_backend(line));
+    assert!(load_text(&text("")).config.is_some());
+    let all = errors(&text("contimeout 5s"));
+    assert!(all.len() == 1 && all[0].contains("zero-warning"), "{all:?}");
+}
+
+#[test]
+fn default_takes_back_what_defaults_say() {
+    let (config, _) = good(&in_frontend(
+        "frontend g\n bind :2\n default_backend b\n no option clitcpka\n default option clitcpka\n \
+         option dontlognull\n default option dontlognull",
+    ));
+    let g = &config.frontends[1];
+    assert!(g.tcp_keepalive && !g.dont_log_null);
+    assert!(errors(&in_frontend("default timeout client 5s"))[0].contains("`default` cannot stand"));
 }

@@ -11,18 +11,18 @@ pub(crate) const KEYWORDS: &[(Sections, &str)] = &[
         Sections::GLOBAL,
         "51degrees-cache-size|51degrees-data-file|51degrees-property-name-list|\
      51degrees-property-separator|busy-polling|ca-base|close-spread-time|cluster-secret|\
-     cpu-map|crt-base|default-path|deviceatlas-json-file|deviceatlas-log-level|\
+     cpu-map|crt-base|deviceatlas-json-file|deviceatlas-log-level|\
      deviceatlas-properties-cookie|deviceatlas-separator|dns-accept-family|\
      expose-deprecated-directives|expose-experimental-directives|external-check|fd-hard-limit|\
-     grace|h1-accept-payload-with-any-method|h1-case-adjust|h1-case-adjust-file|\
-     h2-workaround-bogus-websocket-clients|hard-stop-after|httpclient.resolvers.id|\
+     h1-accept-payload-with-any-method|h1-case-adjust|h1-case-adjust-file|\
+     h2-workaround-bogus-websocket-clients|httpclient.resolvers.id|\
      httpclient.resolvers.prefer|httpclient.ssl.ca-file|httpclient.ssl.verify|\
-     issuers-chain-path|limited-quic|localpeer|log-send-hostname|lua-load|\
+     issuers-chain-path|limited-quic|log-send-hostname|lua-load|\
      lua-load-per-thread|lua-prepend-path|max-spread-checks|maxcompcpuusage|maxcomprate|maxconnrate|\
      maxpipes|maxsessrate|maxsslconn|maxsslrate|maxzlibmem|mworker-max-reloads|no-memory-trimming|\
-     node|noepoll|noevports|nogetaddrinfo|nokqueue|nopoll|noreuseport|nosplice|numa-cpu-mapping|\
-     pp2-never-send-local|presetenv|profiling.tasks|quiet|resetenv|server-state-base|\
-     server-state-file|set-var|set-var-fmt|setcap|setenv|spread-checks|\
+     noepoll|noevports|nogetaddrinfo|nokqueue|nopoll|noreuseport|nosplice|numa-cpu-mapping|\
+     pp2-never-send-local|profiling.tasks|server-state-base|\
+     server-state-file|set-var|set-var-fmt|setcap|spread-checks|\
      ssl-default-bind-ciphers|ssl-default-bind-ciphersuites|ssl-default-bind-curves|\
      ssl-default-bind-options|ssl-default-server-ciphers|ssl-default-server-ciphersuites|\
      ssl-default-server-options|ssl-dh-param-file|ssl-engine|ssl-load-extra-del-ext|\
@@ -46,9 +46,9 @@ pub(crate) const KEYWORDS: &[(Sections, &str)] = &[
      tune.ssl.hard-maxrecord|tune.ssl.keylog|tune.ssl.lifetime|tune.ssl.maxrecord|\
      tune.ssl.ssl-ctx-cache-size|tune.vars.check-max-size|tune.vars.global-max-size|\
      tune.vars.proc-max-size|tune.vars.reqres-max-size|tune.vars.sess-max-size|\
-     tune.vars.txn-max-size|tune.zlib.memlevel|tune.zlib.windowsize|unix-bind|unsetenv|\
+     tune.vars.txn-max-size|tune.zlib.memlevel|tune.zlib.windowsize|unix-bind|\
      warn-blocked-traffic-after|wurfl-cache-size|wurfl-data-file|wurfl-information-list|\
-     wurfl-information-list-separator|zero-warning",
+     wurfl-information-list-separator",
     ),
     (Sections::DEFAULTS.or(Sections::BACKEND), "tcp-request content|tcp-request inspect-delay"),
     (

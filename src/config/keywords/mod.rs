@@ -9,6 +9,7 @@ mod logs;
 mod markdown;
 mod options;
 mod privileges;
+mod process;
 mod proxy;
 mod rules;
 pub(crate) mod server;
@@ -179,6 +180,7 @@ impl<F: Copy> Entry<F> {
 /// The tables of section keywords, by topic.
 const TOPICS: &[(&str, &[Keyword])] = &[
     ("Process (`global`)", global::TABLE),
+    ("Process, its start and its end (`global`)", process::TABLE),
     ("Privileges (`global`)", privileges::TABLE),
     ("Proxies", proxy::TABLE),
     ("Rules", rules::TABLE),

@@ -60,18 +60,18 @@ pub(super) const TABLE: &[Keyword] = &[
     option("option tcpka", BOTH, "1.3", "TCP keepalive on both sides (the default here)", |b, st| {
         st.none()?;
         let settings = b.settings()?;
-        settings.client_keepalive = Some(!st.negated);
-        settings.server_keepalive = Some(!st.negated);
+        settings.client_keepalive = switch(st);
+        settings.server_keepalive = switch(st);
         Ok(())
     }),
     option("option clitcpka", CLIENT, "1.3", "TCP keepalive towards clients (the default here)", |b, st| {
         st.none()?;
-        b.settings()?.client_keepalive = Some(!st.negated);
+        b.settings()?.client_keepalive = switch(st);
         Ok(())
     }),
     option("option srvtcpka", SERVER, "1.3", "TCP keepalive towards servers (the default here)", |b, st| {
         st.none()?;
-        b.settings()?.server_keepalive = Some(!st.negated);
+        b.settings()?.server_keepalive = switch(st);
         Ok(())
     }),
     option("option http-tunnel", BOTH, "1.5", "carry everything after the first request unseen", |_, _| {
@@ -107,6 +107,11 @@ const fn option(
     parse: super::Parse,
 ) -> Keyword {
     Keyword::new(name, sections, since, "", help, parse).with_no().lenient()
+}
+
+/// On, off, or as where nothing is written.
+fn switch(st: &Statement<'_>) -> Option<bool> {
+    (!st.to_default).then_some(!st.negated)
 }
 
 /// The last one written wins; `no` takes back only what is in force, as in HAProxy.

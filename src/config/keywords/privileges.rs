@@ -51,11 +51,12 @@ pub(super) const TABLE: &[Keyword] = &[
             set_group(b, st, id)
         },
     ),
-    Keyword::new("set-dumpable", GLOBAL, "1.9", "", "core dumps in spite of a changed user", |_, st| {
-        st.none()
+    Keyword::new("set-dumpable", GLOBAL, "1.9", "", "core dumps in spite of a changed user", |b, st| {
+        st.none()?;
+        b.global.dumpable = !st.negated;
+        Ok(())
     })
-    .with_no()
-    .status(Status::AcceptedIgnored("a process that has changed its user leaves no core dumps")),
+    .with_no(),
     Keyword::new("insecure-setuid-wanted", GLOBAL, "2.2", "", "programs it runs may be setuid", |_, st| {
         st.none()
     })

@@ -74,6 +74,14 @@ pub struct Global {
     pub pidfile: Option<PathBuf>,
     /// `ulimit-n N`: the file-descriptor limit to ask for, instead of the one worked out from maxconn.
     pub ulimit_n: Option<u32>,
+    /// `hard-stop-after`: how long connections may go on after a stop by SIGUSR1 or a reload; `None` = without end.
+    pub hard_stop_after_ms: Option<u64>,
+    /// `quiet`: print errors only.
+    pub quiet: bool,
+    /// `zero-warning`: a configuration with warnings is not used.
+    pub zero_warning: bool,
+    /// `set-dumpable`: leave core dumps in spite of a changed user.
+    pub dumpable: bool,
     /// `chroot`, `user`, `group`, `uid`, `gid`: what is given up after the start.
     pub privileges: Privileges,
     /// `log` lines of the global section; proxies with `log global` hold a copy of them.
@@ -94,6 +102,10 @@ impl Default for Global {
             daemon: false,
             pidfile: None,
             ulimit_n: None,
+            hard_stop_after_ms: None,
+            quiet: false,
+            zero_warning: false,
+            dumpable: false,
             privileges: Privileges::default(),
             logs: Vec::new(),
             log_tag: None,
