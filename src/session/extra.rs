@@ -16,6 +16,8 @@ const VARIABLE_BYTES: usize = 64;
 pub(super) struct Extra {
     variables: Vec<(VarId, Sample<'static>)>,
     destination: Option<SocketAddr>,
+    /// Loop clock at the end of the PROXY protocol header; 0 without one.
+    header_ms: u64,
 }
 
 impl Session {
@@ -27,6 +29,17 @@ impl Session {
     /// Notes what the header told.
     pub(super) fn set_destination(&self, destination: SocketAddr) {
         self.extra.borrow_mut().get_or_insert_default().destination = Some(destination);
+    }
+
+    /// Notes that the header has been read.
+    pub(super) fn note_header(&self) {
+        self.extra.borrow_mut().get_or_insert_default().header_ms = self.reactor().now_ms();
+    }
+
+    /// Loop clock at the moment from which on a request may come: the accept, or the end of the header.
+    pub(super) fn ready_ms(&self) -> u64 {
+        let header_ms = self.extra.borrow().as_ref().map_or(0, |extra| extra.header_ms);
+        self.accepted_ms.max(header_ms)
     }
 
     /// A variable's value.

@@ -79,6 +79,7 @@ async fn whole(session: &Session, buffer: &mut Option<Buffer>) -> Result<Header,
 }
 
 fn take(session: &Session, buffer: &mut Option<Buffer>, header: &Header) {
+    session.note_header();
     if let Some(ends) = header.ends {
         session.peer.set(Some(ends.source));
         session.set_destination(ends.destination);

@@ -231,6 +231,24 @@ fn a_client_without_a_header_is_closed_after_timeout_client() {
 }
 
 #[test]
+fn the_time_for_a_request_begins_behind_the_header() {
+    let backend = Backend::web("a");
+    let gateway = Gateway::start(|port| {
+        format!(
+            "{DEFAULTS}listen web\n mode http\n timeout http-request 2s\n bind 127.0.0.1:{port} accept-proxy\n \
+             server s1 127.0.0.1:{}\n",
+            backend.port
+        )
+    });
+    let mut client = gateway.client();
+    std::thread::sleep(ms(2_500));
+    client.send(line("192.0.2.1:1001", "198.51.100.2:80"));
+    std::thread::sleep(ms(200));
+    client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert_eq!(client.answer().status, 200);
+}
+
+#[test]
 fn dontlognull_is_silent_about_clients_that_were_silent() {
     let rig = Rig::start(" timeout client 300ms\n option dontlognull\n");
     let mut client = rig.gateway.client();

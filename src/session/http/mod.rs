@@ -64,8 +64,8 @@ fn first_byte(
     } else if timeouts.http_request_ms == 0 {
         session.deadline.set_at(crate::reactor::NEVER);
     } else {
-        // Counted from the accept, the sniffing included.
-        session.deadline.set_at(session.accepted_ms.saturating_add(timeouts.http_request_ms));
+        // The sniffing included.
+        session.deadline.set_at(session.ready_ms().saturating_add(timeouts.http_request_ms));
     }
     let mut blank = 0;
     poll_fn(move |context| {
