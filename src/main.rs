@@ -35,6 +35,10 @@ struct Failed;
 
 fn main() -> ExitCode {
     note_inherited();
+    let mut words = std::env::args_os().skip(1);
+    if words.next().is_some_and(|word| word == "explain") {
+        return oneport::explain::main(words);
+    }
     let cli = match Cli::parse(std::env::args_os().skip(1)) {
         Ok(cli) => cli,
         Err(exit) if exit.code == 0 => {

@@ -21,7 +21,7 @@ pub use value::{Sample, Scratch};
 pub use view::View;
 pub use world::{Nowhere, World};
 
-use crate::config::{Acl, BackendId, Condition, ContentAction, Expr, Frontend, Term};
+use crate::config::{Acl, AclTest, BackendId, Condition, ContentAction, Expr, Frontend, Term};
 
 /// Yes, no, or more bytes are needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,6 +144,15 @@ pub fn value(expr: &Expr, view: &View<'_>, show: &mut dyn FnMut(&Sample<'_>)) {
         show(&sample);
         false
     });
+}
+
+/// What one test of an ACL says, and every sample it looked at; none is shown where there is none (yet).
+pub fn look(test: &AclTest, view: &View<'_>, show: &mut dyn FnMut(&Sample<'_>)) -> Verdict {
+    fetch::each(&test.expr, view, true, &mut |sample| {
+        show(&sample);
+        true
+    });
+    test::test(test, view)
 }
 
 /// Whether an optional condition holds; without one it does.

@@ -1,0 +1,133 @@
+use super::*;
+use std::net::SocketAddr;
+
+fn told(text: &str, bytes: Option<&[u8]>, is_final: bool) -> String {
+    let sources = [Source::new("t.cfg", text)];
+    let loaded = config::load(&sources, &|_| None);
+    let config = loaded.config.unwrap_or_else(|| panic!("{:?}", loaded.diagnostics));
+    let from = SocketAddr::from(([192, 0, 2, 1], 40_000));
+    match bytes {
+        None => table(&config, &Texts(&sources), None),
+        Some(bytes) => trace(&config, &Texts(&sources), 0, &Connection { bytes, is_final, from, wall_ms: 0 }),
+    }
+}
+
+fn preset() -> String {
+    config::preset("*:80", "127.0.0.1:8100", "127.0.0.1:2200", "127.0.0.1:2100")
+}
+
+#[track_caller]
+fn has(text: &str, parts: &[&str]) {
+    let mut rest = text;
+    for part in parts {
+        let Some((_, after)) = rest.split_once(part) else {
+            panic!("no `{part}` (after what came before it) in:\n{text}")
+        };
+        rest = after;
+    }
+}
+
+const UPGRADE: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: h2c, WebSocket\r\nConnection: upgrade\r\n\r\n";
+
+#[test]
+fn the_table_says_who_goes_where() {
+    has(
+        &told(&preset(), None, false),
+        &[
+            "frontend all (t.cfg:",
+            "listens on *:80",
+            "is_websocket means: hdr(upgrade) is \"websocket\" (in upper or lower case)",
+            "waits at most 500 ms",
+            "goes on to the choice of a backend if HTTP",
+            "goes to backend ws if is_websocket",
+            "use_backend ws if is_websocket",
+            "goes to backend socket if not HTTP and is_socket",
+            "what is left goes to backend web",
+            "backend web (t.cfg:",
+            "server web at 127.0.0.1:8100, weight 1",
+        ],
+    );
+}
+
+#[test]
+fn a_web_socket_step_by_step() {
+    has(
+        &told(&preset(), Some(UPGRADE), false),
+        &[
+            "client 192.0.2.1:40000, 73 bytes so far",
+            "tcp-request content accept if HTTP\n    HTTP: req.proto_http is true? it is true: yes\n  holds",
+            "use_backend ws if is_websocket",
+            "it is \"h2c\", \"WebSocket\": yes\n  holds: backend ws",
+            "decided with the first 73 bytes",
+            "=> backend ws (t.cfg:",
+            "=> server ws at 127.0.0.1:2200",
+            "the only usable server",
+        ],
+    );
+}
+
+#[test]
+fn bytes_that_do_not_decide_yet() {
+    has(
+        &told(&preset(), Some(&UPGRADE[..20]), false),
+        &[
+            "not there yet: not yet with 20 bytes",
+            "not yet decided with 20 bytes",
+            "within 500 ms",
+            "no use_backend holds: the default backend web",
+            "=> backend web",
+            "the rest of the request's head is waited for",
+        ],
+    );
+    has(&told(&preset(), Some(&[0; 12]), false), &["decided with the first 8 bytes", "=> backend socket"]);
+    let silent = told(&preset(), Some(b""), true);
+    assert!(!silent.contains("not yet"), "{silent}");
+}
+
+#[test]
+fn what_is_no_request_is_said() {
+    has(
+        &told(&preset(), Some(b"\x16\x03\x01\0\0\0\0\0"), false),
+        &["=> backend web", "the answer is 400: bad method"],
+    );
+}
+
+const BASE: &str = "defaults\n timeout client 1s\n timeout server 1s\n timeout connect 1s\n";
+
+#[test]
+fn rejects_servers_and_control_characters() {
+    let text = format!(
+        "{BASE}frontend f\n bind :1\n tcp-request inspect-delay 1s\n \
+         tcp-request content reject if {{ src 192.0.2.0/24 }}\n default_backend b\nbackend b\n"
+    );
+    has(&told(&text, Some(b"x"), false), &["src is in 192.0.2.0/24? it is 192.0.2.1: yes", "is closed"]);
+    let text = format!(
+        "{BASE}frontend f\n bind :1\n mode http\n default_backend b\nbackend b\n mode http\n \
+         server a 127.0.0.1:1 weight 0\n server b 127.0.0.1:2 weight 2\n server c 127.0.0.1:3 weight 9 backup\n \
+         server d 127.0.0.1:4 weight 5\n"
+    );
+    let request = b"GET /\xc3\xa4 HTTP/1.1\r\nHost: a\r\n\r\n";
+    let plain = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    has(&told(&text, Some(plain), false), &["=> server d", "follow by weight"]);
+    let odd = told(&text, Some(request), false);
+    assert!(!odd.contains(|c: char| c.is_control() && c != '\n'), "{odd}");
+    let without = text.replace("server b", "server b 127.0.0.1:2 disabled\n #").replace("server d", "#");
+    has(&told(&without, Some(plain), false), &["=> server c", "the first backup"]);
+}
+
+/// The same words as the engine, whatever the bytes are: nothing in here may break.
+#[test]
+fn any_bytes_and_any_cut() {
+    let text = preset();
+    for bytes in
+        [UPGRADE, b"\0\0\0\0\0\0\0\0", b"\xff\xfe\r\n\x1b[31m", b"POST / HTTP/1.1\r\nHost: \x1b\r\n\r\n"]
+    {
+        for len in 0..=bytes.len() {
+            for is_final in [false, true] {
+                let told = told(&text, Some(&bytes[..len]), is_final);
+                assert!(told.contains("=> "), "{told}");
+                assert!(!told.contains('\x1b'), "{told}");
+            }
+        }
+    }
+}

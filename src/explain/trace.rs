@@ -1,0 +1,382 @@
+//! What happens to given bytes, step by step. The rooms that decide in a running gateway decide here too; this one
+//! only tells what they said.
+
+use std::net::SocketAddr;
+
+use super::{Texts, words};
+use crate::config::{
+    Acl, Backend, BackendId, Condition, Config, ContentAction, Figure, Frontend, Mode, Named, Place, RefId,
+    Server, Target, Term,
+};
+use crate::http::parse_request;
+use crate::rules::{self, Choice, ContentVerdict, Verdict, View, World};
+
+/// What a client does.
+pub struct Connection<'a> {
+    /// What it has sent so far.
+    pub bytes: &'a [u8],
+    /// Nothing more comes, or is waited for.
+    pub is_final: bool,
+    /// Where it comes from.
+    pub from: SocketAddr,
+    /// The time, milliseconds since 1970.
+    pub wall_ms: i64,
+}
+
+/// A gateway that has just started: no other connections, every enabled server up.
+struct Scene<'a> {
+    config: &'a Config,
+    frontend: &'a Frontend,
+    connection: &'a Connection<'a>,
+}
+
+impl World for Scene<'_> {
+    fn source(&self) -> Option<SocketAddr> {
+        Some(self.connection.from)
+    }
+
+    fn figure(&self, figure: Figure, of: Option<RefId>) -> Option<i64> {
+        let target = of.and_then(|of| self.config.references.get(of.0));
+        match (figure, target) {
+            (Figure::FrontendId, _) => Some(self.frontend.id.into()),
+            (Figure::ListenerId, _) => Some(1),
+            (Figure::FrontendConnections, None) => Some(1),
+            (Figure::FrontendConnections, Some(Target::Frontend(name))) => {
+                Some((**name == *self.frontend.name).into())
+            }
+            (Figure::UsableServers, Some(Target::Backend(id))) => {
+                let servers = &self.config.backends.get(id.0)?.servers;
+                i64::try_from(servers.iter().filter(|server| is_usable(server)).count()).ok()
+            }
+            (Figure::ServerIsUp, Some(Target::Server(id, at))) => {
+                Some(is_usable(self.config.backends.get(id.0)?.servers.get(*at)?).into())
+            }
+            (Figure::FreeSlots, Some(Target::Backend(id))) => {
+                let servers =
+                    self.config.backends.get(id.0)?.servers.iter().filter(|server| is_usable(server));
+                let free = servers.map(|server| server.maxconn.map(i64::from)).sum::<Option<i64>>();
+                Some(free.unwrap_or(-1))
+            }
+            (_, Some(_)) => Some(0),
+            (_, None) => None,
+        }
+    }
+
+    fn name(&self, whose: Named) -> Option<&str> {
+        match whose {
+            Named::Frontend => Some(&self.frontend.name),
+            Named::DefaultBackend => Some(name(self.config, self.frontend.default_backend?)),
+            Named::Backend | Named::Server | Named::Listener => None,
+        }
+    }
+
+    fn wall_ms(&self) -> i64 {
+        self.connection.wall_ms
+    }
+}
+
+/// Tells what the frontend with this index does with a connection.
+#[must_use]
+pub fn trace(config: &Config, texts: &Texts<'_>, frontend: usize, connection: &Connection<'_>) -> String {
+    let Some(frontend) = config.frontends.get(frontend) else { return String::new() };
+    let scene = Scene { config, frontend, connection };
+    let mut teller = Teller { scene: &scene, texts, out: String::new() };
+    heading(&mut teller.out, frontend);
+    teller.say(&["client ", &connection.from.to_string(), ", ", &bytes(connection.bytes.len()), " so far\n"]);
+    teller.run();
+    teller.out
+}
+
+/// `frontend all (x.cfg:3), mode tcp`.
+pub(super) fn heading(out: &mut String, frontend: &Frontend) {
+    out.push_str("frontend ");
+    out.push_str(&frontend.name);
+    out.push_str(" (");
+    words::place(out, &frontend.place);
+    out.push_str("), ");
+    out.push_str(words::mode(frontend.mode));
+    out.push('\n');
+}
+
+/// A backend's name.
+pub(super) fn name(config: &Config, id: BackendId) -> &str {
+    config.backends.get(id.0).map_or("", |backend| backend.name.as_str())
+}
+
+fn bytes(len: usize) -> String {
+    let mut text = String::new();
+    words::count(&mut text, len);
+    text.push_str(if len == 1 { " byte" } else { " bytes" });
+    text
+}
+
+fn is_usable(server: &Server) -> bool {
+    !server.disabled && server.weight > 0
+}
+
+/// What was decided, in one go or at the end of the inspect delay.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Rejected,
+    Chosen(Choice),
+    NotYet,
+}
+
+struct Teller<'a> {
+    scene: &'a Scene<'a>,
+    texts: &'a Texts<'a>,
+    out: String,
+}
+
+impl Teller<'_> {
+    fn say(&mut self, parts: &[&str]) {
+        parts.iter().for_each(|part| self.out.push_str(part));
+    }
+
+    fn view(&self, len: usize, is_final: bool) -> View<'_> {
+        let bytes = self.scene.connection.bytes;
+        View::new(bytes.get(..len).unwrap_or(bytes), is_final).within(self.scene)
+    }
+
+    /// Whether an HTTP request is routed by its whole head alone, without a look at the first bytes.
+    fn is_by_head(&self) -> bool {
+        let frontend = self.scene.frontend;
+        frontend.mode == Mode::Http && frontend.content_rules.is_empty()
+    }
+
+    fn run(&mut self) {
+        let len = self.scene.connection.bytes.len();
+        let is_final = self.scene.connection.is_final;
+        if self.is_by_head() {
+            self.say(&["the request's head is read first, then the rules are asked\n"]);
+            return self.requests();
+        }
+        let waits = self.scene.frontend.inspect_delay_ms;
+        let at_once = is_final || waits.is_none();
+        let mut outcome = self.outcome(len, at_once);
+        self.explain(len, at_once);
+        if outcome == Outcome::NotYet {
+            let ms = waits.unwrap_or(0).to_string();
+            self.say(&["not yet decided with ", &bytes(len), ": more bytes could change it\n\n"]);
+            self.say(&["if nothing more comes within ", &ms, " ms (tcp-request inspect-delay), then:\n"]);
+            outcome = self.outcome(len, true);
+            self.explain(len, true);
+        } else if !at_once {
+            let decided = self.decided_at(len);
+            self.say(&["decided with the first ", &bytes(decided), "\n"]);
+        }
+        match outcome {
+            Outcome::Rejected => self.say(&["=> the connection is closed\n"]),
+            Outcome::Chosen(_) if self.scene.frontend.mode == Mode::Http => self.requests(),
+            Outcome::Chosen(Choice::Backend(id)) => self.backend(id),
+            Outcome::Chosen(_) | Outcome::NotYet => {
+                self.say(&["=> no rule holds and there is no default backend: the connection is closed\n"]);
+            }
+        }
+    }
+
+    /// What the engine says to so many of the bytes.
+    fn outcome(&self, len: usize, is_final: bool) -> Outcome {
+        let (frontend, view) = (self.scene.frontend, self.view(len, is_final));
+        match rules::content_verdict(frontend, &view) {
+            ContentVerdict::Reject => return Outcome::Rejected,
+            ContentVerdict::NotYet if !is_final => return Outcome::NotYet,
+            ContentVerdict::Accept | ContentVerdict::NotYet => {}
+        }
+        match rules::choose_backend(frontend, &view) {
+            Choice::NotYet if !is_final => Outcome::NotYet,
+            choice => Outcome::Chosen(choice),
+        }
+    }
+
+    /// The least number of bytes with which it is decided: what is decided stays so.
+    fn decided_at(&self, len: usize) -> usize {
+        let (mut low, mut high) = (0, len);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if self.outcome(middle, false) == Outcome::NotYet {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        low
+    }
+
+    /// The rules in the order in which they are asked, up to the one that decides. A new kind of rule is one more
+    /// loop here.
+    fn explain(&mut self, len: usize, is_final: bool) {
+        let frontend = self.scene.frontend;
+        for rule in &frontend.content_rules {
+            let does = match rule.action {
+                ContentAction::Accept => "holds: on to the choice of a backend",
+                ContentAction::Reject => "holds: reject",
+            };
+            match self.rule(&rule.place, rule.condition.as_ref(), (len, is_final), does) {
+                Verdict::No => {}
+                Verdict::Yes if rule.action == ContentAction::Accept => break,
+                Verdict::Yes | Verdict::NotYet => return,
+            }
+        }
+        if frontend.mode == Mode::Tcp || self.is_by_head() {
+            self.explain_choice(len, is_final);
+        }
+    }
+
+    fn explain_choice(&mut self, len: usize, is_final: bool) {
+        let Scene { frontend, config, .. } = *self.scene;
+        for rule in &frontend.use_backends {
+            let does = ["holds: backend ", name(config, rule.backend)].concat();
+            if self.rule(&rule.place, rule.condition.as_ref(), (len, is_final), &does) != Verdict::No {
+                return;
+            }
+        }
+        match frontend.default_backend {
+            Some(id) => self.say(&["no use_backend holds: the default backend ", name(config, id), "\n"]),
+            None => self.say(&["no use_backend holds, and there is no default backend\n"]),
+        }
+    }
+
+    /// One rule: its line, what each of its terms saw, and what came of it.
+    fn rule(
+        &mut self,
+        place: &Place,
+        condition: Option<&Condition>,
+        (len, is_final): (usize, bool),
+        does: &str,
+    ) -> Verdict {
+        self.texts.show(&mut self.out, place);
+        let scene = self.scene;
+        let verdict = condition.map_or(Verdict::Yes, |condition| {
+            let bytes = scene.connection.bytes;
+            let view = View::new(bytes.get(..len).unwrap_or(bytes), is_final).within(scene);
+            terms(&mut self.out, condition, &scene.frontend.acls, &view);
+            rules::evaluate(condition, &scene.frontend.acls, &view)
+        });
+        let said = match verdict {
+            Verdict::Yes => does,
+            Verdict::No => "does not hold",
+            Verdict::NotYet => "not yet",
+        };
+        self.say(&["  ", said, "\n"]);
+        verdict
+    }
+
+    /// A `mode http` frontend: the head, and the rules with it.
+    fn requests(&mut self) {
+        let len = self.scene.connection.bytes.len();
+        if self.head() {
+            self.explain_choice(len, true);
+            match rules::choose_backend(self.scene.frontend, &self.view(len, true)) {
+                Choice::Backend(id) => self.backend(id),
+                Choice::None | Choice::NotYet => self.say(&["=> the answer is 503: there is no backend\n"]),
+            }
+        }
+    }
+
+    /// Says what is wrong with the request's head; true when nothing is.
+    fn head(&mut self) -> bool {
+        match parse_request(self.scene.connection.bytes) {
+            Ok(Some(_)) => return true,
+            Ok(None) => {
+                let ms = self.scene.frontend.timeouts.http_request_ms.to_string();
+                self.say(&["=> the rest of the request's head is waited for, at most ", &ms, " ms\n"]);
+            }
+            Err(error) => {
+                self.say(&["=> the answer is ", &error.status().to_string(), ": ", error.reason(), "\n"]);
+            }
+        }
+        false
+    }
+
+    fn backend(&mut self, id: BackendId) {
+        let Some(backend) = self.scene.config.backends.get(id.0) else { return };
+        self.say(&["=> backend ", &backend.name, " ("]);
+        words::place(&mut self.out, &backend.place);
+        self.say(&["), ", words::mode(backend.mode), "\n"]);
+        if backend.mode == Mode::Http && !self.head() {
+            return;
+        }
+        match first_server(backend) {
+            Some((server, why)) => {
+                self.say(&["=> "]);
+                words::server(&mut self.out, server);
+                self.say(&["\n   ", why, "\n"]);
+            }
+            None => self.say(&["=> no server is usable (each is disabled or has weight 0): refused\n"]),
+        }
+    }
+}
+
+/// The server of a first connection, and why.
+fn first_server(backend: &Backend) -> Option<(&Server, &'static str)> {
+    // As in the gateway: weight 0 and `disabled` take nothing, backups wait until no other is left.
+    let usable = || backend.servers.iter().filter(|server| is_usable(server));
+    let mut best: Option<&Server> = None;
+    for server in usable().filter(|server| !server.backup) {
+        if best.is_none_or(|best| server.weight > best.weight) {
+            best = Some(server);
+        }
+    }
+    let alone = usable().filter(|server| !server.backup).count() == 1;
+    match best {
+        Some(server) if alone => Some((server, "the only usable server, if it is up")),
+        Some(server) => {
+            Some((server, "the first turn after a start if all are up; later ones follow by weight"))
+        }
+        None => usable().next().map(|server| (server, "no other server is usable: the first backup")),
+    }
+}
+
+/// The terms of a condition in the order in which they are asked, up to the one that decides.
+fn terms(out: &mut String, condition: &Condition, acls: &[Acl], view: &View<'_>) {
+    for group in &condition.any_of {
+        let mut all = Verdict::Yes;
+        for term in group {
+            all = all.and(self::term(out, *term, acls, view));
+            if all == Verdict::No {
+                break;
+            }
+        }
+        if all == Verdict::Yes {
+            return;
+        }
+    }
+}
+
+fn term(out: &mut String, term: Term, acls: &[Acl], view: &View<'_>) -> Verdict {
+    let Some(acl) = acls.get(term.acl.0) else { return Verdict::No };
+    let mut any = Verdict::No;
+    for test in &acl.tests {
+        out.push_str("    ");
+        out.push_str(&acl.name);
+        out.push_str(": ");
+        words::test(out, test);
+        out.push_str("? ");
+        let mut seen = false;
+        let verdict = rules::look(test, view, &mut |sample| {
+            out.push_str(if seen { ", " } else { "it is " });
+            seen = true;
+            words::sample(out, sample);
+        });
+        out.push_str(match (seen, verdict) {
+            (false, Verdict::NotYet) => "not there yet",
+            (false, Verdict::Yes | Verdict::No) => "there is none",
+            (true, _) => "",
+        });
+        out.push_str(match verdict {
+            Verdict::Yes => ": yes",
+            Verdict::No => ": no",
+            Verdict::NotYet => ": not yet with ",
+        });
+        if verdict == Verdict::NotYet {
+            out.push_str(&bytes(view.bytes().len()));
+        }
+        out.push('\n');
+        any = any.or(verdict);
+        if any == Verdict::Yes {
+            break;
+        }
+    }
+    if term.negated { any.negate() } else { any }
+}
