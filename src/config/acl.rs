@@ -72,17 +72,28 @@ pub(crate) fn test(reader: &mut Reader<'_>, words: &[Word], before: Span) -> Res
     };
     let at = flags.method.map_or(fetch_word.span, |(_, span)| span);
     check_kind(implied, kind, at)?;
+    let ignore_case = flags.ignore_case && !is_exact_method(&expr, &flags);
     let mut list = patterns::empty(kind);
     for word in &flags.files {
         for (number, line) in patterns::file_lines(word.text()?).map_err(|why| Fault::at(word.span, why))? {
-            patterns::add(&mut list, kind, flags.ignore_case, &line)
+            patterns::add(&mut list, kind, ignore_case, &line)
                 .map_err(|why| Fault::at(word.span, format!("{}, line {number}: {why}", word.quoted())))?;
         }
     }
-    add_words(&mut list, kind, flags.ignore_case, flags.patterns)?;
+    add_words(&mut list, kind, ignore_case, flags.patterns)?;
     patterns::sort(&mut list, kind);
     let cased = !matches!(kind, MatchKind::Found | MatchKind::Bool | MatchKind::Bin);
-    Ok(AclTest { expr, matcher: Matcher { kind, ignore_case: flags.ignore_case && cased, patterns: list } })
+    Ok(AclTest { expr, matcher: Matcher { kind, ignore_case: ignore_case && cased, patterns: list } })
+}
+
+/// Well-known methods are compared exactly, whatever `-i` says; only the text of other methods has a case.
+fn is_exact_method(expr: &Expr, flags: &Flags<'_>) -> bool {
+    let known = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "TRACE", "CONNECT"];
+    let is_known = |word: &Word| known.iter().any(|name| word.bytes.eq_ignore_ascii_case(name.as_bytes()));
+    expr.fetch == Fetch::Method
+        && expr.converters.is_empty()
+        && flags.method.is_none()
+        && flags.patterns.iter().any(is_known)
 }
 
 /// Adds the patterns of the line; numbers may have an operator before them, which holds for those that follow.

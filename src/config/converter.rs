@@ -177,10 +177,24 @@ fn map(method: &str, args: &Args) -> Result<(Converter, Option<MatchKind>), Stri
             Some(at) => line.split_at(at),
             None => return Err(format!("{path}:{number}: a key and a value were expected")),
         };
+        let value = value.trim_ascii();
+        let text = std::str::from_utf8(value).unwrap_or_default();
+        let fits = match output {
+            MapOutput::Text => true,
+            MapOutput::Int => text.parse::<i64>().is_ok(),
+            MapOutput::Ip => text.parse::<std::net::IpAddr>().is_ok(),
+        };
+        if !fits {
+            return Err(format!(
+                "{path}:{number}: {} is no {}",
+                quoted(value),
+                if output == MapOutput::Int { "number" } else { "address" }
+            ));
+        }
         let mut list = patterns::empty(*kind);
         patterns::add(&mut list, *kind, false, key).map_err(|why| format!("{path}:{number}: {why}"))?;
         let matcher = Matcher { kind: *kind, ignore_case: false, patterns: list };
-        entries.push((matcher, value.trim_ascii().into()));
+        entries.push((matcher, value.into()));
     }
     let default = args.get(1).ok().map(|text| text.as_bytes().into());
     let of = match output {

@@ -88,7 +88,8 @@ pub(super) fn sort(list: &mut Patterns, kind: MatchKind) {
     }
 }
 
-/// The lines of a file of patterns, numbered from 1, without comments and blanks around them.
+/// The lines of a file of patterns, numbered from 1, without comments and leading blanks. Trailing blanks belong
+/// to the pattern, and a blank before a `#` makes it one (configuration §7.1, "-f").
 ///
 /// # Errors
 /// It cannot be read, is too large, or is no text.
@@ -100,8 +101,11 @@ pub(super) fn file_lines(path: &str) -> Result<Vec<(usize, Vec<u8>)>, String> {
     }
     let mut lines = Vec::new();
     for (at, line) in text.split(|&b| b == b'\n').enumerate() {
-        let line = line.trim_ascii();
-        if line.is_empty() || line.first() == Some(&b'#') {
+        if line.first() == Some(&b'#') {
+            continue;
+        }
+        let line = line.strip_suffix(b"\r").unwrap_or(line).trim_ascii_start();
+        if line.is_empty() {
             continue;
         }
         if line.len() > LINE_BYTES_MAX {
@@ -206,7 +210,7 @@ pub(crate) fn net(text: &str) -> Result<Net, String> {
     };
     let address: IpAddr = match address.parse() {
         Ok(address) => address,
-        // `10.1/16`: what is missing is 0.
+        // `10.1` is 10.0.0.1, as inet_aton reads it.
         Err(_) => short_ipv4(address).ok_or_else(wrong)?,
     };
     let all: u8 = if address.is_ipv4() { 32 } else { 128 };
@@ -228,11 +232,16 @@ pub(crate) fn net(text: &str) -> Result<Net, String> {
 }
 
 fn short_ipv4(text: &str) -> Option<IpAddr> {
-    let mut octets = [0u8; 4];
-    for (at, part) in text.split('.').enumerate() {
-        *octets.get_mut(at)? = part.parse().ok()?;
+    let (before, last) = text.rsplit_once('.').unwrap_or(("", text));
+    let mut address = 0u32;
+    let mut free_bits = 32u32;
+    for part in before.split('.').filter(|_| !before.is_empty()) {
+        free_bits = free_bits.checked_sub(8).filter(|bits| *bits > 0)?;
+        address |= u32::from(part.parse::<u8>().ok()?) << free_bits;
     }
-    Some(IpAddr::from(octets))
+    // The last part fills what is left.
+    let last: u32 = last.parse().ok()?;
+    (u64::from(last) < 1u64 << free_bits).then(|| IpAddr::V4((address | last).into()))
 }
 
 fn hexadecimal(text: &[u8]) -> Result<Vec<u8>, String> {
@@ -259,7 +268,8 @@ mod tests {
         for (text, inside, outside) in [
             ("10.0.0.0/8", "10.255.0.1", "11.0.0.0"),
             ("10.0.0.0/255.0.0.0", "::ffff:10.1.1.1", "9.9.9.9"),
-            ("10.1/16", "10.1.2.3", "10.2.0.0"),
+            ("10.1", "10.0.0.1", "10.1.0.0"),
+            ("10.1.2/24", "10.1.0.9", "10.1.2.0"),
             ("192.168.16.2/32", "192.168.16.2", "192.168.16.3"),
             ("0.0.0.0/0", "1.2.3.4", "::1"),
             ("2001:db8::/32", "2001:db8:1::", "2001:db9::"),

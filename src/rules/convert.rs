@@ -52,7 +52,7 @@ fn of_text(converter: &Converter, sample: Sample<'static>, world: &dyn World) ->
     let bytes = sample.bytes(&mut scratch);
     Some(text(match converter {
         Converter::Bytes(offset, len) => {
-            let rest = bytes.get(*offset..)?;
+            let rest = bytes.get(*offset..).unwrap_or_default();
             rest.get(..len.unwrap_or(rest.len())).unwrap_or(rest).to_vec()
         }
         Converter::Base64 => to_base64(bytes),
@@ -130,8 +130,12 @@ fn mapped(map: &Map, sample: &Sample<'static>) -> Option<Sample<'static>> {
 }
 
 /// `field` and `word`: parts between delimiters, counted from 1, or from the end with a negative index; `count`
-/// of them, 0 = all that follow.
+/// of them, 0 = all that follow. A word that does not exist is empty, a field that does not is none.
 fn part(bytes: &[u8], index: i32, delimiters: &[u8], count: i32, words: bool) -> Option<Vec<u8>> {
+    some_part(bytes, index, delimiters, count, words).or(words.then(Vec::new))
+}
+
+fn some_part(bytes: &[u8], index: i32, delimiters: &[u8], count: i32, words: bool) -> Option<Vec<u8>> {
     let is_delimiter = |b: &u8| delimiters.contains(b);
     let mut parts = Vec::new();
     let mut start = 0;

@@ -147,13 +147,9 @@ fn of_request(fetch: &Fetch, head: &RequestHead, view: &View<'_>, all: bool, vis
         Fetch::Target(part) => of_target(*part, head, bytes, visit),
         Fetch::UrlParam { name, delimiter } => {
             let Some((_, query)) = split_at_byte(target, *delimiter) else { return };
-            pick(parameters(query, name), all, 0, visit);
+            pick(parameters(query, name, *delimiter), all, 0, visit);
         }
-        Fetch::Body => {
-            if !body().is_empty() {
-                visit(Sample::of(body()));
-            }
-        }
+        Fetch::Body => drop(visit(Sample::of(body()))),
         Fetch::BodyLen { announced: false } => drop(visit(Sample::Int(count(body().len())))),
         Fetch::BodyLen { announced: true } => {
             let len = match head.framing {
@@ -269,7 +265,7 @@ fn of_fields(fetch: &Fetch, fields: &Fields<'_>, all: bool, visit: Visit<'_>) {
     }
 }
 
-fn of_cookies<'a>(fields: &Fields<'a>, side: Side, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+fn of_cookies<'a>(fields: &Fields<'a>, side: Side, name: &'a str) -> impl Iterator<Item = &'a [u8]> + Clone {
     let answer = side == Side::Response;
     let header = if answer { "set-cookie" } else { "cookie" };
     fields.values(header).flat_map(move |value| cookies(value, name, answer))
@@ -277,7 +273,12 @@ fn of_cookies<'a>(fields: &Fields<'a>, side: Side, name: &'a str) -> impl Iterat
 
 /// Shows all of several values, the last (`all` false), or the one that `occurrence` says: 1 = the first,
 /// -1 = the last.
-fn pick<'a>(mut values: impl Iterator<Item = &'a [u8]>, all: bool, occurrence: i32, visit: Visit<'_>) {
+fn pick<'a>(
+    mut values: impl Iterator<Item = &'a [u8]> + Clone,
+    all: bool,
+    occurrence: i32,
+    visit: Visit<'_>,
+) {
     let occurrence = if occurrence == 0 && !all { -1 } else { occurrence };
     let distance = usize::try_from(occurrence.unsigned_abs()).unwrap_or(usize::MAX);
     let found = match occurrence {
@@ -292,9 +293,8 @@ fn pick<'a>(mut values: impl Iterator<Item = &'a [u8]>, all: bool, occurrence: i
         1.. => values.nth(distance - 1),
         -1 => values.last(),
         _ => {
-            // The last so many, in a ring of their number at most.
-            let list: Vec<&[u8]> = values.collect();
-            list.len().checked_sub(distance).and_then(|at| list.get(at).copied())
+            // Counted first: walking twice is cheaper than an allocation.
+            values.clone().count().checked_sub(distance).and_then(|at| values.nth(at))
         }
     };
     if let Some(value) = found {

@@ -2,6 +2,7 @@
 
 /// The elements of a comma-separated value, blanks around them removed; commas in quoted strings do not count
 /// (RFC 9110 §5.6.1, §5.6.4).
+#[derive(Clone)]
 pub(super) struct Elements<'a> {
     rest: Option<&'a [u8]>,
 }
@@ -49,16 +50,12 @@ pub(super) fn cookies<'a>(
     field: &'a [u8],
     name: &'a str,
     first_only: bool,
-) -> impl Iterator<Item = &'a [u8]> {
+) -> impl Iterator<Item = &'a [u8]> + Clone {
     let pairs = field.split(|&b| b == b';').take(if first_only { 1 } else { usize::MAX });
     pairs.filter_map(move |pair| {
         let (key, value) = split_at_byte(trim(pair), b'=')?;
-        (name.is_empty() || trim(key) == name.as_bytes()).then(|| unquoted(trim(value)))
+        (name.is_empty() || trim(key) == name.as_bytes()).then(|| trim(value))
     })
-}
-
-fn unquoted(value: &[u8]) -> &[u8] {
-    value.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")).unwrap_or(value)
 }
 
 /// What stands before and behind the first `byte`.
@@ -82,9 +79,14 @@ pub(super) fn without_query(target: &[u8]) -> &[u8] {
     split_at_byte(target, b'?').map_or(target, |(path, _)| path)
 }
 
-/// The values of a parameter in a query; an empty name stands for every parameter.
-pub(super) fn parameters<'a>(query: &'a [u8], name: &'a str) -> impl Iterator<Item = &'a [u8]> {
-    query.split(|&b| b == b'&' || b == b';').filter_map(move |pair| {
+/// The values of a parameter in a query; an empty name stands for every parameter. The delimiter before the
+/// query ends parameters as well.
+pub(super) fn parameters<'a>(
+    query: &'a [u8],
+    name: &'a str,
+    delimiter: u8,
+) -> impl Iterator<Item = &'a [u8]> + Clone {
+    query.split(move |&b| b == b'&' || b == b';' || b == delimiter).filter_map(move |pair| {
         let (key, value) = split_at_byte(pair, b'=').unwrap_or((pair, b""));
         (!pair.is_empty() && (name.is_empty() || key == name.as_bytes())).then_some(value)
     })
@@ -110,12 +112,12 @@ mod tests {
     #[test]
     fn cookies_targets_and_queries() {
         assert_eq!(texts(cookies(b"a=1; b=\"2\" ;a=3", "a", false)), ["1", "3"]);
-        assert_eq!(texts(cookies(b"a=1; b=\"2\"", "b", false)), ["2"]);
+        assert_eq!(texts(cookies(b"a=1; b=\"2\"", "b", false)), ["\"2\""]);
         assert_eq!(texts(cookies(b"a=1; Path=/", "Path", true)), [""; 0]);
         assert_eq!(path_and_query(b"http://h:1/a?b"), Some(&b"/a?b"[..]));
         assert_eq!(path_and_query(b"*"), None);
         assert_eq!(path_and_query(b"http://h"), None);
-        assert_eq!(texts(parameters(b"a=1&b=2;a=3&c", "a")), ["1", "3"]);
-        assert_eq!(texts(parameters(b"a=1&&c", "")), ["1", ""]);
+        assert_eq!(texts(parameters(b"a=1&b=2;a=3?a=4&c", "a", b'?')), ["1", "3", "4"]);
+        assert_eq!(texts(parameters(b"a=1&&c", "", b'?')), ["1", ""]);
     }
 }

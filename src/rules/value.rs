@@ -40,7 +40,7 @@ impl<'a> Sample<'a> {
         scratch.as_bytes()
     }
 
-    /// As a number: text must begin with one.
+    /// As a number: that at the start of a text, 0 where there is none; an empty text is no number.
     #[must_use]
     pub fn int(&self) -> Option<i64> {
         match self {
@@ -84,17 +84,16 @@ impl<'a> Sample<'a> {
     }
 }
 
-/// The number at the start of a text, a sign before it; no more digits than fit.
+/// The number at the start of a text, a sign before it.
 fn leading_int(text: &[u8]) -> Option<i64> {
     let (negative, digits) = match text {
         [b'-', rest @ ..] => (true, rest),
         [b'+', rest @ ..] => (false, rest),
         rest => (false, rest),
     };
-    let len = digits.iter().take_while(|b| b.is_ascii_digit()).count();
     let mut number: i64 = 0;
-    for digit in digits.get(..len).filter(|digits| !digits.is_empty())? {
-        number = number.checked_mul(10)?.checked_add(i64::from(digit - b'0'))?;
+    for digit in digits.iter().take_while(|b| b.is_ascii_digit()) {
+        number = number.saturating_mul(10).saturating_add(i64::from(digit - b'0'));
     }
-    Some(if negative { -number } else { number })
+    (!text.is_empty()).then_some(if negative { -number } else { number })
 }

@@ -121,6 +121,12 @@ fn run(case: &Case, program: Program, segments: Segments) -> String {
     for (name, backend) in &backends {
         config = config.replace(&format!("@{name}@"), &backend.port.to_string());
     }
+    let folder = crate::support::process::folder();
+    for (name, text) in &case.files {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        config = config.replace(&format!("@file:{name}@"), &path.display().to_string());
+    }
     let gateway: Gateway = Starter::of(program).ready_port(port).start(&config);
     let seen_by_client = converse(gateway.client(), &case.steps, segments);
     // What is still on its way to a backend arrives.

@@ -12,6 +12,8 @@ pub struct Case {
     pub differs: Option<String>,
     /// The configuration, with `@listen@` and the backends' names as placeholders.
     pub config: String,
+    /// Files that the configuration names, as `@file:NAME@`.
+    pub files: Vec<(String, String)>,
     /// What the client does.
     pub steps: Vec<Step>,
     /// The backends by name.
@@ -54,6 +56,7 @@ impl Case {
             name,
             differs: None,
             config: String::new(),
+            files: Vec::new(),
             steps: Vec::new(),
             backends: Vec::new(),
             segments: vec![Segments::Whole, Segments::Halves, Segments::Bytes],
@@ -61,7 +64,8 @@ impl Case {
         let mut section = "";
         for (number, line) in text.lines().enumerate() {
             let place = || format!("{}:{}: `{line}`", path.display(), number + 1);
-            if line.trim().is_empty() || line.starts_with('#') {
+            let in_file = section.starts_with("file ") && line.starts_with("  ");
+            if !in_file && (line.trim().is_empty() || line.starts_with('#')) {
                 continue;
             }
             if let Some(inner) = line.strip_prefix("  ") {
@@ -80,10 +84,12 @@ impl Case {
             self.differs = Some(reason.trim().to_string());
         } else if let Some(words) = line.strip_prefix("segments: ") {
             self.segments = words.split_whitespace().map(segments).collect::<Result<_, _>>()?;
+        } else if let Some(name) = line.strip_prefix("file ") {
+            self.files.push((name.trim_end_matches(':').to_string(), String::new()));
         } else if let Some(name) = line.strip_prefix("backend ") {
             self.backends.push((name.trim_end_matches(':').to_string(), Vec::new()));
         } else if line != "config:" && line != "client:" {
-            return Err("config:, client:, backend NAME:, segments: or differs: expected");
+            return Err("config:, client:, file NAME:, backend NAME:, segments: or differs: expected");
         }
         Ok(())
     }
@@ -92,6 +98,12 @@ impl Case {
         if section == "config:" {
             self.config.push_str(line);
             self.config.push('\n');
+            return Ok(());
+        }
+        if section.starts_with("file ") {
+            let (_, text) = self.files.last_mut().ok_or("nothing to belong to")?;
+            text.push_str(line);
+            text.push('\n');
             return Ok(());
         }
         let (word, rest) = line.trim().split_once(' ').unwrap_or((line.trim(), ""));
