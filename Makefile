@@ -45,8 +45,10 @@ build: ## the binary as devices get it, without the demo
 	$(CARGO) build --release --locked --no-default-features
 	@ls -l target/release/oneport
 
-size: build ## how large it is; fails from 1 MiB on
-	@size=$$(wc -c < target/release/oneport); echo "$$size bytes of 1048576"; test "$$size" -lt 1048576
+# MIPS code is the largest: where that fits, every board does. (A build for this machine carries the standard library's
+# backtraces, 130 KB that no board has.)
+size: cross-setup ## how large the binary is where it is largest, on MIPS; fails from 1 MiB on
+	@$(MAKE) --no-print-directory BOARD=ath79-mips BOARDS=ath79-mips board
 
 fuzz: ## a short run of every fuzz target (nightly and cargo-fuzz); a replay of the corpus where they are missing
 	@if $(CARGO) +nightly fuzz --version >/dev/null 2>&1; then \
