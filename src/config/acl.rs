@@ -199,8 +199,7 @@ fn check_kind(natural: Option<MatchKind>, kind: MatchKind, at: Span) -> Result<(
     let fits = match natural {
         Some(MatchKind::Bool) => matches!(kind, MatchKind::Bool | MatchKind::Found | MatchKind::Int),
         Some(MatchKind::Ip) => kind != MatchKind::Bool,
-        Some(MatchKind::Int) => true,
-        _ => kind != MatchKind::Bool,
+        _ => true,
     };
     if fits {
         return Ok(());
@@ -269,7 +268,7 @@ mod tests {
             ("hdr(host) -x a", "no flag"),
             ("hdr(host) -m", "word is missing"),
             ("hdr(host) -m ben a", "did you mean `beg`"),
-            ("hdr(host) -m bool", "does not fit"),
+            ("src -m bool", "does not fit"),
             ("hdr(host) -f /nowhere/x", "cannot read"),
             ("hdr(host a", "parenthesis"),
             ("hdr(a b) x", "parenthesis"),

@@ -115,8 +115,11 @@ fn simple(reader: &mut Reader<'_>, name: &str, args: &Args) -> Result<Converter,
         "field" => Converter::Field(index(0)?, args.bytes(1)?, count()?),
         "word" => Converter::Word(index(0)?, args.bytes(1)?, count()?),
         "ipmask" => {
-            args.get(0)?;
-            Converter::IpMask(bits(0, 32, 32)?, bits(1, 128, 128)?)
+            let bits4 = match args.get(0)?.parse::<std::net::Ipv4Addr>() {
+                Ok(_) => patterns::net(&format!("0.0.0.0/{}", args.get(0)?))?.bits,
+                Err(_) => bits(0, 32, 32)?,
+            };
+            Converter::IpMask(bits4, bits(1, 128, 128)?)
         }
         "concat" => {
             let text = |at| Rc::from(args.get(at).unwrap_or_default().as_bytes());
