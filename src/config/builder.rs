@@ -9,7 +9,7 @@ use super::lexer::{self, Env, Word};
 use super::model::{Global, Place};
 use super::sample::{Reader, Shared};
 use super::source::Source;
-use super::{predicate, suggest, values};
+use super::{lint, predicate, suggest, values};
 use std::collections::BTreeMap;
 
 /// Sections that are built.
@@ -414,6 +414,13 @@ impl<'a> Builder<'a> {
         }
         if let Some(new) = keyword.instead {
             self.warn(st, None, format!("`{}` is the old spelling of `{new}`", keyword.name));
+        }
+        if !st.negated && lint::is_http_only(keyword.name) {
+            let spot = self.spot(st, Some(st.name_span()));
+            // A `defaults` section is for proxies of both modes.
+            if let Ok(proxy) = self.proxy() {
+                proxy.http_only.push((spot, keyword.name));
+            }
         }
         (keyword.parse)(self, st)
     }

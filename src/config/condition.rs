@@ -160,6 +160,7 @@ fn named(
         Span { start: word.span.start + marks.min(word.span.end - word.span.start), end: word.span.end };
     let text = word.text()?.trim_start_matches('!');
     if let Some(id) = table.get(text).filter(|_| !text.starts_with([' ', '{'])) {
+        table.note_use(id);
         return Ok(id);
     }
     if let Some((name, declared)) = PREDEFINED.iter().find(|(name, _)| *name == text) {

@@ -87,6 +87,10 @@ pub(crate) struct Proxy {
     pub spot: Spot,
     pub settings: Settings,
     pub binds: Vec<Bind>,
+    /// Each `bind` line with the index of its first address in `binds`.
+    pub bind_spots: Vec<(usize, Spot)>,
+    /// Lines of this section that do something in `mode http` only.
+    pub http_only: Vec<(Spot, &'static str)>,
     pub acls: AclTable,
     pub inspect_delay_ms: Option<u64>,
     pub content_rules: Vec<ContentRule>,
@@ -105,6 +109,8 @@ impl Proxy {
             spot,
             settings,
             binds: Vec::new(),
+            bind_spots: Vec::new(),
+            http_only: Vec::new(),
             acls: AclTable::default(),
             inspect_delay_ms: None,
             content_rules: Vec::new(),
@@ -130,6 +136,8 @@ pub(crate) struct AclTable {
     /// Keys: a name; a blank and the name of a predefined ACL; an anonymous one's text from its brace on. The
     /// latter two cannot be names.
     by_key: BTreeMap<String, AclId>,
+    /// Declared ones that no condition has named so far, in the order of their ids.
+    unused: Vec<(AclId, Spot)>,
 }
 
 impl AclTable {
@@ -150,6 +158,34 @@ impl AclTable {
         self.list.push(Acl { name: name.to_owned(), place: place.clone(), tests: vec![test] });
         self.by_key.insert(key.to_owned(), id);
         id
+    }
+
+    /// The ACL with this id.
+    pub fn by_id(&self, id: AclId) -> Option<&Acl> {
+        self.list.get(id.0)
+    }
+
+    /// Notes where the last ACL was declared, if it was for the first time: when it had one alternative.
+    pub fn declared(&mut self, spot: &Spot) {
+        let id = AclId(self.list.len().saturating_sub(1));
+        let is_new = self.by_id(id).is_some_and(|acl| acl.place == spot.place && acl.tests.len() == 1);
+        if is_new && self.unused.last().is_none_or(|(known, _)| *known < id) {
+            self.unused.push((id, spot.clone()));
+        }
+    }
+
+    /// Notes that a condition names it.
+    pub fn note_use(&mut self, id: AclId) {
+        if let Ok(at) = self.unused.binary_search_by_key(&id, |(id, _)| *id) {
+            self.unused.remove(at);
+        }
+    }
+
+    /// Where those were declared that nothing uses, and their names.
+    pub fn take_unused(&mut self) -> Vec<(Spot, String)> {
+        let unused = std::mem::take(&mut self.unused);
+        let named = |(id, spot)| Some((spot, self.by_id(id)?.name.clone()));
+        unused.into_iter().filter_map(named).collect()
     }
 
     /// The names that a condition can use, for suggestions.

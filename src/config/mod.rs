@@ -17,6 +17,7 @@ mod environment;
 pub(crate) mod format;
 pub mod keywords;
 mod lexer;
+mod lint;
 pub mod model;
 mod patterns;
 mod predicate;

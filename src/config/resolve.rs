@@ -32,6 +32,7 @@ pub(crate) fn resolve(mut b: Builder<'_>) -> (Config, Sink) {
     let targets: Vec<Targets> =
         (0..b.proxies.len()).map(|i| resolve_targets(&mut b, i, &backends, &mut reached)).collect();
     if whole {
+        super::lint::lint(&mut b);
         check_reached(&mut b, &reached);
         check_listening(&mut b);
     }

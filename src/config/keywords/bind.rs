@@ -89,8 +89,14 @@ pub(super) fn parse(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault
         accept_proxy: false,
     };
     parameters(PARAMETERS, words, &mut template, unknown)?;
-    let binds = &mut b.proxy()?.binds;
-    binds.extend(addresses.into_iter().map(|(address, text)| Bind { address, text, ..template.clone() }));
+    let spot = b.spot(st, st.args().first().map(|word| word.span));
+    let proxy = b.proxy()?;
+    proxy.bind_spots.push((proxy.binds.len(), spot));
+    proxy.binds.extend(addresses.into_iter().map(|(address, text)| Bind {
+        address,
+        text,
+        ..template.clone()
+    }));
     Ok(())
 }
 

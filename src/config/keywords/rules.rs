@@ -7,6 +7,7 @@ use crate::config::condition;
 use crate::config::diagnostics::Fault;
 use crate::config::draft::{NameRef, UseRule};
 use crate::config::lexer::Word;
+use crate::config::lint;
 use crate::config::model::{Condition, ContentAction, ContentRule};
 use crate::config::values::{name, time_ms};
 
@@ -23,14 +24,17 @@ pub(super) const TABLE: &[Keyword] = &[
         "name a test; lines of the same name are alternatives",
         |b, st| {
             let place = st.place.clone();
-            let spot = b.spot(st, Some(st.name_span()));
+            let spot = b.spot(st, Some(st.args().first().map_or(st.name_span(), |word| word.span)));
             let (acls, mut reader) = b.terms(&spot)?;
-            if acl::declare(acls, &mut reader, &place, st.args(), st.name_span())? {
+            let never = acl::declare(acls, &mut reader, &place, st.args(), st.name_span())?;
+            if never {
                 b.warn(
                     st,
                     None,
                     "there is no pattern to compare with: this never matches (`-m found` asks for presence)",
                 );
+            } else {
+                acls.declared(&spot);
             }
             Ok(())
         },
@@ -76,11 +80,17 @@ fn use_backend(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
     let name = name(word, "backend")?.to_owned();
     let spot = b.spot(st, Some(word.span));
     let condition = condition(b, st, rest)?;
-    let rules = &mut b.proxy()?.use_backends;
+    let proxy = b.proxy()?;
+    let rules = &mut proxy.use_backends;
     if rules.len() == RULES_MAX {
         return Err(too_many());
     }
+    let earlier = rules.iter().map(|rule| (rule.condition.as_ref(), rule.place.line));
+    let never = lint::unreachable(&proxy.acls, condition.as_ref(), earlier);
     rules.push(UseRule { backend: NameRef { name, spot }, condition, place: st.place.clone() });
+    if let Some(message) = never {
+        b.warn(st, None, message);
+    }
     Ok(())
 }
 
@@ -100,11 +110,17 @@ fn content(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
         }
     };
     let condition = condition(b, st, rest)?;
-    let rules = &mut b.proxy()?.content_rules;
+    let proxy = b.proxy()?;
+    let rules = &mut proxy.content_rules;
     if rules.len() == RULES_MAX {
         return Err(too_many());
     }
+    let earlier = rules.iter().map(|rule| (rule.condition.as_ref(), rule.place.line));
+    let never = lint::unreachable(&proxy.acls, condition.as_ref(), earlier);
     rules.push(ContentRule { action, condition, place: st.place.clone() });
+    if let Some(message) = never {
+        b.warn(st, None, message);
+    }
     Ok(())
 }
 

@@ -1,0 +1,151 @@
+//! What is allowed and probably not meant: each is a warning, found once everything was read or as soon as it can be.
+
+use super::builder::Builder;
+use super::diagnostics::{Severity, Spot};
+use super::draft::AclTable;
+use super::model::{BindAddress, Condition, Fetch, Mode};
+use std::collections::BTreeMap;
+
+/// Earlier rules that a rule is compared with; a longer list is a generated one.
+const COMPARED_MAX: usize = 1_000;
+
+/// Keywords of a section that do something in `mode http` only.
+const HTTP_ONLY: [&str; 5] = [
+    "option forwardfor",
+    "option http-server-close",
+    "option httpclose",
+    "option http-keep-alive",
+    "http-reuse",
+];
+
+/// Whether a keyword does nothing in a backend of `mode tcp`.
+pub(crate) fn is_http_only(keyword: &str) -> bool {
+    HTTP_ONLY.contains(&keyword)
+}
+
+/// Why a rule cannot be reached behind `earlier` ones of its kind.
+pub(crate) fn unreachable<'a>(
+    acls: &AclTable,
+    condition: Option<&Condition>,
+    earlier: impl Iterator<Item = (Option<&'a Condition>, u32)>,
+) -> Option<String> {
+    for (before, line) in earlier.take(COMPARED_MAX) {
+        let why = match before {
+            None => "always applies",
+            Some(before) if Some(before) == condition && !has_chance(acls, before) => {
+                "has the same condition"
+            }
+            Some(_) => continue,
+        };
+        return Some(format!("this rule is never reached: the one in line {line} {why}"));
+    }
+    None
+}
+
+/// Whether a condition can change from one look to the next.
+fn has_chance(acls: &AclTable, condition: &Condition) -> bool {
+    condition.any_of.iter().flatten().any(|term| {
+        let tests = acls.by_id(term.acl).map(|acl| acl.tests.as_slice()).unwrap_or_default();
+        tests.iter().any(|test| matches!(test.expr.fetch, Fetch::Random(_)))
+    })
+}
+
+/// Looks at everything that was read.
+pub(crate) fn lint(b: &mut Builder<'_>) {
+    let mut found: Vec<(Spot, String)> = Vec::new();
+    let mut bound: BTreeMap<String, usize> = BTreeMap::new();
+    for (index, proxy) in b.proxies.iter_mut().enumerate() {
+        for (spot, name) in proxy.acls.take_unused() {
+            found.push((spot, format!("no rule uses the ACL `{name}`")));
+        }
+        if proxy.settings.disabled {
+            continue;
+        }
+        // A frontend that tells protocols apart may well send to `mode http` backends.
+        if !proxy.kind.has_client_side() && proxy.settings.mode.unwrap_or_default() == Mode::Tcp {
+            for (spot, keyword) in std::mem::take(&mut proxy.http_only) {
+                found.push((spot, format!("`{keyword}` has no effect in `mode tcp`")));
+            }
+        }
+        let mut spots = proxy.bind_spots.iter().peekable();
+        let mut spot = None;
+        for (at, bind) in proxy.binds.iter().enumerate() {
+            while let Some((_, next)) = spots.next_if(|(first, _)| *first <= at) {
+                spot = Some(next);
+            }
+            let key = match &bind.address {
+                BindAddress::Inet(address) if address.port() == 0 => continue,
+                BindAddress::Inet(address) => address.to_string(),
+                _ => bind.text.clone(),
+            };
+            if bound.insert(key, index).is_some()
+                && let Some(spot) = spot
+            {
+                found.push((
+                    spot.clone(),
+                    format!("`{}` is listened on already, by an earlier line", bind.text),
+                ));
+            }
+        }
+    }
+    for (spot, message) in found {
+        b.sink.push(Severity::Warning, spot, message);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{Source, load};
+
+    fn warnings(lines: &str, backend: &str) -> Vec<String> {
+        let text = format!(
+            "defaults\n timeout client 1s\n timeout server 1s\n timeout connect 1s\nfrontend f\n bind :1\n \
+             tcp-request inspect-delay 1s\n default_backend b\n{lines}\nbackend b\n{backend}\n"
+        );
+        load(&[Source::new("t", text)], &|_| None).diagnostics.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn what_was_probably_not_meant_is_said_with_its_place() {
+        for (lines, backend, want) in [
+            (" acl a src ::1", "", "t:9: warning: no rule uses the ACL `a`\n     acl a src ::1\n         ^"),
+            (
+                " use_backend b\n use_backend b if HTTP",
+                "",
+                "t:10: warning: this rule is never reached: the one in line 9 always",
+            ),
+            (
+                " use_backend b if HTTP\n use_backend b if HTTP",
+                "",
+                "t:10: warning: this rule is never reached: the one in line 9 has the same",
+            ),
+            (
+                " tcp-request content accept\n tcp-request content reject if HTTP",
+                "",
+                "t:10: warning: this rule is never",
+            ),
+            (
+                " bind *:1",
+                "",
+                "t:9: warning: `*:1` is listened on already, by an earlier line\n     bind *:1\n          ^^^",
+            ),
+            ("", " option forwardfor", "t:11: warning: `option forwardfor` has no effect in `mode tcp`"),
+        ] {
+            let all = warnings(lines, backend);
+            assert!(all.len() == 1 && all[0].starts_with(want), "{lines}{backend}: {all:#?}");
+        }
+    }
+
+    #[test]
+    fn what_is_meant_is_not() {
+        for (lines, backend) in [
+            (" acl a src ::1\n acl a src ::2\n use_backend b if a\n acl a src ::3", ""),
+            (" use_backend b if { rand(9) lt 3 }\n use_backend b if { rand(9) lt 3 }", ""),
+            (" use_backend b if HTTP\n use_backend b unless HTTP", " mode http\n option forwardfor"),
+            (" option forwardfor\n acl a hdr_reg(host) ^www.example.org$\n use_backend b if !a", ""),
+            (" bind :2-9\n bind 127.0.0.1:1", " no option forwardfor"),
+        ] {
+            assert!(warnings(lines, backend).is_empty(), "{lines}: {:?}", warnings(lines, backend));
+        }
+    }
+}
