@@ -10,11 +10,12 @@ use super::lexer::{self, Env, Word};
 use super::model::{Global, Place};
 use super::sample::{Reader, Shared};
 use super::source::Source;
+use super::userlist::{self, UserList};
 use super::{predicate, suggest, values};
 use std::collections::BTreeMap;
 
 /// Sections that are built.
-const SECTION_NAMES: [&str; 5] = ["global", "defaults", "frontend", "backend", "listen"];
+const SECTION_NAMES: [&str; 6] = ["global", "defaults", "frontend", "backend", "listen", "userlist"];
 /// Most proxies of a configuration.
 const PROXIES_MAX: usize = 65_536;
 
@@ -95,6 +96,8 @@ enum Section {
     Defaults,
     /// The last of `proxies`.
     Proxy(ProxyKind),
+    /// The draft in `users`.
+    Userlist,
     /// One that could not be opened: its lines are not looked at.
     Skipped,
 }
@@ -104,6 +107,7 @@ impl Section {
         match self {
             Self::Global | Self::None | Self::Skipped => Sections::GLOBAL,
             Self::Defaults => Sections::DEFAULTS,
+            Self::Userlist => Sections::USERLIST,
             Self::Proxy(ProxyKind::Frontend) => Sections::FRONTEND,
             Self::Proxy(ProxyKind::Listen) => Sections::LISTEN,
             Self::Proxy(ProxyKind::Backend) => Sections::BACKEND,
@@ -131,6 +135,9 @@ pub(crate) struct Builder<'a> {
     section_name: String,
     /// First proxy of each name, by side.
     names: [BTreeMap<String, usize>; 2],
+    /// The finished user lists.
+    pub userlists: Vec<UserList>,
+    users: userlist::Draft,
     blocks: Blocks,
     /// Keywords of which was said that they do nothing (yet).
     told: Vec<&'static str>,
@@ -154,6 +161,8 @@ impl<'a> Builder<'a> {
             section: Section::None,
             section_name: String::new(),
             names: [BTreeMap::new(), BTreeMap::new()],
+            userlists: Vec::new(),
+            users: userlist::Draft::default(),
             blocks: Blocks::default(),
             told: Vec::new(),
             index: Index::new(),
@@ -224,6 +233,17 @@ impl<'a> Builder<'a> {
             return Err(Fault::line("this keyword belongs into a frontend, listen or backend section"));
         };
         Ok((&mut proxy.acls, Reader { shared: &mut self.shared, spot, env: self.env }))
+    }
+
+    /// The current user list.
+    ///
+    /// # Errors
+    /// There is none; the keyword table keeps parsers from getting here.
+    pub fn user_list(&mut self) -> Result<&mut userlist::Draft, Fault> {
+        match self.section {
+            Section::Userlist => Ok(&mut self.users),
+            _ => Err(Fault::line("this keyword belongs into a userlist section")),
+        }
     }
 
     /// A place in a statement, for later messages.
@@ -404,7 +424,7 @@ impl<'a> Builder<'a> {
     fn run(&mut self, st: &Statement<'_>) -> Result<(), Fault> {
         let keyword = st.keyword;
         if !keyword.sections.meets(self.section.mask()) {
-            if keyword.lenient && self.section != Section::Global {
+            if keyword.lenient && !matches!(self.section, Section::Global | Section::Userlist) {
                 self.warn(st, None, format!("no effect here: {}", misplaced(keyword.name, keyword.sections)));
                 return Ok(());
             }
@@ -435,7 +455,7 @@ impl<'a> Builder<'a> {
         let refused = matches!(group.status, Status::Refused(_));
         if !group.sections.meets(self.section.mask()) && !refused {
             let of_proxies = group.sections.meets(Sections::PROXIES);
-            if !of_proxies || matches!(self.section, Section::Global) {
+            if !of_proxies || matches!(self.section, Section::Global | Section::Userlist) {
                 return Err(Fault::at(span, misplaced(name, group.sections)));
             }
             let message = format!("no effect here: {}", misplaced(name, group.sections));
@@ -538,6 +558,9 @@ impl<'a> Builder<'a> {
                 ));
             }
         };
+        if kind == "userlist" {
+            return self.open_user_list(heading, name, base);
+        }
         let settings = self.inherited(kind, base)?;
         let name = match name {
             Some(word) => values::name(word, "section")?.to_owned(),
@@ -574,6 +597,27 @@ impl<'a> Builder<'a> {
         };
         self.warn(&st, None, "addresses behind a section's name are the old spelling of `bind`");
         self.run(&st)
+    }
+
+    fn open_user_list(
+        &mut self,
+        heading: Span,
+        name: Option<&Word>,
+        base: Option<&Word>,
+    ) -> Result<(), Fault> {
+        let word = name.ok_or_else(|| Fault::at(heading, "the userlist needs a name"))?;
+        if let Some(base) = base {
+            return Err(Fault::at(base.span, "a userlist inherits nothing"));
+        }
+        let name = values::name(word, "section")?;
+        if self.userlists.iter().any(|list| list.name == name) {
+            return Err(Fault::at(word.span, format!("there is a userlist `{name}` already")));
+        }
+        name.clone_into(&mut self.section_name);
+        self.users = userlist::Draft::default();
+        name.clone_into(&mut self.users.list.name);
+        self.section = Section::Userlist;
+        Ok(())
     }
 
     #[allow(clippy::indexing_slicing, reason = "0 or 1, of two sides")]
@@ -626,6 +670,12 @@ impl<'a> Builder<'a> {
     }
 
     fn close_section(&mut self) {
+        if self.section == Section::Userlist {
+            let sink = &mut self.sink;
+            let list = std::mem::take(&mut self.users)
+                .finish(|spot, message| sink.push(Severity::Error, spot, message));
+            self.userlists.push(list);
+        }
         if self.section == Section::Defaults
             && let Some(name) = self.defaults_name.take()
         {

@@ -550,3 +550,35 @@ fn what_means_nothing_here_is_a_detail() {
         "`nbthread` changes nothing here: oneport serves on one thread"
     );
 }
+
+#[test]
+fn user_lists_know_names_passwords_and_groups() {
+    let text = format!(
+        "userlist L1\n group G1 users a,b\n group G2\n user a insecure-password 'x y'\n\
+         user b insecure-password z groups G2,G1,G2\n user c\nuserlist L2\n{}",
+        in_backend("")
+    );
+    let (config, _) = good(&text);
+    let names: Vec<&str> = config.userlists.iter().map(|list| list.name.as_str()).collect();
+    assert_eq!(names, ["L1", "L2"]);
+    let [a, b, c] = config.userlists[0].users.as_slice() else { panic!() };
+    assert_eq!((&a.password, a.groups.join(",")), (&Password::Plain(b"x y".to_vec()), "G1".to_owned()));
+    assert_eq!((b.groups.join(","), &c.password), ("G2,G1".to_owned(), &Password::None));
+    for (line, part) in [
+        ("user a password $6$x", "no password hash"),
+        ("user a groups x", "no group `x`"),
+        ("group g users nobody", "no user `nobody`"),
+        ("user a\n user a", "has a user `a` already"),
+        ("group a\n group a", "has a group `a` already"),
+        ("user a insecure-password", "needs a value"),
+        ("user", "expected `user NAME"),
+        ("group g users a,", "is empty"),
+        ("bind :1", "`bind` is allowed only in"),
+        ("cookie x", "`cookie` is allowed only in"),
+        ("userlist", "needs a name"),
+        ("userlist L", "a userlist `L` already"),
+    ] {
+        let all = errors(&format!("userlist L\n {line}\n{}", in_backend("")));
+        assert!(all.len() == 1 && all[0].contains(part), "{line}: {all:?}");
+    }
+}

@@ -15,6 +15,7 @@ mod proxy;
 mod rules;
 pub(crate) mod server;
 mod timeouts;
+mod users;
 
 pub use markdown::markdown;
 pub(crate) use proxy::BIND;
@@ -34,6 +35,7 @@ impl Sections {
     pub const FRONTEND: Self = Self(4);
     pub const LISTEN: Self = Self(8);
     pub const BACKEND: Self = Self(16);
+    pub const USERLIST: Self = Self(64);
     /// Everything with a client side.
     pub const CLIENT_SIDE: Self = Self(2 | 4 | 8);
     /// Everything with a server side.
@@ -59,6 +61,7 @@ impl Sections {
             (Self::FRONTEND, "frontend"),
             (Self::LISTEN, "listen"),
             (Self::BACKEND, "backend"),
+            (Self::USERLIST, "userlist"),
         ];
         let names: Vec<&str> = all.iter().filter(|(s, _)| self.meets(*s)).map(|(_, name)| *name).collect();
         match names.split_last() {
@@ -203,6 +206,7 @@ const TOPICS: &[(&str, &[Keyword])] = &[
     ("Timeouts", timeouts::TABLE),
     ("Options", options::TABLE),
     ("Logs", logs::TABLE),
+    ("Users (`userlist`)", users::TABLE),
 ];
 
 /// Most words of a keyword.
