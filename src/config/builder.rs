@@ -4,16 +4,18 @@ use super::blocks::{Blocks, Directive};
 use super::diagnostics::{Fault, Severity, Sink, Span, Spot, printable, quoted};
 use super::draft::{AclTable, Proxy, ProxyKind, Settings};
 use super::environment::Environment;
-use super::keywords::{Found, Index, Keyword, Sections, Status, known, listed};
+use super::keywords::groups::{self, Group};
+use super::keywords::{BIND, Found, Index, Keyword, Sections, Status, known, listed};
 use super::lexer::{self, Env, Word};
 use super::model::{Global, Place};
 use super::sample::{Reader, Shared};
 use super::source::Source;
+use super::userlist::{self, UserList};
 use super::{lint, predicate, suggest, values};
 use std::collections::BTreeMap;
 
 /// Sections that are built.
-const SECTION_NAMES: [&str; 5] = ["global", "defaults", "frontend", "backend", "listen"];
+const SECTION_NAMES: [&str; 6] = ["global", "defaults", "frontend", "backend", "listen", "userlist"];
 /// Most proxies of a configuration.
 const PROXIES_MAX: usize = 65_536;
 
@@ -94,6 +96,8 @@ enum Section {
     Defaults,
     /// The last of `proxies`.
     Proxy(ProxyKind),
+    /// The draft in `users`.
+    Userlist,
     /// One that could not be opened: its lines are not looked at.
     Skipped,
 }
@@ -103,6 +107,7 @@ impl Section {
         match self {
             Self::Global | Self::None | Self::Skipped => Sections::GLOBAL,
             Self::Defaults => Sections::DEFAULTS,
+            Self::Userlist => Sections::USERLIST,
             Self::Proxy(ProxyKind::Frontend) => Sections::FRONTEND,
             Self::Proxy(ProxyKind::Listen) => Sections::LISTEN,
             Self::Proxy(ProxyKind::Backend) => Sections::BACKEND,
@@ -130,6 +135,9 @@ pub(crate) struct Builder<'a> {
     section_name: String,
     /// First proxy of each name, by side.
     names: [BTreeMap<String, usize>; 2],
+    /// The finished user lists.
+    pub userlists: Vec<UserList>,
+    users: userlist::Draft,
     blocks: Blocks,
     /// Keywords of which was said that they do nothing (yet).
     told: Vec<&'static str>,
@@ -153,6 +161,8 @@ impl<'a> Builder<'a> {
             section: Section::None,
             section_name: String::new(),
             names: [BTreeMap::new(), BTreeMap::new()],
+            userlists: Vec::new(),
+            users: userlist::Draft::default(),
             blocks: Blocks::default(),
             told: Vec::new(),
             index: Index::new(),
@@ -225,6 +235,17 @@ impl<'a> Builder<'a> {
         Ok((&mut proxy.acls, Reader { shared: &mut self.shared, spot, env: self.env }))
     }
 
+    /// The current user list.
+    ///
+    /// # Errors
+    /// There is none; the keyword table keeps parsers from getting here.
+    pub fn user_list(&mut self) -> Result<&mut userlist::Draft, Fault> {
+        match self.section {
+            Section::Userlist => Ok(&mut self.users),
+            _ => Err(Fault::line("this keyword belongs into a userlist section")),
+        }
+    }
+
     /// A place in a statement, for later messages.
     pub fn spot(&self, st: &Statement<'_>, span: Option<Span>) -> Spot {
         Spot::new(st.place, st.line, span)
@@ -268,6 +289,12 @@ impl<'a> Builder<'a> {
         }
         if text.starts_with('.') {
             return self.message(&text, &words, place, line);
+        }
+        let passed_over = groups::SECTIONS.iter().find(|(_, name)| *name == text);
+        if let Some((status, name)) = passed_over.filter(|_| !self.is_keyword(&words)) {
+            self.close_section();
+            self.section = Section::Skipped;
+            return self.tell(name, *status, place, line, first.span, false);
         }
         if self.section == Section::Skipped {
             return Ok(());
@@ -367,6 +394,14 @@ impl<'a> Builder<'a> {
         let section = self.section.mask();
         let keyword = match self.index.find(words, section) {
             Found::Ours(keyword) => keyword,
+            Found::Grouped(name, group) => {
+                let prefix = match (to_default, negated) {
+                    (true, _) => "default",
+                    (_, true) => "no",
+                    _ => "",
+                };
+                return self.grouped((name, group), words, prefix, place, line);
+            }
             Found::Known(name, sections) if sections.meets(section) => {
                 let span = name_words(words, name).0;
                 return Err(Fault::at(
@@ -389,7 +424,7 @@ impl<'a> Builder<'a> {
     fn run(&mut self, st: &Statement<'_>) -> Result<(), Fault> {
         let keyword = st.keyword;
         if !keyword.sections.meets(self.section.mask()) {
-            if keyword.lenient && self.section != Section::Global {
+            if keyword.lenient && !matches!(self.section, Section::Global | Section::Userlist) {
                 self.warn(st, None, format!("no effect here: {}", misplaced(keyword.name, keyword.sections)));
                 return Ok(());
             }
@@ -400,18 +435,7 @@ impl<'a> Builder<'a> {
             let message = format!("`{prefix}` cannot stand before `{}`", keyword.name);
             return Err(Fault::at(st.name_span(), message));
         }
-        match keyword.status {
-            Status::Refused(why) => {
-                return Err(Fault::at(st.name_span(), format!("`{}` is refused: {why}", keyword.name)));
-            }
-            Status::AcceptedIgnored(why) => {
-                self.warn(st, None, format!("`{}` is ignored: {why}", keyword.name));
-            }
-            Status::NotYet(what) if !st.negated => {
-                self.warn(st, None, format!("`{}` is not active yet: {what}", keyword.name));
-            }
-            Status::NotYet(_) | Status::Works => {}
-        }
+        self.tell(keyword.name, keyword.status, st.place, st.line, st.name_span(), st.negated)?;
         if let Some(new) = keyword.instead {
             self.warn(st, None, format!("`{}` is the old spelling of `{new}`", keyword.name));
         }
@@ -423,6 +447,72 @@ impl<'a> Builder<'a> {
             }
         }
         (keyword.parse)(self, st)
+    }
+
+    /// A keyword of a group: its arguments are checked, and it is said what becomes of it.
+    fn grouped(
+        &mut self,
+        (name, group): (&'static str, &Group),
+        words: &[Word],
+        prefix: &str,
+        place: &Place,
+        line: &[u8],
+    ) -> Result<(), Fault> {
+        let (span, _, args) = name_words(words, name);
+        let refused = matches!(group.status, Status::Refused(_));
+        if !group.sections.meets(self.section.mask()) && !refused {
+            let of_proxies = group.sections.meets(Sections::PROXIES);
+            if !of_proxies || matches!(self.section, Section::Global | Section::Userlist) {
+                return Err(Fault::at(span, misplaced(name, group.sections)));
+            }
+            let message = format!("no effect here: {}", misplaced(name, group.sections));
+            self.sink.push(Severity::Warning, Spot::new(place, line, Some(span)), message);
+            return Ok(());
+        }
+        if !prefix.is_empty() && !group.takes_no(name) {
+            return Err(Fault::at(span, format!("`{prefix}` cannot stand before `{name}`")));
+        }
+        self.tell(name, group.status, place, line, span, !prefix.is_empty())?;
+        if prefix.is_empty() { group.takes.check(name, span, args) } else { Ok(()) }
+    }
+
+    /// Says what becomes of a keyword that does not work. A second line of the same is a detail.
+    ///
+    /// # Errors
+    /// It is refused.
+    pub fn tell(
+        &mut self,
+        name: &'static str,
+        status: Status,
+        place: &Place,
+        line: &[u8],
+        span: Span,
+        negated: bool,
+    ) -> Result<(), Fault> {
+        let (message, severity) = match status {
+            Status::Works => return Ok(()),
+            Status::Refused(why) => return Err(Fault::at(span, format!("`{name}` is refused: {why}"))),
+            // What is taken back may well do nothing.
+            Status::NotYet(_) if negated => return Ok(()),
+            Status::NotYet(what) => (format!("`{name}` is not active yet: {what}"), Severity::Warning),
+            Status::AcceptedIgnored(why) => (format!("`{name}` is ignored: {why}"), Severity::Warning),
+            Status::Silent(why) => (format!("`{name}` changes nothing here: {why}"), Severity::Detail),
+        };
+        let again = self.told.contains(&name);
+        if !again {
+            self.told.push(name);
+        }
+        let severity = if again { Severity::Detail } else { severity };
+        self.sink.push(severity, Spot::new(place, line, Some(span)), message);
+        Ok(())
+    }
+
+    /// The same for parameters of a line.
+    pub fn tell_set_aside(&mut self, st: &Statement<'_>, set_aside: &[(&'static str, Span, Status)]) {
+        for &(name, span, status) in set_aside {
+            // None of them is refused: those are not in the groups.
+            let _ = self.tell(name, status, st.place, st.line, span, false);
+        }
     }
 
     fn unknown(&self, words: &[Word]) -> Fault {
@@ -461,19 +551,23 @@ impl<'a> Builder<'a> {
             [word, rest @ ..] if !(kind == "defaults" && word.is("from")) => (Some(word), rest),
             args => (None, args),
         };
-        let base = match args {
-            [] => None,
-            [from, base] if from.is("from") => Some(base),
+        let (base, addresses) = match args {
+            [] => (None, None),
+            [from, base] if from.is("from") => (Some(base), None),
+            [word, ..] if matches!(kind, "frontend" | "listen") && !word.is("from") => (None, Some(args)),
             [word, ..] => {
                 return Err(Fault::at(
                     word.span,
                     format!(
-                        "unexpected {}; a section's heading is `{kind} NAME [from DEFAULTS]`, addresses stand on `bind` lines",
+                        "unexpected {}; a section's heading is `{kind} NAME [from DEFAULTS]`",
                         word.quoted()
                     ),
                 ));
             }
         };
+        if kind == "userlist" {
+            return self.open_user_list(heading, name, base);
+        }
         let settings = self.inherited(kind, base)?;
         let name = match name {
             Some(word) => values::name(word, "section")?.to_owned(),
@@ -493,7 +587,44 @@ impl<'a> Builder<'a> {
             "listen" => ProxyKind::Listen,
             _ => ProxyKind::Backend,
         };
-        self.open_proxy(Proxy::new(kind, name, spot, settings), words)
+        self.open_proxy(Proxy::new(kind, name, spot, settings), words)?;
+        addresses.map_or(Ok(()), |args| self.bind_in_heading(args, place, line))
+    }
+
+    /// `listen NAME ADDRESS`, as HAProxy 1.x had it.
+    fn bind_in_heading(&mut self, args: &[Word], place: &Place, line: &[u8]) -> Result<(), Fault> {
+        let st = Statement {
+            keyword: const { &BIND },
+            negated: false,
+            to_default: false,
+            place,
+            line,
+            name: args.get(..1).unwrap_or_default(),
+            args,
+        };
+        self.warn(&st, None, "addresses behind a section's name are the old spelling of `bind`");
+        self.run(&st)
+    }
+
+    fn open_user_list(
+        &mut self,
+        heading: Span,
+        name: Option<&Word>,
+        base: Option<&Word>,
+    ) -> Result<(), Fault> {
+        let word = name.ok_or_else(|| Fault::at(heading, "the userlist needs a name"))?;
+        if let Some(base) = base {
+            return Err(Fault::at(base.span, "a userlist inherits nothing"));
+        }
+        let name = values::name(word, "section")?;
+        if self.userlists.iter().any(|list| list.name == name) {
+            return Err(Fault::at(word.span, format!("there is a userlist `{name}` already")));
+        }
+        name.clone_into(&mut self.section_name);
+        self.users = userlist::Draft::default();
+        name.clone_into(&mut self.users.list.name);
+        self.section = Section::Userlist;
+        Ok(())
     }
 
     #[allow(clippy::indexing_slicing, reason = "0 or 1, of two sides")]
@@ -546,6 +677,12 @@ impl<'a> Builder<'a> {
     }
 
     fn close_section(&mut self) {
+        if self.section == Section::Userlist {
+            let sink = &mut self.sink;
+            let list = std::mem::take(&mut self.users)
+                .finish(|spot, message| sink.push(Severity::Error, spot, message));
+            self.userlists.push(list);
+        }
         if self.section == Section::Defaults
             && let Some(name) = self.defaults_name.take()
         {

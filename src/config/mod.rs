@@ -29,6 +29,7 @@ mod source;
 mod suggest;
 #[cfg(test)]
 mod tests;
+mod userlist;
 mod values;
 
 pub use diagnostics::{DIAGNOSTICS_MAX, Diagnostic, Severity};
@@ -38,6 +39,7 @@ pub use preset::preset;
 pub use privileges::{Account, Privileges, Written};
 pub use source::{FILE_BYTES_MAX, Reading, Source, SourceCause, SourceError, read_sources};
 pub(crate) use suggest::hint;
+pub use userlist::{Password, User, UserList};
 
 /// What came of loading.
 #[derive(Debug)]

@@ -38,7 +38,13 @@ pub(crate) fn resolve(mut b: Builder<'_>) -> (Config, Sink) {
     }
     let references = references(&mut b, &backends);
     let variables = std::mem::take(&mut b.shared.variables);
-    let mut config = Config { global: b.global, references, variables, ..Config::default() };
+    let mut config = Config {
+        global: b.global,
+        userlists: std::mem::take(&mut b.userlists),
+        references,
+        variables,
+        ..Config::default()
+    };
     for (id, (proxy, targets)) in (1..).zip(std::mem::take(&mut b.proxies).into_iter().zip(targets)) {
         if whole {
             warn_of_timeouts(&mut b.sink, &proxy, tunnel_default);

@@ -15,7 +15,8 @@ fn load_text(text: &str) -> Loaded {
 /// The configuration and its warnings, each without place and line.
 fn good(text: &str) -> (Config, Vec<String>) {
     let loaded = load_text(text);
-    let messages: Vec<String> = loaded.diagnostics.iter().map(ToString::to_string).collect();
+    let told = loaded.diagnostics.iter().filter(|d| d.severity != Severity::Detail);
+    let messages: Vec<String> = told.map(ToString::to_string).collect();
     match loaded.config {
         Some(config) => (config, messages),
         None => panic!("{}\n---\n{text}", messages.join("\n")),
@@ -111,7 +112,13 @@ fn reference_files_load_or_say_what_is_missing() {
         eprintln!("no ../shared/reference beside the repository: skipped");
         return;
     }
-    for (file, loads) in [("single-port.cfg", true), ("three-sites.cfg", false)] {
+    for (file, loads) in [
+        ("single-port.cfg", true),
+        ("macos.cfg", true),
+        ("two-weights.cfg", true),
+        ("load-balancer.cfg", true),
+        ("three-sites.cfg", false),
+    ] {
         let sources = read_sources(&[folder.join(file)], Reading::First).unwrap();
         let loaded = load(&sources, &|_| None);
         assert_eq!(loaded.config.is_some(), loads, "{file}: {:?}", loaded.diagnostics);
@@ -152,8 +159,22 @@ fn mistakes_and_what_is_said_of_them() {
         (in_frontend("server a 1.1.1.1:80"), "`server` is allowed only in listen and backend"),
         (in_backend("bind :80"), "`bind` is allowed only in frontend and listen"),
         (in_backend("daemon"), "`daemon` is allowed only in global"),
-        (in_frontend("option httpchk"), "allowed only in defaults, listen and backend"),
-        (in_backend("option httpchk"), "HAProxy has the keyword `option httpchk`"),
+        (in_frontend("stats socket /s"), "allowed only in global"),
+        (in_backend("appsession x"), "write `cookie`"),
+        (in_frontend("reqirep a b"), "write `http-request replace-header"),
+        (in_frontend("no reqirep a b"), "`no` cannot stand before `reqirep`"),
+        (in_backend("option transparent"), "write `server` lines"),
+        (in_backend("option external-check"), "never runs another program"),
+        (in_backend("cookie"), "`cookie` needs an argument"),
+        (in_backend("fullconn x"), "`x` is not a number"),
+        (in_backend("stats auth nobody"), "`nobody` is not USER:PASSWORD"),
+        (in_backend("stats refresh 5x"), "no time unit"),
+        (in_backend("option persist x"), "unexpected `x`; `option persist` takes no argument"),
+        (in_backend("server a 1.1.1.1:80 cookie"), "`cookie` needs a value"),
+        (in_backend("server a 1.1.1.1:80 ssl verify none"), "TLS (`ssl`) is not built"),
+        (in_frontend("bind :80 user x"), "not built it yet"),
+        (in_frontend("ring r"), "HAProxy has the section `ring`"),
+        (in_backend("balence x"), "did you mean `balance`"),
         (in_backend("option httpchek"), "did you mean `option httpchk`"),
         (in_backend("tcp-request content accept"), "HAProxy has the keyword `tcp-request content`"),
         (in_frontend("http-request deny"), "HAProxy has the keyword `http-request`"),
@@ -165,7 +186,6 @@ fn mistakes_and_what_is_said_of_them() {
         (in_frontend("option tcplog x"), "takes no arguments"),
         (in_frontend("mode htp"), "expected tcp or http"),
         (in_frontend("bind :80 ssl crt x"), "TLS"),
-        (in_frontend("bind :80 tfo"), "not built it yet"),
         (in_frontend("bind :80 name"), "needs a value"),
         (in_frontend("bind :80 mode 999"), "octal"),
         (in_frontend("maxconn 10k"), "expected a number"),
@@ -185,19 +205,17 @@ fn mistakes_and_what_is_said_of_them() {
         (in_frontend("option forwardfor except 127.0.0.1"), "`except` is not built yet"),
         (in_frontend("option forwardfor header a:b"), "no header name"),
         (in_frontend("'unclosed"), "never closed"),
-        (in_backend("balance leastconn"), "not built yet"),
         (in_backend("balance rounrobin"), "did you mean `roundrobin`"),
         (in_backend("server a"), "expected `server NAME"),
         (in_backend("server a 1.1.1.1:80\n server a 1.1.1.2:80"), "has a server `a` already, in line 9"),
-        (in_backend("server a 1.1.1.1:80 cookie x"), "server parameter `cookie`"),
         (in_backend("server a 1.1.1.1:80 weight 257"), "from 0 to 256"),
         (in_backend("server a 1.1.1.1:80 inter 0"), "cannot be 0"),
         (in_frontend("frontend f\n bind :2"), "there is a frontend `f` already, at t.cfg:5"),
         (in_frontend("listen b\n bind :2"), "there is a listen `b` already"),
         (in_frontend("frontend g from none"), "no `defaults` section called `none`"),
-        (in_frontend("frontend g :80"), "addresses stand on `bind` lines"),
+        (in_frontend("backend g :80"), "a section's heading is `backend NAME"),
+        (in_frontend("frontend g nonsense"), "has no port"),
         (in_frontend("frontend"), "needs a name"),
-        (in_frontend("resolvers r"), "HAProxy has the section `resolvers`"),
         ("bind :80".to_owned(), "stands before the first section"),
         (String::new(), "nothing to listen on"),
         (
@@ -222,6 +240,19 @@ fn oddities_are_warnings_and_no_more() {
         (in_backend("contimeout 5000"), "old spelling of `timeout connect`"),
         (in_backend("option forceclose"), "old spelling of `option httpclose`"),
         (in_backend("option redispatch"), "not active yet"),
+        (in_frontend("option httpchk"), "no effect here: `option httpchk` is allowed only in"),
+        (in_backend("option httpchk GET /"), "servers with `check` are checked by connecting"),
+        (
+            in_backend("cookie A\n cookie A\n no option persist\n server a 1.1.1.1:1 id 5"),
+            "`cookie` is not active",
+        ),
+        (in_backend("balance leastconn"), "`balance leastconn` is not active yet"),
+        (in_backend("balance hdr(host)"), "`balance hdr` is not active yet"),
+        (in_backend("server a 1.1.1.1:80 slowstart 5s verify none weight 2"), "`slowstart` is not active"),
+        (in_backend("stats refresh 30"), "no statistics page"),
+        (in_backend("grace 5s"), "ignored: a stop closes"),
+        (in_backend("peers p\n peer a 1.1.1.1:1\n nonsense 'x"), "`peers` is not active yet"),
+        (in_frontend("frontend g :80 name x\n default_backend b"), "the old spelling of `bind`"),
         (in_backend("maxconn 5"), "no effect here"),
         (in_frontend("timeout server 5s"), "no effect here"),
         (
@@ -500,4 +531,54 @@ fn default_takes_back_what_defaults_say() {
     let g = &config.frontends[1];
     assert!(g.tcp_keepalive && !g.dont_log_null);
     assert!(errors(&in_frontend("default timeout client 5s"))[0].contains("`default` cannot stand"));
+}
+
+#[test]
+fn what_means_nothing_here_is_a_detail() {
+    let text = format!(
+        "global\n nbthread 4\n tune.maxaccept -1\n no busy-polling\n ca-base /etc/ssl\n stats timeout 2m\n noepoll\n\
+         ssl-default-bind-options ssl-min-ver TLSv1.2 no-tls-tickets\n{}",
+        in_frontend("bind :2 crt x tfo\n bind-process 1")
+    );
+    let loaded = load_text(&text);
+    assert!(loaded.config.is_some(), "{:?}", loaded.diagnostics);
+    let all: Vec<_> = loaded.diagnostics.iter().map(|d| (d.severity, d.place.line)).collect();
+    let lines = [2, 3, 4, 5, 6, 7, 8, 17, 17, 18];
+    assert_eq!(all, lines.map(|line| (Severity::Detail, line)), "{:?}", loaded.diagnostics);
+    assert_eq!(
+        loaded.diagnostics[0].message,
+        "`nbthread` changes nothing here: oneport serves on one thread"
+    );
+}
+
+#[test]
+fn user_lists_know_names_passwords_and_groups() {
+    let text = format!(
+        "userlist L1\n group G1 users a,b\n group G2\n user a insecure-password 'x y'\n\
+         user b insecure-password z groups G2,G1,G2\n user c\nuserlist L2\n{}",
+        in_backend("")
+    );
+    let (config, _) = good(&text);
+    let names: Vec<&str> = config.userlists.iter().map(|list| list.name.as_str()).collect();
+    assert_eq!(names, ["L1", "L2"]);
+    let [a, b, c] = config.userlists[0].users.as_slice() else { panic!() };
+    assert_eq!((&a.password, a.groups.join(",")), (&Password::Plain(b"x y".to_vec()), "G1".to_owned()));
+    assert_eq!((b.groups.join(","), &c.password), ("G2,G1".to_owned(), &Password::None));
+    for (line, part) in [
+        ("user a password $6$x", "no password hash"),
+        ("user a groups x", "no group `x`"),
+        ("group g users nobody", "no user `nobody`"),
+        ("user a\n user a", "has a user `a` already"),
+        ("group a\n group a", "has a group `a` already"),
+        ("user a insecure-password", "needs a value"),
+        ("user", "expected `user NAME"),
+        ("group g users a,", "is empty"),
+        ("bind :1", "`bind` is allowed only in"),
+        ("cookie x", "`cookie` is allowed only in"),
+        ("userlist", "needs a name"),
+        ("userlist L", "a userlist `L` already"),
+    ] {
+        let all = errors(&format!("userlist L\n {line}\n{}", in_backend("")));
+        assert!(all.len() == 1 && all[0].contains(part), "{line}: {all:?}");
+    }
 }

@@ -1,6 +1,6 @@
 //! `bind` lines and their parameters (configuration §5.1).
 
-use super::{Entry, Sections, known, listed, parameters};
+use super::{Entry, Sections, groups, known, listed, parameters};
 use crate::config::address;
 use crate::config::builder::{Builder, Statement};
 use crate::config::diagnostics::Fault;
@@ -88,7 +88,8 @@ pub(super) fn parse(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault
         transparent: false,
         accept_proxy: false,
     };
-    parameters(PARAMETERS, words, &mut template, unknown)?;
+    let set_aside = parameters(PARAMETERS, groups::BIND, words, &mut template, unknown)?;
+    b.tell_set_aside(st, &set_aside);
     let spot = b.spot(st, st.args().first().map(|word| word.span));
     let proxy = b.proxy()?;
     proxy.bind_spots.push((proxy.binds.len(), spot));

@@ -36,8 +36,6 @@ pub(super) const TABLE: &[Keyword] = &[
     Keyword::new("description", GLOBAL, "1.4", "<text>", "a text for people", |_, _| Ok(())),
     Keyword::new("nbproc", GLOBAL, "1.3", "<number>", "number of processes", count)
         .status(Status::AcceptedIgnored("oneport is one process")),
-    Keyword::new("nbthread", GLOBAL, "1.8", "<number>", "number of threads", count)
-        .status(Status::AcceptedIgnored("oneport serves on one thread")),
     Keyword::new("tune.bufsize", GLOBAL, "1.4", "<bytes>", "size of one buffer", |b, st| {
         let word = st.one("a size in bytes")?;
         b.global.bufsize_bytes = number(word, BUFSIZE_BYTES_MIN, BUFSIZE_BYTES_MAX)? as usize;

@@ -9,126 +9,43 @@ use super::Sections;
 pub(crate) const KEYWORDS: &[(Sections, &str)] = &[
     (
         Sections::GLOBAL,
-        "51degrees-cache-size|51degrees-data-file|51degrees-property-name-list|\
-     51degrees-property-separator|busy-polling|ca-base|close-spread-time|cluster-secret|\
-     cpu-map|crt-base|deviceatlas-json-file|deviceatlas-log-level|\
-     deviceatlas-properties-cookie|deviceatlas-separator|dns-accept-family|\
-     expose-deprecated-directives|expose-experimental-directives|external-check|fd-hard-limit|\
-     h1-accept-payload-with-any-method|h1-case-adjust|h1-case-adjust-file|\
-     h2-workaround-bogus-websocket-clients|httpclient.resolvers.id|\
-     httpclient.resolvers.prefer|httpclient.ssl.ca-file|httpclient.ssl.verify|\
-     issuers-chain-path|limited-quic|log-send-hostname|lua-load|\
-     lua-load-per-thread|lua-prepend-path|max-spread-checks|maxcompcpuusage|maxcomprate|maxconnrate|\
-     maxpipes|maxsessrate|maxsslconn|maxsslrate|maxzlibmem|mworker-max-reloads|no-memory-trimming|\
-     noepoll|noevports|nogetaddrinfo|nokqueue|nopoll|noreuseport|nosplice|numa-cpu-mapping|\
-     pp2-never-send-local|profiling.tasks|server-state-base|\
-     server-state-file|set-var|set-var-fmt|setcap|spread-checks|\
-     ssl-default-bind-ciphers|ssl-default-bind-ciphersuites|ssl-default-bind-curves|\
-     ssl-default-bind-options|ssl-default-server-ciphers|ssl-default-server-ciphersuites|\
-     ssl-default-server-options|ssl-dh-param-file|ssl-engine|ssl-load-extra-del-ext|\
-     ssl-load-extra-files|ssl-mode-async|ssl-propquery|ssl-provider|ssl-provider-path|\
-     ssl-server-verify|ssl-skip-self-issued-ca|stats|strict-limits|thread-group|thread-groups|\
-     thread-hard-limit|tune.buffers.limit|tune.buffers.reserve|tune.comp.maxlevel|\
-     tune.disable-fast-forward|tune.disable-zero-copy-forwarding|tune.fail-alloc|\
-     tune.fd.edge-triggered|tune.h2.be.max-concurrent-streams|tune.h2.fe.initial-window-size|\
-     tune.h2.fe.max-concurrent-streams|tune.h2.header-table-size|tune.h2.initial-window-size|\
-     tune.h2.max-concurrent-streams|tune.h2.max-frame-size|tune.http.cookielen|tune.http.logurilen|\
-     tune.http.maxhdr|tune.idle-pool.shared|tune.idletimer|tune.listener.default-shards|\
-     tune.listener.multi-queue|tune.lua.forced-yield|tune.lua.maxmem|tune.lua.service-timeout|\
-     tune.lua.session-timeout|tune.lua.task-timeout|tune.max-checks-per-thread|tune.maxaccept|\
-     tune.maxpollevents|tune.pattern.cache-size|tune.peers.max-updates-at-once|tune.pipesize|\
-     tune.pool-high-fd-ratio|tune.pool-low-fd-ratio|tune.quic.frontend.conn-tx-buffers.limit|\
-     tune.quic.frontend.max-idle-timeout|tune.quic.frontend.max-streams-bidi|\
-     tune.quic.retry-threshold|tune.quic.socket-owner|tune.rcvbuf.client|tune.rcvbuf.server|\
-     tune.recv_enough|tune.runqueue-depth|tune.sched.low-latency|tune.sndbuf.client|\
-     tune.sndbuf.server|tune.ssl.cachesize|tune.ssl.capture-buffer-size|\
-     tune.ssl.capture-cipherlist-size|tune.ssl.default-dh-param|tune.ssl.force-private-cache|\
-     tune.ssl.hard-maxrecord|tune.ssl.keylog|tune.ssl.lifetime|tune.ssl.maxrecord|\
-     tune.ssl.ssl-ctx-cache-size|tune.vars.check-max-size|tune.vars.global-max-size|\
-     tune.vars.proc-max-size|tune.vars.reqres-max-size|tune.vars.sess-max-size|\
-     tune.vars.txn-max-size|tune.zlib.memlevel|tune.zlib.windowsize|unix-bind|\
-     warn-blocked-traffic-after|wurfl-cache-size|wurfl-data-file|wurfl-information-list|\
-     wurfl-information-list-separator",
+        "h1-accept-payload-with-any-method|log-send-hostname|pp2-never-send-local|set-var|set-var-fmt|\
+     unix-bind",
     ),
     (Sections::DEFAULTS.or(Sections::BACKEND), "tcp-request content|tcp-request inspect-delay"),
     (
         Sections::DEFAULTS.or(Sections::FRONTEND).or(Sections::LISTEN),
-        "clitcpka-cnt|clitcpka-idle|clitcpka-intvl|error-log-format|log-format|log-format-sd|log-steps|\
-     max-session-srv-conns|monitor-net|monitor-uri|option accept-invalid-http-request|\
-     option contstats|option disable-h2-upgrade|option dontlog-normal|\
-     option h1-case-adjust-bogus-client|option http-drop-request-trailers|option http-ignore-probes|\
-     option http-use-proxy-header|option httpslog|option idle-close-on-response|\
-     option log-separate-errors|option logasap|option socket-stats|option tcp-smart-accept|\
-     quic-initial|rate-limit sessions|tcp-request connection|tcp-request session|unique-id-format|\
-     unique-id-header",
+        "error-log-format|log-format|log-format-sd|log-steps|monitor-net|monitor-uri|\
+     option dontlog-normal|option http-drop-request-trailers|option http-ignore-probes|\
+     option http-use-proxy-header|option httpslog|option log-separate-errors|option logasap|\
+     quic-initial|tcp-request connection|tcp-request session|unique-id-format|unique-id-header",
     ),
     (
         Sections::DEFAULTS.or(Sections::FRONTEND).or(Sections::LISTEN).or(Sections::BACKEND),
-        "bind-process|compression|email-alert|email-alert from|email-alert level|email-alert mailers|\
-     email-alert myhostname|email-alert to|errorfile|errorfiles|errorloc|errorloc302|errorloc303|\
-     http-after-response|http-error|http-request|http-response|log-tag|option http-buffer-request|\
-     option http-no-delay|option http-restrict-req-hdr-names|\
-     option independent-streams|option nolinger|option originalto|option splice-auto|\
-     option splice-request|option splice-response|stats|stats auth|stats enable|stats hide-version|\
-     stats realm|stats refresh|stats scope|stats show-desc|stats show-legends|stats show-node|\
-     stats uri|tcp-request|timeout tarpit",
+        "errorfile|errorfiles|errorloc|errorloc302|errorloc303|http-after-response|http-error|\
+     http-request|http-response|log-tag|option http-buffer-request|option http-no-delay|\
+     option http-restrict-req-hdr-names|option originalto|tcp-request|timeout tarpit",
     ),
     (
         Sections::DEFAULTS.or(Sections::LISTEN).or(Sections::BACKEND),
-        "cookie|external-check command|external-check path|fullconn|\
-     hash-preserve-affinity|hash-type|http-check|http-check comment|http-check connect|\
-     http-check disable-on-404|http-check expect|http-check send|http-check send-state|\
-     http-check set-var|http-check unset-var|http-send-name-header|\
-     load-server-state-from-file|max-keep-alive-queue|option abortonclose|\
-     option accept-invalid-http-response|option allbackups|option checkcache|option external-check|\
-     option h1-case-adjust-bogus-server|option http-drop-response-trailers|\
-     option http-pretend-keepalive|option httpchk|option ldap-check|option log-health-checks|\
-     option mysql-check|option persist|option pgsql-check|option prefer-last-server|\
-     option redis-check|option smtpchk|option spop-check|option ssl-hello-chk|option tcp-check|\
-     option tcp-smart-connect|option transparent|persist rdp-cookie|retry-on|server-state-file-name|\
-     source|srvtcpka-cnt|srvtcpka-idle|srvtcpka-intvl|tcp-check|tcp-check comment|tcp-check connect|\
-     tcp-check expect|tcp-check send|tcp-check send-binary|tcp-check send-binary-lf|\
-     tcp-check send-lf|tcp-check set-var|tcp-check unset-var|tcp-response|tcp-response content|\
-     tcp-response inspect-delay|transparent",
+        "option checkcache|option http-drop-response-trailers|tcp-response|tcp-response content|\
+     tcp-response inspect-delay",
     ),
     (
         Sections::FRONTEND.or(Sections::LISTEN),
         "capture|capture cookie|capture request header|capture response header|declare capture|\
      monitor fail",
     ),
-    (
-        Sections::FRONTEND.or(Sections::LISTEN).or(Sections::BACKEND),
-        "block|filter|guid|id|redirect|reqadd|reqallow|reqdel|reqdeny|reqirep|reqrep|rspadd|rspdel|\
-     rspirep|rsprep|stats admin|stats http-request|stick-table",
-    ),
-    (
-        Sections::LISTEN.or(Sections::BACKEND),
-        "appsession|dispatch|force-persist|ignore-persist|server-template|stick|stick match|stick on|\
-     stick store-request|stick store-response|use-fcgi-app|use-server",
-    ),
+    (Sections::FRONTEND.or(Sections::LISTEN).or(Sections::BACKEND), "block|filter|redirect"),
+    (Sections::LISTEN.or(Sections::BACKEND), "server-template|stick|use-server"),
 ];
 
 /// Parameters of a `bind` line.
-pub(crate) const BIND: &str = "accept-netscaler-cip|allow-0rtt|alpn|ca-file|ca-ignore-err|ca-sign-file|\
-     ca-sign-pass|ca-verify-file|ciphers|ciphersuites|crl-file|crt|crt-ignore-err|crt-list|curves|\
-     defer-accept|ecdhe|expose-fd|force-sslv3|force-tlsv10|force-tlsv11|force-tlsv12|force-tlsv13|\
-     generate-certificates|gid|group|id|interface|level|mss|namespace|nice|no-ca-names|no-sslv3|\
-     no-tls-tickets|no-tlsv10|no-tlsv11|no-tlsv12|no-tlsv13|npn|prefer-client-ciphers|process|proto|\
-     severity-output|shards|ssl|ssl-max-ver|ssl-min-ver|strict-sni|tcp-ut|tfo|thread|\
-     tls-ticket-keys|uid|user|verify";
+pub(crate) const BIND: &str = "accept-netscaler-cip|gid|group|interface|mss|namespace|proto|ssl|uid|user";
 
 /// Parameters of a `server` line.
-pub(crate) const SERVER: &str = "addr|agent-addr|agent-check|agent-inter|agent-port|agent-send|allow-0rtt|alpn|ca-file|\
-     check-alpn|check-proto|check-sni|check-ssl|check-via-socks4|ciphers|\
-     ciphersuites|cookie|crl-file|crt|error-limit|force-sslv3|force-tlsv10|force-tlsv11|\
-     force-tlsv12|force-tlsv13|id|init-addr|log-proto|max-reuse|maxqueue|minconn|namespace|\
-     no-agent-check|no-check-ssl|no-send-proxy-v2-ssl|no-send-proxy-v2-ssl-cn|no-ssl|no-ssl-reuse|no-sslv3|no-tfo|\
-     no-tls-tickets|no-tlsv10|no-tlsv11|no-tlsv12|no-tlsv13|non-stick|npn|observe|on-error|\
-     on-marked-down|on-marked-up|pool-low-conn|pool-max-conn|pool-purge-delay|proto|\
-     redir|resolve-net|resolve-opts|resolve-prefer|resolvers|\
-     send-proxy-v2-ssl|send-proxy-v2-ssl-cn|slowstart|sni|socks4|source|ssl|\
-     ssl-max-ver|ssl-min-ver|ssl-reuse|stick|tcp-ut|tfo|tls-tickets|track|usesrc|verify|verifyhost|\
-     ws";
+pub(crate) const SERVER: &str = "addr|check-proto|check-ssl|check-via-socks4|namespace|no-send-proxy-v2-ssl|\
+     no-send-proxy-v2-ssl-cn|proto|send-proxy-v2-ssl|send-proxy-v2-ssl-cn|socks4|source|ssl|usesrc";
 
 /// Sample fetches and the ACL spellings of them.
 pub(crate) const FETCHES: &str = "base32|bc_dst|bc_dst_port|bc_err|bc_err_str|bc_http_major|bc_src|bc_src_port|be_conn_free|\
@@ -208,5 +125,4 @@ pub(crate) const CONVERTERS: &str = "51d.single|add_item|aes_cbc_dec|aes_cbc_enc
 pub(crate) const ACLS: &str = "RDP_COOKIE";
 
 /// Sections.
-pub(crate) const SECTIONS: &str = "acme|cache|crt-store|fcgi-app|http-errors|log-forward|log-profile|mailers|peers|program|\
-     resolvers|ring|traces|userlist";
+pub(crate) const SECTIONS: &str = "acme|crt-store|fcgi-app|http-errors|log-forward|log-profile|program|ring";

@@ -4,6 +4,7 @@
 
 pub(crate) mod bind;
 pub(crate) mod global;
+pub(crate) mod groups;
 pub(crate) mod known;
 mod logs;
 mod markdown;
@@ -14,11 +15,13 @@ mod proxy;
 mod rules;
 pub(crate) mod server;
 mod timeouts;
+mod users;
 
 pub use markdown::markdown;
+pub(crate) use proxy::BIND;
 
 use super::builder::{Builder, Statement};
-use super::diagnostics::Fault;
+use super::diagnostics::{Fault, Span};
 use super::lexer::Word;
 use super::suggest;
 
@@ -32,6 +35,7 @@ impl Sections {
     pub const FRONTEND: Self = Self(4);
     pub const LISTEN: Self = Self(8);
     pub const BACKEND: Self = Self(16);
+    pub const USERLIST: Self = Self(64);
     /// Everything with a client side.
     pub const CLIENT_SIDE: Self = Self(2 | 4 | 8);
     /// Everything with a server side.
@@ -57,6 +61,7 @@ impl Sections {
             (Self::FRONTEND, "frontend"),
             (Self::LISTEN, "listen"),
             (Self::BACKEND, "backend"),
+            (Self::USERLIST, "userlist"),
         ];
         let names: Vec<&str> = all.iter().filter(|(s, _)| self.meets(*s)).map(|(_, name)| *name).collect();
         match names.split_last() {
@@ -74,6 +79,8 @@ pub(crate) enum Status {
     Works,
     /// It is checked and then ignored, with a warning: why that does no harm.
     AcceptedIgnored(&'static str),
+    /// It is ignored, which is said only to those who want to know everything (`-V`): why.
+    Silent(&'static str),
     /// It is an error: why.
     Refused(&'static str),
     /// It is accepted with a warning: what is not active.
@@ -110,19 +117,31 @@ pub(crate) type Parse = fn(&mut Builder<'_>, &Statement<'_>) -> Result<(), Fault
 /// Parses one parameter of a line into what is being made of it.
 type ParameterParse<T> = fn(&mut T, &Word) -> Result<(), Fault>;
 
-/// Reads the parameters of a `bind` or `server` line into `target`; `unknown` says what is wrong with a word that
-/// the table does not have.
+/// A parameter that was read and does nothing: its name, where it stands, why.
+type SetAside = (&'static str, Span, Status);
+
+/// Reads the parameters of a `bind` or `server` line into `target`, and returns those of `groups`; `unknown` says what
+/// is wrong with a word that neither has.
 fn parameters<T>(
     table: &[Entry<ParameterParse<T>>],
+    groups: &'static [groups::Parameters],
     words: &[Word],
     target: &mut T,
     unknown: impl Fn(&Word, &str) -> Fault,
-) -> Result<(), Fault> {
+) -> Result<Vec<SetAside>, Fault> {
+    let mut set_aside = Vec::new();
     let mut words = words.iter();
     while let Some(word) = words.next() {
         let text = word.text()?;
         let Some(entry) = table.iter().find(|entry| entry.name == text) else {
-            return Err(unknown(word, text));
+            let Some((name, group)) = groups::parameter(groups, text) else {
+                return Err(unknown(word, text));
+            };
+            if group.value && words.next().is_none() {
+                return Err(Fault::at(word.span, format!("`{text}` needs a value")));
+            }
+            set_aside.push((name, word.span, group.status));
+            continue;
         };
         let value = match entry.args {
             "" => word,
@@ -132,7 +151,7 @@ fn parameters<T>(
         };
         (entry.parse)(target, value)?;
     }
-    Ok(())
+    Ok(set_aside)
 }
 
 /// A keyword of a section.
@@ -187,6 +206,7 @@ const TOPICS: &[(&str, &[Keyword])] = &[
     ("Timeouts", timeouts::TABLE),
     ("Options", options::TABLE),
     ("Logs", logs::TABLE),
+    ("Users (`userlist`)", users::TABLE),
 ];
 
 /// Most words of a keyword.
@@ -196,6 +216,8 @@ const NAME_WORDS_MAX: usize = 3;
 pub(crate) enum Found {
     /// One of ours.
     Ours(&'static Keyword),
+    /// One of many for which the same holds.
+    Grouped(&'static str, &'static groups::Group),
     /// One that HAProxy knows and oneport does not: where HAProxy allows it.
     Known(&'static str, Sections),
     /// Nothing known.
@@ -228,7 +250,15 @@ impl Index {
             let elsewhere = || same().find(|k| k.lenient).or_else(|| same().next());
             misplaced = misplaced.or_else(elsewhere);
         }
-        // Only now, since this list is not sorted: what HAProxy allows here comes before what we have elsewhere.
+        // Only now, since these lists are not sorted. What HAProxy allows here comes before what we have elsewhere.
+        let grouped = (1..=words.len().min(NAME_WORDS_MAX))
+            .rev()
+            .find_map(|len| groups::find(&joined(words, len), section));
+        if let Some((name, group)) = grouped
+            && (group.sections.meets(section) || misplaced.is_none())
+        {
+            return Found::Grouped(name, group);
+        }
         let known = (1..=words.len().min(NAME_WORDS_MAX))
             .rev()
             .find_map(|len| known_keyword(&joined(words, len), section));
@@ -251,8 +281,12 @@ impl Index {
                 .iter()
                 .filter(|(sections, _)| sections.meets(section))
                 .flat_map(|(_, names)| names.split('|'));
+            let grouped = groups::GROUPS
+                .iter()
+                .filter(|group| group.sections.meets(section))
+                .flat_map(|group| group.names.split('|'));
             let same_len = |n: &&str| n.split(' ').count() == len;
-            let hint = suggest::hint(&name, ours.filter(same_len).chain(known.filter(same_len)));
+            let hint = suggest::hint(&name, ours.chain(known).chain(grouped).filter(same_len));
             if !hint.is_empty() {
                 return hint;
             }
@@ -299,9 +333,41 @@ mod tests {
         for keyword in &index.0 {
             assert!(keyword.name.split(' ').count() <= NAME_WORDS_MAX, "{}", keyword.name);
             assert!(!keyword.help.is_empty() && !keyword.since.is_empty(), "{}", keyword.name);
+            let grouped = groups::find(keyword.name, keyword.sections);
+            let both = grouped.is_some_and(|(_, group)| group.sections.meets(keyword.sections));
+            assert!(!both, "{} is built: take it out of groups.rs", keyword.name);
             let known = known_keyword(keyword.name, keyword.sections);
             let both = known.is_some_and(|(_, sections)| sections.meets(keyword.sections));
             assert!(!both, "{} is built: take it out of known.rs", keyword.name);
+        }
+    }
+
+    #[test]
+    fn each_name_stands_in_one_list() {
+        for group in groups::GROUPS {
+            for name in group.names.split('|') {
+                assert!(name.split(' ').count() <= NAME_WORDS_MAX && !name.is_empty(), "{name}");
+                let others = groups::GROUPS
+                    .iter()
+                    .filter(|other| other.sections.meets(group.sections) && listed(other.names, name));
+                assert_eq!(others.count(), 1, "{name}");
+                let known = known_keyword(name, group.sections);
+                assert!(!known.is_some_and(|(_, sections)| sections.meets(group.sections)), "{name}");
+            }
+        }
+        for (groups, known, table) in [
+            (groups::BIND, known::BIND, bind::PARAMETERS.iter().map(|e| e.name).collect::<Vec<_>>()),
+            (groups::SERVERS, known::SERVER, server::PARAMETERS.iter().map(|e| e.name).collect()),
+        ] {
+            let all: Vec<&str> = groups
+                .iter()
+                .flat_map(|group| group.names.split('|'))
+                .chain(known.split('|'))
+                .chain(table)
+                .collect();
+            for name in &all {
+                assert_eq!(all.iter().filter(|other| *other == name).count(), 1, "{name}");
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! Keywords of proxies that are neither rules, timeouts, options nor logs (configuration §4.2).
 
-use super::{Keyword, Sections};
+use super::{Keyword, Sections, Status};
 use crate::config::builder::{Builder, Statement};
 use crate::config::diagnostics::Fault;
 use crate::config::draft::NameRef;
@@ -13,14 +13,7 @@ const BOTH: Sections = Sections::PROXIES;
 
 pub(super) const TABLE: &[Keyword] = &[
     Keyword::new("mode", BOTH, "1.3", "tcp|http", "carry bytes, or understand HTTP; default tcp", mode),
-    Keyword::new(
-        "bind",
-        Sections::FRONTEND.or(Sections::LISTEN),
-        "1.3",
-        "<address>[,<address>…] [<parameters>]",
-        "listen here",
-        super::bind::parse,
-    ),
+    BIND,
     Keyword::new(
         "server",
         Sections::LISTEN.or(Sections::BACKEND),
@@ -67,7 +60,7 @@ pub(super) const TABLE: &[Keyword] = &[
         SERVER,
         "1.3",
         "roundrobin",
-        "how a server is chosen; default roundrobin",
+        "how a server is chosen; HAProxy's other algorithms are accepted, with a warning, and roundrobin is used",
         balance,
     )
     .lenient(),
@@ -110,6 +103,16 @@ pub(super) const TABLE: &[Keyword] = &[
     }),
 ];
 
+/// `bind`.
+pub(crate) const BIND: Keyword = Keyword::new(
+    "bind",
+    Sections::FRONTEND.or(Sections::LISTEN),
+    "1.3",
+    "<address>[,<address>…] [<parameters>]",
+    "listen here",
+    super::bind::parse,
+);
+
 fn mode(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
     let word = st.one("tcp or http")?;
     let mode = match word.bytes.as_slice() {
@@ -140,28 +143,29 @@ fn http_reuse(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
     Ok(())
 }
 
+/// The algorithms that are not built.
+const ALGORITHMS: &str = "balance static-rr|balance leastconn|balance first|balance source|balance uri|\
+    balance url_param|balance hdr|balance random|balance rdp-cookie|balance hash";
+
 fn balance(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
     let [word, rest @ ..] = st.args() else {
         return Err(Fault::at(st.name_span(), "expected `balance roundrobin`"));
     };
     let text = word.text()?;
     // Only the algorithm's name: `hdr(host)`, `uri depth 3`, …
-    match text.split('(').next().unwrap_or_default() {
-        "roundrobin" => st.end(rest)?,
-        "static-rr" | "leastconn" | "first" | "source" | "uri" | "url_param" | "hdr" | "random"
-        | "rdp-cookie" | "hash" | "log-hash" | "sticky" => {
-            return Err(Fault::at(
-                word.span,
-                format!("the balance algorithm {} is not built yet; roundrobin is", word.quoted()),
-            ));
-        }
-        _ => {
-            let hint = crate::config::suggest::hint(text, ["roundrobin"].into_iter());
-            return Err(Fault::at(
-                word.span,
-                format!("{} is no balance algorithm{hint}; expected roundrobin", word.quoted()),
-            ));
-        }
+    let name = text.split('(').next().unwrap_or_default();
+    if name == "roundrobin" {
+        st.end(rest)?;
+    } else if let Some(name) = ALGORITHMS.split('|').find(|one| one.strip_prefix("balance ") == Some(name)) {
+        let status = Status::NotYet("servers get their share in turn (`balance roundrobin`)");
+        b.tell(name, status, st.place, st.line, st.name_span(), false)?;
+    } else {
+        let names = ALGORITHMS.split('|').filter_map(|one| one.strip_prefix("balance "));
+        let hint = crate::config::suggest::hint(name, names.chain(["roundrobin"]));
+        return Err(Fault::at(
+            word.span,
+            format!("{} is no balance algorithm{hint}; expected roundrobin", word.quoted()),
+        ));
     }
     b.settings()?.balance = Some(Balance::RoundRobin);
     Ok(())

@@ -1,6 +1,6 @@
 //! `server` lines and their parameters (configuration §5.2).
 
-use super::{Entry, Sections, known, listed, parameters};
+use super::{Entry, Sections, groups, known, listed, parameters};
 use crate::config::address;
 use crate::config::builder::{Builder, Statement};
 use crate::config::diagnostics::Fault;
@@ -143,7 +143,8 @@ pub(super) fn parse(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault
     };
     let name = name(name_word, "server")?.to_owned();
     let address = address::server(address_word, b.env)?;
-    let p = set(b.settings()?.default_server.clone().unwrap_or_default(), words)?;
+    let inherited = b.settings()?.default_server.clone().unwrap_or_default();
+    let p = set(b, st, inherited, words)?;
     let proxy = b.proxy()?;
     if let Some(line) = proxy.server_names.insert(name.clone(), st.place.line) {
         return Err(Fault::at(
@@ -170,9 +171,9 @@ pub(super) fn parse_default(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(
     if st.args().is_empty() {
         return Err(Fault::at(st.name_span(), "expected `default-server PARAMETERS`"));
     }
-    let settings = b.settings()?;
-    let so_far = settings.default_server.clone().unwrap_or_default();
-    settings.default_server = Some(set(so_far, st.args())?);
+    let so_far = b.settings()?.default_server.clone().unwrap_or_default();
+    let changed = set(b, st, so_far, st.args())?;
+    b.settings()?.default_server = Some(changed);
     Ok(())
 }
 
@@ -226,12 +227,24 @@ impl ProxyHeader {
     }
 }
 
-fn set(mut p: Parameters, words: &[Word]) -> Result<Parameters, Fault> {
-    parameters(PARAMETERS, words, &mut p, unknown)?;
+fn set(
+    b: &mut Builder<'_>,
+    st: &Statement<'_>,
+    mut p: Parameters,
+    words: &[Word],
+) -> Result<Parameters, Fault> {
+    let set_aside = parameters(PARAMETERS, groups::SERVERS, words, &mut p, unknown)?;
+    b.tell_set_aside(st, &set_aside);
     Ok(p)
 }
 
 fn unknown(word: &Word, text: &str) -> Fault {
+    if matches!(text, "ssl" | "check-ssl") {
+        return Fault::at(
+            word.span,
+            format!("TLS (`{text}`) is not built: it would go in the clear where encryption was meant"),
+        );
+    }
     if listed(known::SERVER, text) {
         return Fault::at(
             word.span,

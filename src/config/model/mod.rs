@@ -19,12 +19,15 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::privileges::Privileges;
+use super::userlist::UserList;
 
 /// A whole configuration, ready to run.
 #[derive(Debug, Clone, Default)]
 pub struct Config {
     /// The `global` sections, merged.
     pub global: Global,
+    /// `userlist` sections in file order; no two have one name.
+    pub userlists: Vec<UserList>,
     /// Every `frontend`, and the client side of every `listen`, in file order.
     pub frontends: Vec<Frontend>,
     /// Every `backend`, and the server side of every `listen`, in file order.
