@@ -17,7 +17,7 @@ pub(crate) const KEYWORDS: &[(Sections, &str)] = &[
      grace|h1-accept-payload-with-any-method|h1-case-adjust|h1-case-adjust-file|\
      h2-workaround-bogus-websocket-clients|hard-stop-after|httpclient.resolvers.id|\
      httpclient.resolvers.prefer|httpclient.ssl.ca-file|httpclient.ssl.verify|\
-     issuers-chain-path|limited-quic|localpeer|log-send-hostname|lua-load|\
+     issuers-chain-path|limited-quic|localpeer|lua-load|\
      lua-load-per-thread|lua-prepend-path|max-spread-checks|maxcompcpuusage|maxcomprate|maxconnrate|\
      maxpipes|maxsessrate|maxsslconn|maxsslrate|maxzlibmem|mworker-max-reloads|no-memory-trimming|\
      node|noepoll|noevports|nogetaddrinfo|nokqueue|nopoll|noreuseport|nosplice|numa-cpu-mapping|\
@@ -53,20 +53,18 @@ pub(crate) const KEYWORDS: &[(Sections, &str)] = &[
     (Sections::DEFAULTS.or(Sections::BACKEND), "tcp-request content|tcp-request inspect-delay"),
     (
         Sections::DEFAULTS.or(Sections::FRONTEND).or(Sections::LISTEN),
-        "clitcpka-cnt|clitcpka-idle|clitcpka-intvl|error-log-format|log-format|log-format-sd|log-steps|\
+        "clitcpka-cnt|clitcpka-idle|clitcpka-intvl|error-log-format|log-steps|\
      max-session-srv-conns|monitor-net|monitor-uri|option accept-invalid-http-request|\
-     option contstats|option disable-h2-upgrade|option dontlog-normal|\
-     option h1-case-adjust-bogus-client|option http-drop-request-trailers|option http-ignore-probes|\
+     option contstats|option disable-h2-upgrade|option h1-case-adjust-bogus-client|option http-drop-request-trailers|option http-ignore-probes|\
      option http-use-proxy-header|option httpslog|option idle-close-on-response|\
-     option log-separate-errors|option logasap|option socket-stats|option tcp-smart-accept|\
-     quic-initial|rate-limit sessions|tcp-request connection|tcp-request session|unique-id-format|\
-     unique-id-header",
+     option socket-stats|option tcp-smart-accept|\
+     quic-initial|rate-limit sessions|tcp-request connection|tcp-request session",
     ),
     (
         Sections::DEFAULTS.or(Sections::FRONTEND).or(Sections::LISTEN).or(Sections::BACKEND),
         "bind-process|compression|email-alert|email-alert from|email-alert level|email-alert mailers|\
      email-alert myhostname|email-alert to|errorfile|errorfiles|errorloc|errorloc302|errorloc303|\
-     http-after-response|http-error|http-request|http-response|log-tag|option http-buffer-request|\
+     http-after-response|http-error|http-request|http-response|option http-buffer-request|\
      option http-no-delay|option http-restrict-req-hdr-names|\
      option independent-streams|option nolinger|option originalto|option splice-auto|\
      option splice-request|option splice-response|stats|stats auth|stats enable|stats hide-version|\
@@ -91,11 +89,7 @@ pub(crate) const KEYWORDS: &[(Sections, &str)] = &[
      tcp-check send-lf|tcp-check set-var|tcp-check unset-var|tcp-response|tcp-response content|\
      tcp-response inspect-delay|transparent",
     ),
-    (
-        Sections::FRONTEND.or(Sections::LISTEN),
-        "capture|capture cookie|capture request header|capture response header|declare capture|\
-     monitor fail",
-    ),
+    (Sections::FRONTEND.or(Sections::LISTEN), "monitor fail"),
     (
         Sections::FRONTEND.or(Sections::LISTEN).or(Sections::BACKEND),
         "block|filter|guid|id|redirect|reqadd|reqallow|reqdel|reqdeny|reqirep|reqrep|rspadd|rspdel|\

@@ -5,6 +5,7 @@
 pub(crate) mod bind;
 pub(crate) mod global;
 pub(crate) mod known;
+pub(crate) mod lines;
 mod logs;
 mod markdown;
 mod options;
@@ -185,6 +186,7 @@ const TOPICS: &[(&str, &[Keyword])] = &[
     ("Timeouts", timeouts::TABLE),
     ("Options", options::TABLE),
     ("Logs", logs::TABLE),
+    ("Session lines", lines::TABLE),
 ];
 
 /// Most words of a keyword.
