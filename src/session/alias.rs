@@ -65,8 +65,7 @@ pub(super) fn line_part(line: &[u8], part: LinePart) -> Option<&[u8]> {
         LinePart::Uri => 1,
         LinePart::Version => 2,
     };
-    let text = line.split(|byte| *byte == b' ').nth(nth)?;
-    Some(if part == LinePart::Version { text.strip_prefix(b"HTTP/").unwrap_or(text) } else { text })
+    line.split(|byte| *byte == b' ').nth(nth)
 }
 
 impl Facts<'_> {
@@ -81,7 +80,7 @@ impl Facts<'_> {
             line: self.trace.and_then(|trace| trace.request.as_deref()).unwrap_or_default(),
         };
         let view = View::new(&[], true).within(&world);
-        let mut blank_before = false;
+        let mut blank_before = true;
         for piece in &format.pieces {
             let before = line.as_bytes().len();
             match piece {

@@ -77,7 +77,7 @@ fn variables_are_haproxys() {
     same(
         " log-format \"@ %ci:%cp %fi:%fp %si:%sp %bi %f %ft %b/%s %ST %B %U %ac/%fc/%bc/%sc/%rc %sq/%bq %ts %tsc %hr \
          %hs %HM %HP %HPO %HQ %HU %HV %CC %CS %Th %{+X}ci %{+X}fi %% %{+Q}HM %{+Q}b %{+Q}tsc %{+Q}ci %{+Q}ST end\"",
-        "@ 127.0.0.1:CLIENT 127.0.0.1:FRONT 127.0.0.1:SERVER 127.0.0.1 front front back/s1 200 86 110 1/1/0/0/0 0/0 \
+        "@ 127.0.0.1:CLIENT 127.0.0.1:FRONT 127.0.0.1:SERVER 127.0.0.1 front front back/s1 200 85 117 1/1/0/0/0 0/0 \
          -- ---- GET /a/b /a/b ?x=1 /a/b?x=1 HTTP/1.1 - - 0 7F000001 7F000001 % \"GET\" \"back\" ---- \"127.0.0.1\" \
          200 end",
     );
