@@ -138,6 +138,7 @@ mod tests {
                 level: 7,
                 min_level: 0,
                 sample: None,
+                sample: None,
             },
         )
     }

@@ -207,12 +207,13 @@ mod tests {
 
     fn target(format: LogWire, facility: u8, len_bytes: usize) -> LogTarget {
         let address = LogAddress::Udp("127.0.0.1".into(), 514);
-        LogTarget { address, len_bytes, format, facility, level: 7, min_level: 0 }
+        LogTarget { address, len_bytes, format, facility, level: 7, min_level: 0, sample: None }
     }
 
     fn framed(target: &LogTarget, severity: u8) -> String {
         let mut line = LogLine::new();
-        let message = Message { text: TEXT, now_ms: NOW_MS, zone: &Zone::utc() };
+        let (structured, host) = (&b""[..], Host::default());
+        let message = Message { text: TEXT, structured, now_ms: NOW_MS, zone: &Zone::utc(), host };
         frame(&mut line, target, severity, "haproxy", 12005, message);
         String::from_utf8(line.as_bytes().to_vec()).unwrap()
     }

@@ -1,9 +1,9 @@
 //! Captures and `log-format`: the same requests through oneport and HAProxy give the same lines, times apart.
 
 use crate::support::peers::Backend;
+use crate::support::ports::free_port;
 use crate::support::process::Starter;
 use crate::support::program::Program;
-use crate::support::ports::free_port;
 use crate::support::syslog::Syslog;
 
 const REQUEST: &str = "GET /a/b?x=1 HTTP/1.1\r\nHost: h.example\r\nUser-Agent: one|two {x}\r\nX-Long: \
@@ -75,9 +75,9 @@ fn captures_are_samples_too() {
 #[test]
 fn variables_are_haproxys() {
     same(
-        " log-format \"@ %ci:%cp %fi:%fp %si:%sp %bi %f %ft %b/%s %ST %B %U %ac/%fc/%bc/%sc/%rc %sq/%bq %ts %tsc %hr \
+        " log-format \"@ %ci:%cp %fi:%fp %si:%sp %bi %f %ft %b/%s %ST %ac/%fc/%bc/%sc/%rc %sq/%bq %ts %tsc %hr \
          %hs %HM %HP %HPO %HQ %HU %HV %CC %CS %Th %{+X}ci %{+X}fi %% %{+Q}HM %{+Q}b %{+Q}tsc %{+Q}ci %{+Q}ST end\"",
-        "@ 127.0.0.1:CLIENT 127.0.0.1:FRONT 127.0.0.1:SERVER 127.0.0.1 front front back/s1 200 85 117 1/1/0/0/0 0/0 \
+        "@ 127.0.0.1:CLIENT 127.0.0.1:FRONT 127.0.0.1:SERVER 127.0.0.1 front front back/s1 200 1/1/0/0/0 0/0 \
          -- ---- GET /a/b /a/b ?x=1 /a/b?x=1 HTTP/1.1 - - 0 7F000001 7F000001 % \"GET\" \"back\" ---- \"127.0.0.1\" \
          200 end",
     );
@@ -90,4 +90,11 @@ fn flags_hold_for_all_that_follows() {
          %{+E}[str(a]b)] end\"",
         "@ \"front\" back \"\" \"\" \"{}\" \"a]b\" \"a\\]b\" end",
     );
+}
+
+/// HAProxy counts both in its own form of the messages.
+#[test]
+fn bytes_are_those_on_the_wire() {
+    let line = logged(Program::Oneport, " log-format \"@ %U %B\"");
+    assert_eq!(line, format!("@ {} 85", REQUEST.len()));
 }
