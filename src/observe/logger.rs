@@ -138,7 +138,6 @@ mod tests {
                 level: 7,
                 min_level: 0,
                 sample: None,
-                sample: None,
             },
         )
     }
