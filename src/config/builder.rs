@@ -246,6 +246,11 @@ impl<'a> Builder<'a> {
         }
     }
 
+    /// What reading an expression needs where no ACLs are; `spot` is where the word stands.
+    pub fn reader<'b>(&'b mut self, spot: &'b Spot) -> Reader<'b> {
+        Reader { shared: &mut self.shared, spot, env: self.env }
+    }
+
     /// A place in a statement, for later messages.
     pub fn spot(&self, st: &Statement<'_>, span: Option<Span>) -> Spot {
         Spot::new(st.place, st.line, span)

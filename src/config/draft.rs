@@ -3,8 +3,8 @@
 use super::diagnostics::Spot;
 use super::keywords::server::Parameters;
 use super::model::{
-    Acl, AclId, AclTest, Balance, Bind, Condition, ConnectionMode, ContentRule, ForwardFor, LogFormat,
-    LogTarget, Mode, Place, Server,
+    Acl, AclId, AclTest, Balance, Bind, Captures, Condition, ConnectionMode, ContentRule, ForwardFor, Lines,
+    LogFormat, LogTarget, Mode, Place, Server,
 };
 use std::collections::BTreeMap;
 
@@ -25,6 +25,8 @@ pub(crate) struct Settings {
     pub log_global: bool,
     pub logs: Vec<LogTarget>,
     pub log_format: LogFormat,
+    pub lines: Lines,
+    pub log_tag: Option<String>,
     pub dont_log_null: bool,
     pub client_keepalive: Option<bool>,
     pub server_keepalive: Option<bool>,
@@ -95,6 +97,7 @@ pub(crate) struct Proxy {
     pub inspect_delay_ms: Option<u64>,
     pub content_rules: Vec<ContentRule>,
     pub use_backends: Vec<UseRule>,
+    pub captures: Captures,
     pub servers: Vec<Server>,
     /// Names of `servers` and the line each was written in.
     pub server_names: BTreeMap<String, u32>,
@@ -115,6 +118,7 @@ impl Proxy {
             inspect_delay_ms: None,
             content_rules: Vec::new(),
             use_backends: Vec::new(),
+            captures: Captures::default(),
             servers: Vec::new(),
             server_names: BTreeMap::new(),
         }

@@ -1,15 +1,16 @@
 //! Reads texts with parts that are filled in (configuration §8.2.6).
 
-use super::diagnostics::{Fault, quoted};
+use super::diagnostics::Fault;
 use super::lexer::Word;
-use super::model::{Flags, Format, Piece};
+use super::model::{Alias, Flags, Format, Piece};
 use super::sample::{self, Reader};
+use super::suggest;
 
 /// Parts of one text.
 const PIECES_MAX: usize = 256;
 
-/// Parses a word as such a text. `%%` is a percent sign, `%[…]` an expression, `%{+Q}` sets flags: those of the
-/// following part, or with nothing behind it of the whole text.
+/// Parses a word as such a text. `%%` is a percent sign, `%name` a variable, `%[…]` an expression, `%{+Q}`
+/// sets flags: those of the following part, and with `%{+Q}o` of all that follow.
 ///
 /// # Errors
 /// An unknown part, a bad expression.
@@ -33,33 +34,116 @@ pub(crate) fn parse(reader: &mut Reader<'_>, word: &Word) -> Result<Format, Faul
                 .split_once('}')
                 .ok_or_else(|| fault("the brace after `%` is never closed".to_owned()))?;
             own = self::flags(list, own).map_err(fault)?;
-            // Nothing to write follows: they hold for all that comes.
-            if !rest.starts_with('[') {
-                flags = own;
-            }
             text = rest;
         }
-        let Some(inner) = text.strip_prefix('[') else {
-            return Err(fault(format!("{}: expected `%[expression]` or `%%`", quoted(text.as_bytes()))));
+        let piece = if let Some(inner) = text.strip_prefix('[') {
+            let ((expr, _), rest) = sample::parse_start(reader, inner.trim_start(), word.span)?;
+            text = rest
+                .trim_start()
+                .strip_prefix(']')
+                .ok_or_else(|| fault("the bracket after `%` is never closed".to_owned()))?;
+            Piece::Sample(expr, own)
+        } else {
+            let len = text.bytes().take_while(u8::is_ascii_alphanumeric).count();
+            let (name, rest) = text.split_at_checked(len).unwrap_or((text, ""));
+            text = rest;
+            if name == "o" {
+                // Nothing to write: the flags hold for all that comes.
+                flags = own;
+                continue;
+            }
+            Piece::Alias(alias(name).map_err(fault)?, own)
         };
-        let ((expr, _), rest) = sample::parse_start(reader, inner.trim_start(), word.span)?;
-        text = rest
-            .trim_start()
-            .strip_prefix(']')
-            .ok_or_else(|| fault("the bracket after `%` is never closed".to_owned()))?;
         if !plain.is_empty() {
             format.pieces.push(Piece::Text(std::mem::take(&mut plain).into()));
         }
         if format.pieces.len() >= PIECES_MAX {
             return Err(fault(format!("a text has at most {PIECES_MAX} parts")));
         }
-        format.pieces.push(Piece::Sample(expr, own));
+        format.pieces.push(piece);
     }
     plain.extend_from_slice(text.as_bytes());
     if !plain.is_empty() {
         format.pieces.push(Piece::Text(plain.into()));
     }
     Ok(format)
+}
+
+/// Every variable. `ft` is `f`, for nothing here is encrypted.
+const ALIASES: &[(&str, Alias)] = &[
+    ("ac", Alias::Ac),
+    ("b", Alias::B),
+    ("B", Alias::Bytes),
+    ("bc", Alias::Bc),
+    ("bi", Alias::Bi),
+    ("bp", Alias::Bp),
+    ("bq", Alias::Bq),
+    ("CC", Alias::Cc),
+    ("ci", Alias::Ci),
+    ("cp", Alias::Cp),
+    ("CS", Alias::Cs),
+    ("f", Alias::F),
+    ("fc", Alias::Fc),
+    ("fi", Alias::Fi),
+    ("fp", Alias::Fp),
+    ("ft", Alias::F),
+    ("H", Alias::Host),
+    ("HM", Alias::Hm),
+    ("HP", Alias::Hp),
+    ("HPO", Alias::Hpo),
+    ("HQ", Alias::Hq),
+    ("hr", Alias::Hr),
+    ("hrl", Alias::Hrl),
+    ("hs", Alias::Hs),
+    ("hsl", Alias::Hsl),
+    ("HU", Alias::Hu),
+    ("HV", Alias::Hv),
+    ("ID", Alias::Id),
+    ("lc", Alias::Lc),
+    ("ms", Alias::Ms),
+    ("pid", Alias::Pid),
+    ("r", Alias::R),
+    ("rc", Alias::Rc),
+    ("rt", Alias::Rt),
+    ("s", Alias::S),
+    ("sc", Alias::Sc),
+    ("si", Alias::Si),
+    ("sp", Alias::Sp),
+    ("sq", Alias::Sq),
+    ("ST", Alias::Status),
+    ("t", Alias::T),
+    ("T", Alias::Gmt),
+    ("Ta", Alias::Ta),
+    ("Tc", Alias::Tc),
+    ("Td", Alias::Td),
+    ("Th", Alias::Th),
+    ("Ti", Alias::Ti),
+    ("Tl", Alias::Tl),
+    ("Tq", Alias::Tq),
+    ("TR", Alias::TR),
+    ("Tr", Alias::Tr),
+    ("tr", Alias::TrDate),
+    ("trg", Alias::Trg),
+    ("trl", Alias::Trl),
+    ("Ts", Alias::Ts),
+    ("ts", Alias::Term),
+    ("tsc", Alias::TermCookies),
+    ("Tt", Alias::Tt),
+    ("Tu", Alias::Tu),
+    ("Tw", Alias::Tw),
+    ("U", Alias::Up),
+];
+
+fn alias(name: &str) -> Result<Alias, String> {
+    let found = ALIASES.iter().find(|(known, _)| *known == name);
+    found.map(|(_, alias)| *alias).ok_or_else(|| match name {
+        "" => "expected `%name`, `%[expression]` or `%%`".to_owned(),
+        "sslc" | "sslv" => format!("`%{name}`: nothing here is encrypted"),
+        _ => format!(
+            "there is no variable `%{name}`{}; a percent sign is written `%%`",
+            suggest::hint(name, ALIASES.iter().map(|(known, _)| *known))
+        ),
+    })
 }
 
 /// `+Q,-X`; without a sign as with `+`.
@@ -98,6 +182,9 @@ mod tests {
                 Piece::Sample(expr, flags) => {
                     format!("<{}{}>", expr.text, if flags.quote { " Q" } else { "" })
                 }
+                Piece::Alias(alias, flags) => {
+                    format!("{alias:?}{}", if flags.quote { " Q" } else { "" })
+                }
             })
             .collect())
     }
@@ -110,7 +197,11 @@ mod tests {
             parse_text("a%[src]b%{+Q}[hdr(x),lower]").unwrap(),
             ["a", "<src>", "b", "<hdr(x),lower Q>"]
         );
-        for text in ["%", "%[src", "%[nosuch]", "%{+Z}[src]", "%{+Q[src]"] {
+        assert_eq!(
+            parse_text("%{+Q}r %ci%{+Q}o %{-Q}cp/%HPO").unwrap(),
+            ["R Q", " ", "Ci", " ", "Cp", "/", "Hpo Q"]
+        );
+        for text in ["%nosuch", "%cip", "%sslv", "%", "%[src", "%[nosuch]", "%{+Z}[src]", "%{+Q[src]"] {
             assert!(parse_text(text).is_err(), "{text}");
         }
     }

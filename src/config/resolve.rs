@@ -378,6 +378,9 @@ fn frontend(proxy: Proxy, targets: Targets, global: &Global, tunnel_default: boo
         http: http_options(settings),
         logs: logs(settings, global),
         log_format: settings.log_format,
+        lines: settings.lines.clone(),
+        log_tag: settings.log_tag.clone(),
+        captures: proxy.captures,
         dont_log_null: settings.dont_log_null,
         tcp_keepalive: settings.client_keepalive.unwrap_or(true),
     }

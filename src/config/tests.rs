@@ -201,7 +201,7 @@ fn mistakes_and_what_is_said_of_them() {
         (in_frontend("log 127.0.0.1"), "facility is missing"),
         (in_frontend("log 127.0.0.1 locl0"), "did you mean `local0`"),
         (in_frontend("log 127.0.0.1 len 5 local0"), "80"),
-        (in_frontend("log 127.0.0.1 format rfc5424 local0"), "not built yet"),
+        (in_frontend("log 127.0.0.1 format rfc9999 local0"), "expected a format"),
         (in_frontend("option forwardfor except 127.0.0.1"), "`except` is not built yet"),
         (in_frontend("option forwardfor header a:b"), "no header name"),
         (in_frontend("'unclosed"), "never closed"),

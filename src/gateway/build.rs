@@ -128,17 +128,24 @@ impl Runtime {
         }
         let backends: Rc<[Rc<Backend>]> = backends.into();
         let global = config.global;
+        if let Some(name) = &global.log_host {
+            options.sinks.tell_host(name);
+        }
         let tag = global.log_tag.as_ref().unwrap_or(&options.log_tag);
-        let mut logger = |targets: &[LogTarget], place: &Place| {
-            Logger::new(targets, tag, &options.sinks, &mut |host, port| names.first(host, port))
-                .map_err(|message| errors.push(StartError { place: place.clone(), message }))
-                .ok()
+        let mut logger = |targets: &[LogTarget], own: Option<&String>, place: &Place| {
+            Logger::new(targets, own.unwrap_or(tag), &options.sinks, &mut |host, port| {
+                names.first(host, port)
+            })
+            .map_err(|message| errors.push(StartError { place: place.clone(), message }))
+            .ok()
         };
-        let messages = logger(&global.logs, &Place::default());
+        let messages = logger(&global.logs, None, &Place::default());
         let mut frontends = Vec::with_capacity(config.frontends.len());
         let shared = Rc::new(Shared { references: config.references, ..Shared::default() });
         for frontend in config.frontends {
-            let Some(logger) = logger(&frontend.logs, &frontend.place) else { continue };
+            let Some(logger) = logger(&frontend.logs, frontend.log_tag.as_ref(), &frontend.place) else {
+                continue;
+            };
             frontends.push(Rc::new(Frontend {
                 config: frontend,
                 backends: backends.clone(),

@@ -194,6 +194,11 @@ impl Stream {
         rustix::net::getsockname(&self.source).ok()?.try_into().ok()
     }
 
+    /// The other side's address; `None` for unix sockets.
+    pub fn peer_address(&self) -> Option<SocketAddr> {
+        rustix::net::getpeername(&self.source).ok()??.try_into().ok()
+    }
+
     /// Whether an idle, watched connection has neither sent anything nor ended. Costs no system call.
     pub fn is_quiet(&self) -> bool {
         self.source.is_quiet()

@@ -166,7 +166,15 @@ mod tests {
 
     fn target(path: &std::path::Path) -> LogTarget {
         let address = LogAddress::Unix(path.to_owned());
-        LogTarget { address, len_bytes: 1024, format: LogWire::Short, facility: 16, level: 5, min_level: 0 }
+        LogTarget {
+            address,
+            len_bytes: 1024,
+            format: LogWire::Short,
+            facility: 16,
+            level: 5,
+            min_level: 0,
+            sample: None,
+        }
     }
 
     /// One test for all, since the facade is one for the process.

@@ -17,8 +17,10 @@ pub const LINE_BYTES_MAX: usize = 4096;
 /// `%ci:%cp [%t] %ft %b/%s %Tw/%Tc/%Tt %B %ts %ac/%fc/%bc/%sc/%rc %sq/%bq`.
 pub fn tcplog(line: &mut LogLine, record: &Record, zone: &Zone) {
     push_origin(line, record, zone);
-    push_timers(line, &[record.timers.wait, record.timers.connect, record.timers.total]);
-    line.push(b' ');
+    push_timers(line, &[record.timers.wait, record.timers.connect]);
+    push_so_far(line, b'/', record);
+    line.push_i32(record.timers.total);
+    push_so_far(line, b' ', record);
     line.push_u64(record.bytes_to_client);
     line.push(b' ');
     line.push_bytes(&record.termination[..2]);
@@ -27,18 +29,27 @@ pub fn tcplog(line: &mut LogLine, record: &Record, zone: &Zone) {
 
 /// The line of `option httplog` (configuration §8.2.3):
 /// `%ci:%cp [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %CC %CS %tsc %ac/%fc/%bc/%sc/%rc %sq/%bq %hr %hs %{+Q}r`.
-/// No cookie or header can be captured yet, so `%CC %CS` are dashes and `%hr %hs` nothing.
 pub fn httplog(line: &mut LogLine, record: &Record, zone: &Zone) {
     let t = &record.timers;
     push_origin(line, record, zone);
-    push_timers(line, &[t.request, t.wait, t.connect, t.response, t.total]);
+    push_timers(line, &[t.request, t.wait, t.connect, t.response]);
+    push_so_far(line, b'/', record);
+    line.push_i32(t.total);
     line.push(b' ');
     line.push_i32(i32::from(record.status));
-    line.push(b' ');
+    push_so_far(line, b' ', record);
     line.push_u64(record.bytes_to_client);
-    line.push_bytes(b" - - ");
+    for cookie in record.cookies {
+        line.push(b' ');
+        line.push_encoded(cookie.unwrap_or(b"-"));
+    }
+    line.push(b' ');
     line.push_bytes(&record.termination);
     push_counts(line, record);
+    for headers in record.headers.iter().filter(|headers| !headers.is_empty()) {
+        line.push(b' ');
+        push_captured(line, headers);
+    }
     line.push_bytes(b" \"");
     line.push_encoded(record.request);
     line.push(b'"');
@@ -83,6 +94,26 @@ pub fn refused(line: &mut LogLine, refused: &Refused, zone: &Zone) {
         line.push_u64(u64::from(refused.skipped));
         line.push_bytes(b" more such connections were not logged)");
     }
+}
+
+/// A separator, and the sign that what follows is not the last word.
+fn push_so_far(line: &mut LogLine, separator: u8, record: &Record) {
+    line.push(separator);
+    if record.unfinished {
+        line.push(b'+');
+    }
+}
+
+/// Captured headers as `{one|two}`.
+pub fn push_captured(line: &mut LogLine, headers: &[Option<Box<[u8]>>]) {
+    line.push(b'{');
+    for (nth, header) in headers.iter().enumerate() {
+        if nth > 0 {
+            line.push(b'|');
+        }
+        line.push_captured(header.as_deref().unwrap_or_default());
+    }
+    line.push(b'}');
 }
 
 /// Client, time, frontend, backend and server, which `tcplog` and `httplog` share, with a space at the end.
@@ -167,20 +198,30 @@ impl LogLine {
     }
 
     /// Bytes from the network: all but 32 to 126 become `#XX`, and so do `#` and `"` (configuration §8.6).
-    #[allow(clippy::indexing_slicing, reason = "a nibble, in a table of 16")]
     pub fn push_encoded(&mut self, bytes: &[u8]) {
+        self.push_coded(bytes, b"");
+    }
+
+    /// The same for a captured header, which stands between braces: `{`, `|` and `}` are encoded too.
+    pub fn push_captured(&mut self, bytes: &[u8]) {
+        self.push_coded(bytes, b"{|}");
+    }
+
+    #[allow(clippy::indexing_slicing, reason = "a nibble, in a table of 16")]
+    fn push_coded(&mut self, bytes: &[u8], too: &[u8]) {
         const HEX: &[u8; 16] = b"0123456789ABCDEF";
         for &byte in bytes {
-            match byte {
-                b'#' | b'"' | 0..=31 | 127.. => {
+            let coded = matches!(byte, b'#' | b'"' | 0..=31 | 127..) || too.contains(&byte);
+            // All of a code or nothing: half of one would read as something else.
+            let written = match coded {
+                true => {
                     let code = [b'#', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]];
-                    // All of a code or nothing: half of one would read as something else.
-                    if self.bytes.extend_from_slice(&code).is_err() {
-                        return;
-                    }
+                    self.bytes.extend_from_slice(&code).is_ok()
                 }
-                _ if self.bytes.push(byte).is_err() => return,
-                _ => {}
+                false => self.bytes.push(byte).is_ok(),
+            };
+            if !written {
+                return;
             }
         }
     }

@@ -1,5 +1,6 @@
 //! A proxy's way to its log targets.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use super::line::{self, LogLine};
@@ -9,13 +10,24 @@ use super::target::{Resolver, Sink, Sinks};
 use crate::config::{LogFormat, LogTarget};
 
 /// The severity of session lines, info (configuration §4.2, "log").
-const SESSION_SEVERITY: u8 = 6;
+pub const SESSION_SEVERITY: u8 = 6;
 
 /// Writes the lines of one proxy (or of the program itself) to each of its targets.
 pub struct Logger {
     targets: Box<[(LogTarget, Rc<Sink>)]>,
     tag: Rc<str>,
     sinks: Rc<Sinks>,
+    lines: Cell<u32>,
+    /// Lines so far by target, for `sample`.
+    seen: Box<[Cell<u32>]>,
+}
+
+/// Whether a target takes the next line, which counts as seen.
+fn is_sampled(target: &LogTarget, seen: &Cell<u32>) -> bool {
+    let Some(sampling) = &target.sample else { return true };
+    let number = seen.get() % sampling.of.max(1) + 1;
+    seen.set(number);
+    sampling.ranges.iter().any(|(first, last)| (*first..=*last).contains(&number))
 }
 
 impl Logger {
@@ -32,8 +44,9 @@ impl Logger {
         let targets = targets
             .iter()
             .map(|target| Ok((target.clone(), sinks.get(&target.address, resolve)?)))
-            .collect::<Result<_, String>>()?;
-        Ok(Self { targets, tag: tag.into(), sinks: sinks.clone() })
+            .collect::<Result<Box<[_]>, String>>()?;
+        let seen = targets.iter().map(|_| Cell::new(0)).collect();
+        Ok(Self { targets, tag: tag.into(), sinks: sinks.clone(), lines: Cell::new(0), seen })
     }
 
     /// Whether a session line would go anywhere; where not, its [`Record`] need not be made.
@@ -41,26 +54,38 @@ impl Logger {
         self.takes(SESSION_SEVERITY)
     }
 
-    /// Writes a session line at `now_ms` (unix time, milliseconds).
-    pub fn session(&self, record: &Record, format: LogFormat, now_ms: i64) {
-        if !self.is_active() {
-            return;
-        }
+    /// Writes a session line of a fixed format; `line` is left empty for [`LogFormat::Custom`].
+    pub fn session_line(&self, line: &mut LogLine, record: &Record, format: LogFormat) {
         let zone = self.sinks.zone();
-        let mut line = LogLine::new();
         match format {
-            LogFormat::Default => line::connect(&mut line, record),
-            LogFormat::Tcp => line::tcplog(&mut line, record, &zone),
-            LogFormat::Http => line::httplog(&mut line, record, &zone),
+            LogFormat::Default => line::connect(line, record),
+            LogFormat::Tcp => line::tcplog(line, record, &zone),
+            LogFormat::Http => line::httplog(line, record, &zone),
+            LogFormat::Custom => {}
         }
-        self.send(SESSION_SEVERITY, line.as_bytes(), now_ms);
+    }
+
+    /// Sends a session line at `now_ms` (unix time, milliseconds); `structured` is the data of RFC 5424.
+    pub fn send_session(&self, severity: u8, line: &LogLine, structured: &[u8], now_ms: i64) {
+        self.lines.set(self.lines.get().wrapping_add(1));
+        self.send(severity, line.as_bytes(), structured, now_ms);
+    }
+
+    /// Session lines so far.
+    pub fn lines(&self) -> u32 {
+        self.lines.get()
+    }
+
+    /// The zone of times in lines, and the process that they name.
+    pub fn sinks(&self) -> &Sinks {
+        &self.sinks
     }
 
     /// Writes the line of a connection that never became a session.
     pub fn refused(&self, refused: &Refused, now_ms: i64) {
         let mut line = LogLine::new();
         line::refused(&mut line, refused, &self.sinks.zone());
-        self.send(SESSION_SEVERITY, line.as_bytes(), now_ms);
+        self.send(SESSION_SEVERITY, line.as_bytes(), b"", now_ms);
     }
 
     /// Writes a message that is not a session line, such as a server's change of state. `severity` is 0
@@ -76,7 +101,7 @@ impl Logger {
 
     /// As [`Logger::message`], with a text whose control bytes are dealt with already.
     pub(super) fn message_line(&self, severity: u8, text: &LogLine, now_ms: i64) {
-        self.send(severity, text.as_bytes(), now_ms);
+        self.send(severity, text.as_bytes(), b"", now_ms);
     }
 
     /// Whether any target takes lines of this severity.
@@ -84,11 +109,14 @@ impl Logger {
         self.targets.iter().any(|(target, _)| severity <= target.level)
     }
 
-    fn send(&self, severity: u8, text: &[u8], now_ms: i64) {
+    fn send(&self, severity: u8, text: &[u8], structured: &[u8], now_ms: i64) {
         let zone = self.sinks.zone();
         let mut whole = LogLine::new();
-        for (target, sink) in self.targets.iter().filter(|(target, _)| severity <= target.level) {
-            let message = Message { text, now_ms, zone: &zone };
+        for ((target, sink), seen) in self.targets.iter().zip(&self.seen) {
+            if severity > target.level || !is_sampled(target, seen) {
+                continue;
+            }
+            let message = Message { text, structured, now_ms, zone: &zone, host: self.sinks.host() };
             syslog::frame(&mut whole, target, severity, &self.tag, self.sinks.pid(), message);
             sink.send(whole.as_bytes(), now_ms);
         }
@@ -107,7 +135,18 @@ mod tests {
         socket.set_read_timeout(Some(std::time::Duration::from_millis(300))).unwrap();
         let address = LogAddress::Udp("127.0.0.1".into(), socket.local_addr().unwrap().port());
         let format = LogWire::Rfc3164;
-        (socket, LogTarget { address, len_bytes: 1024, format, facility: 16, level: 7, min_level: 0 })
+        (
+            socket,
+            LogTarget {
+                address,
+                len_bytes: 1024,
+                format,
+                facility: 16,
+                level: 7,
+                min_level: 0,
+                sample: None,
+            },
+        )
     }
 
     fn received(socket: &UdpSocket) -> String {
@@ -126,7 +165,9 @@ mod tests {
         let (second, notice) = receiver();
         let logger = logger(&[target, LogTarget { level: 5, ..notice }]);
         let record = Record { frontend: "web", backend: "web", accepted_ms: 0, ..Record::default() };
-        logger.session(&record, LogFormat::Tcp, 1_795_232_547_926);
+        let mut line = LogLine::new();
+        logger.session_line(&mut line, &record, LogFormat::Tcp);
+        logger.send_session(SESSION_SEVERITY, &line, b"", 1_795_232_547_926);
         logger.message(5, "Server web/s1 is DOWN\nfoo", 1_795_232_547_926);
         let pid = std::process::id();
         assert_eq!(

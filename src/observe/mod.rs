@@ -16,6 +16,7 @@ pub mod timestamp;
 pub mod zone;
 
 pub use counters::{ProcessCounters, ProxyCounters};
-pub use logger::Logger;
+pub use line::LogLine;
+pub use logger::{Logger, SESSION_SEVERITY};
 pub use record::{BAD_REQUEST, NO_SERVER, Peer, Record, Refused, Timers};
 pub use target::Sinks;

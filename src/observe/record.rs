@@ -54,6 +54,12 @@ pub struct Record<'a> {
     pub backend_queue: u32,
     /// The request line as it came, without its line end; [`BAD_REQUEST`] when there was none.
     pub request: &'a [u8],
+    /// Cookies that were captured, of the request and of the answer.
+    pub cookies: [Option<&'a [u8]>; 2],
+    /// Headers that were captured, of the request and of the answer; empty = none are to be.
+    pub headers: [&'a [Option<Box<[u8]>>]; 2],
+    /// The session goes on: times and bytes are those so far.
+    pub unfinished: bool,
 }
 
 impl Default for Record<'_> {
@@ -80,6 +86,9 @@ impl Default for Record<'_> {
             srv_queue: 0,
             backend_queue: 0,
             request: BAD_REQUEST,
+            cookies: [None; 2],
+            headers: [&[]; 2],
+            unfinished: false,
         }
     }
 }

@@ -18,6 +18,19 @@ pub struct Message<'a> {
     pub now_ms: i64,
     /// For the time in the header.
     pub zone: &'a Zone,
+    /// Structured data of RFC 5424; empty = none.
+    pub structured: &'a [u8],
+    /// The machine's name, and the one to be told in RFC 3164 (`log-send-hostname`).
+    pub host: Host<'a>,
+}
+
+/// The machine's name.
+#[derive(Clone, Copy, Default)]
+pub struct Host<'a> {
+    /// As the kernel knows it.
+    pub name: &'a str,
+    /// `log-send-hostname`; empty = not told.
+    pub told: &'a str,
 }
 
 /// `<134>Nov 21 01:55:23 name[pid]: message`, HAProxy's `format rfc3164` and `local` without a host name.
@@ -43,6 +56,10 @@ impl LogFormat<Message<'_>> for Rfc3164<'_> {
         head.push(b'>');
         timestamp::syslog(&mut head, message.now_ms, message.zone);
         head.push(b' ');
+        if !message.host.told.is_empty() {
+            head.push_bytes(message.host.told.as_bytes());
+            head.push(b' ');
+        }
         head.push_bytes(self.tag.as_bytes());
         head.push(b'[');
         head.push_u64(u64::from(self.pid));
@@ -79,10 +96,17 @@ pub fn frame(
     line.clear();
     // Writing to a line never fails, it cuts.
     let _ = match target.format {
-        LogWire::Rfc3164 => {
+        LogWire::Rfc3164 | LogWire::Local => {
+            let told = if target.format == LogWire::Local { "" } else { message.host.told };
+            let message = Message { host: Host { told, ..message.host }, ..message };
             Rfc3164 { facility: facility_of(target.facility), tag, pid }.format(line, severity, message)
         }
         LogWire::Short => Short.format(line, severity, message),
+        LogWire::Rfc5424 | LogWire::Priority | LogWire::Timed | LogWire::Iso => {
+            head(line, target, severity, tag, pid, message);
+            line.push_bytes(message.text);
+            Ok(())
+        }
         LogWire::Raw => {
             line.push_bytes(message.text);
             Ok(())
@@ -90,6 +114,42 @@ pub fn frame(
     };
     line.truncate(target.len_bytes.min(super::line::LINE_BYTES_MAX - 1));
     line.push(b'\n');
+}
+
+/// What stands before a message in the newer formats.
+fn head(
+    line: &mut LogLine,
+    target: &LogTarget,
+    severity: Severity,
+    tag: &str,
+    pid: u32,
+    message: Message<'_>,
+) {
+    let facility = if target.format == LogWire::Timed { 0 } else { facility_of(target.facility) as u8 };
+    if target.format != LogWire::Iso {
+        line.push(b'<');
+        line.push_u64(u64::from(facility | severity as u8));
+        line.push(b'>');
+    }
+    if target.format == LogWire::Priority {
+        return;
+    }
+    if target.format == LogWire::Rfc5424 {
+        line.push_bytes(b"1 ");
+    }
+    timestamp::iso(line, message.now_ms, message.zone);
+    line.push(b' ');
+    if target.format == LogWire::Rfc5424 {
+        let Host { name, told } = message.host;
+        line.push_bytes(if told.is_empty() { name } else { told }.as_bytes());
+        line.push(b' ');
+        line.push_bytes(tag.as_bytes());
+        line.push(b' ');
+        line.push_u64(pid.into());
+        line.push_bytes(b" - ");
+        line.push_bytes(if message.structured.is_empty() { b"-" } else { message.structured });
+        line.push(b' ');
+    }
 }
 
 /// The severity of a number from 0 (emerg) to 7 (debug); greater ones are debug.
@@ -147,12 +207,13 @@ mod tests {
 
     fn target(format: LogWire, facility: u8, len_bytes: usize) -> LogTarget {
         let address = LogAddress::Udp("127.0.0.1".into(), 514);
-        LogTarget { address, len_bytes, format, facility, level: 7, min_level: 0 }
+        LogTarget { address, len_bytes, format, facility, level: 7, min_level: 0, sample: None }
     }
 
     fn framed(target: &LogTarget, severity: u8) -> String {
         let mut line = LogLine::new();
-        let message = Message { text: TEXT, now_ms: NOW_MS, zone: &Zone::utc() };
+        let (structured, host) = (&b""[..], Host::default());
+        let message = Message { text: TEXT, structured, now_ms: NOW_MS, zone: &Zone::utc(), host };
         frame(&mut line, target, severity, "haproxy", 12005, message);
         String::from_utf8(line.as_bytes().to_vec()).unwrap()
     }

@@ -1,6 +1,6 @@
 //! Where log lines go. Nothing here ever waits: a line that cannot be sent at once is dropped and counted.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
@@ -12,9 +12,12 @@ use std::rc::Rc;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 
+use super::syslog::Host;
 use super::zone::Zone;
 use crate::config::LogAddress;
 
+/// Where the kernel tells the machine's name.
+const HOST_NAME: &str = "/proc/sys/kernel/hostname";
 /// Between two attempts to open a target that could not be opened, milliseconds.
 const REOPEN_MS: u64 = 1000;
 
@@ -31,6 +34,8 @@ pub struct Sinks {
     zone: RefCell<Rc<Zone>>,
     pid: Cell<u32>,
     has_stderr: Rc<Cell<bool>>,
+    host: String,
+    told_host: OnceCell<String>,
 }
 
 impl Sinks {
@@ -41,7 +46,22 @@ impl Sinks {
             zone: RefCell::new(Rc::new(zone)),
             pid: Cell::new(std::process::id()),
             has_stderr: Rc::new(Cell::new(true)),
+            // Read at the start: it may be out of reach behind a chroot.
+            host: std::fs::read_to_string(HOST_NAME).unwrap_or_default().trim().to_owned(),
+            told_host: OnceCell::new(),
         })
+    }
+
+    /// `log-send-hostname`: lines of RFC 3164 tell this name, where it is empty the machine's. The first one
+    /// said is told until the end.
+    pub fn tell_host(&self, name: &str) {
+        let name = if name.is_empty() { &self.host } else { name };
+        self.told_host.get_or_init(|| name.to_owned());
+    }
+
+    /// The machine's name.
+    pub fn host(&self) -> Host<'_> {
+        Host { name: &self.host, told: self.told_host.get().map_or("", String::as_str) }
     }
 
     /// To be called in the background process: lines bear its pid, and nothing is sent to a stderr that leads

@@ -33,6 +33,42 @@ pub fn haproxy(line: &mut LogLine, unix_ms: i64, zone: &Zone) {
     line.push_padded(civil.millisecond, 3, b'0');
 }
 
+/// `21/Nov/2026:01:55:23 +0100`, the time of web servers' logs.
+pub fn clf(line: &mut LogLine, unix_ms: i64, zone: &Zone) {
+    let whole_s = unix_ms.div_euclid(1000);
+    let mut text = LogLine::new();
+    haproxy(&mut text, unix_ms, zone);
+    // The same without its milliseconds.
+    text.truncate(text.as_bytes().len().saturating_sub(4));
+    line.push_bytes(text.as_bytes());
+    let offset = zone.offset_at(whole_s);
+    line.push_bytes(if offset < 0 { b" -" } else { b" +" });
+    let minutes = offset.unsigned_abs() / 60;
+    line.push_padded(minutes / 60, 2, b'0');
+    line.push_padded(minutes % 60, 2, b'0');
+}
+
+/// `2026-11-21T01:55:23.123000+01:00` (RFC 5424 §6.2.3). The clock of the loop has no microseconds.
+pub fn iso(line: &mut LogLine, unix_ms: i64, zone: &Zone) {
+    let civil = Civil::local(unix_ms, zone);
+    line.push_padded(civil.year.unsigned_abs() as u32, 4, b'0');
+    line.push(b'-');
+    line.push_padded(civil.month, 2, b'0');
+    line.push(b'-');
+    line.push_padded(civil.day, 2, b'0');
+    line.push(b'T');
+    push_clock(line, &civil);
+    line.push(b'.');
+    line.push_padded(civil.millisecond, 3, b'0');
+    line.push_bytes(b"000");
+    let offset = zone.offset_at(unix_ms.div_euclid(1000));
+    line.push(if offset < 0 { b'-' } else { b'+' });
+    let minutes = offset.unsigned_abs() / 60;
+    line.push_padded(minutes / 60, 2, b'0');
+    line.push(b':');
+    line.push_padded(minutes % 60, 2, b'0');
+}
+
 fn push_clock(line: &mut LogLine, civil: &Civil) {
     line.push_padded(civil.hour, 2, b'0');
     line.push(b':');

@@ -1,10 +1,12 @@
-//! What only some sessions have: variables, a destination that a PROXY protocol header has told.
+//! What only some sessions have: variables, captured headers, an id, what a PROXY protocol header has told.
 
 use std::net::SocketAddr;
 
 use super::Session;
+use super::capture::Captured;
+use super::fill;
 use crate::config::VarId;
-use crate::rules::Sample;
+use crate::rules::{Sample, View};
 
 /// Bytes that the variables of one session may take together.
 const VARIABLES_BYTES_MAX: usize = 16 * 1_024;
@@ -18,6 +20,28 @@ pub(super) struct Extra {
     destination: Option<SocketAddr>,
     /// Loop clock at the end of the PROXY protocol header; 0 without one.
     header_ms: u64,
+    /// Kept for the log line of the request at hand.
+    pub captured: Captured,
+    /// The request's id, once it was asked for.
+    unique_id: Option<Box<[u8]>>,
+    /// Our address towards the server, and the server's.
+    pub server_addresses: [Option<SocketAddr>; 2],
+    /// Loop clock at the end of the request before; 0 = there was none.
+    pub idle_since_ms: u64,
+    /// `http-request set-log-level`.
+    log_level: LogLevel,
+}
+
+/// What a rule says of the log line's severity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum LogLevel {
+    /// Nothing.
+    #[default]
+    Usual,
+    /// This one, 0 (emerg) to 7 (debug).
+    Severity(u8),
+    /// `silent`: no line.
+    Silent,
 }
 
 impl Session {
@@ -64,6 +88,53 @@ impl Session {
             variables.push((id, value));
         }
         fits
+    }
+
+    /// The id of the request at hand (`unique-id-format`), made when it is first asked for.
+    pub(super) fn unique_id(&self, view: &View<'_>) -> Option<Box<[u8]>> {
+        let format = self.frontend.config.lines.unique_id.as_ref()?;
+        if let Some(known) = self.extra.borrow().as_ref().and_then(|extra| extra.unique_id.clone()) {
+            return Some(known);
+        }
+        let mut text = Vec::new();
+        fill::fill(format, view, &mut text);
+        let id: Box<[u8]> = text.into();
+        self.extra.borrow_mut().get_or_insert_default().unique_id = Some(id.clone());
+        Some(id)
+    }
+
+    /// The id that was made, if any.
+    pub(super) fn known_id(&self) -> Option<Box<[u8]>> {
+        self.extra.borrow().as_ref().and_then(|extra| extra.unique_id.clone())
+    }
+
+    /// Sets the severity of the request's log line (`http-request set-log-level`).
+    pub(super) fn set_log_level(&self, level: LogLevel) {
+        self.extra.borrow_mut().get_or_insert_default().log_level = level;
+    }
+
+    /// What rules have set.
+    pub(super) fn log_level(&self) -> LogLevel {
+        self.extra.borrow().as_ref().map_or(LogLevel::Usual, |extra| extra.log_level)
+    }
+
+    /// The line is written: what was kept for it is gone.
+    pub(super) fn forget_request(&self) {
+        if let Some(extra) = self.extra.borrow_mut().as_mut() {
+            extra.captured = Captured::default();
+            extra.unique_id = None;
+            extra.server_addresses = [None; 2];
+            extra.log_level = LogLevel::Usual;
+            extra.idle_since_ms = self.reactor().now_ms();
+        }
+    }
+
+    /// Notes the addresses of the server's connection, where the log line tells them.
+    pub(super) fn note_server(&self, server: &crate::net::Stream) {
+        if self.frontend.config.lines.tell_server_address() {
+            let addresses = [server.local_address(), server.peer_address()];
+            self.extra.borrow_mut().get_or_insert_default().server_addresses = addresses;
+        }
     }
 
     /// Forgets a variable.

@@ -14,6 +14,7 @@ pub(super) fn fill(format: &Format, view: &View<'_>, out: &mut Vec<u8>) {
             Piece::Sample(expr, flags) => {
                 value(expr, view, &mut |sample| write(sample.bytes(&mut Scratch::new()), *flags, out));
             }
+            Piece::Alias(alias, flags) => view.world().alias(*alias, *flags, out),
         }
         out.truncate(TEXT_BYTES_MAX);
     }

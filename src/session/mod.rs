@@ -4,6 +4,8 @@
 //! handling of one request) is boxed, and so is a tunnel: an idle kept-alive connection costs only its small
 //! frame and no buffer. A test below holds the frame's size.
 
+mod alias;
+mod capture;
 mod extra;
 mod fill;
 mod http;
@@ -72,6 +74,8 @@ pub struct Shared {
 pub struct Process {
     /// Client connections now, of all frontends and configurations.
     pub connections: Cell<u32>,
+    /// Sessions and requests so far.
+    numbers: Cell<u32>,
     /// State of `rand()`: not for secrets.
     random: Cell<u32>,
     /// Told when a connection has ended, so that accepting can go on.
@@ -81,7 +85,17 @@ pub struct Process {
 impl Process {
     /// One without connections.
     pub fn new(on_end: impl Fn() + 'static) -> Self {
-        Self { connections: Cell::new(0), random: Cell::new(0), on_end: Box::new(on_end) }
+        Self {
+            connections: Cell::new(0),
+            numbers: Cell::new(0),
+            random: Cell::new(0),
+            on_end: Box::new(on_end),
+        }
+    }
+
+    /// The number of a session or request, from 0.
+    fn next_number(&self) -> u32 {
+        self.numbers.replace(self.numbers.get().wrapping_add(1))
     }
 
     /// The next of a row of pseudo-random numbers (xorshift32), begun by the clock.

@@ -65,8 +65,10 @@ impl Carrier {
     /// The tunnel, from its beginning to its log line.
     pub(super) async fn run(self: Box<Self>, session: &Session) {
         let mut carrier = self;
-        let Self { trace, server, tunnel, .. } = &mut *carrier;
+        let Self { trace, server, tunnel, http, .. } = &mut *carrier;
+        trace.log_early(session, *http);
         let end = tunnel.run(&session.client, server, &session.deadline).await;
+        trace.bytes_from_client = trace.bytes_from_client.saturating_add(end.up_bytes);
         trace.bytes_to_client = trace.bytes_to_client.saturating_add(end.down_bytes);
         if end.who != b'-' {
             trace.end(end.who, b'D');
@@ -91,6 +93,7 @@ pub(super) async fn server_for(
             trace.chose(&connected.slot);
             trace.retries = connected.retries;
             trace.timers.connect = since_wait(session, trace);
+            session.note_server(&connected.stream);
             Some(connected)
         }
         Err(error) => {

@@ -3,9 +3,15 @@
 use std::rc::Rc;
 
 use super::Session;
-use crate::backend::{Backend, Slot};
+use super::alias::Facts;
+use super::capture::Captured;
+use super::extra::LogLevel;
+use crate::backend::{Backend, Server, Slot};
 use crate::config::{LogFormat, Mode};
-use crate::observe::{BAD_REQUEST, NO_SERVER, Peer, Record, Timers};
+use crate::observe::{BAD_REQUEST, LogLine, NO_SERVER, Peer, Record, SESSION_SEVERITY, Timers};
+
+/// `option log-separate-errors`: err.
+const ERROR_SEVERITY: u8 = 3;
 
 /// Facts for one line.
 pub(super) struct Trace {
@@ -22,13 +28,19 @@ pub(super) struct Trace {
     /// Loop clock and unix time at which it began.
     start_ms: u64,
     start_wall_ms: u64,
+    /// Its number among all of the process.
+    pub number: u32,
+    /// From the client, heads included.
+    pub bytes_from_client: u64,
+    /// The line is written already.
+    logged: bool,
 }
 
 impl Trace {
     /// One that begins now (for HTTP: with the first byte of a request).
     pub(super) fn begin(session: &Session) -> Self {
         let reactor = session.reactor();
-        Self::starting(reactor.now_ms(), reactor.wall_ms())
+        Self::starting(session, reactor.now_ms(), reactor.wall_ms())
     }
 
     /// One of a connection's first request: it began with the first byte, which sniffing may have read.
@@ -38,15 +50,15 @@ impl Trace {
         let reactor = session.reactor();
         // By the clock as it stands now: a board may have got its time since the accept.
         let start_wall_ms = reactor.wall_ms().saturating_sub(reactor.now_ms().saturating_sub(start_ms));
-        Self::starting(start_ms, start_wall_ms)
+        Self::starting(session, start_ms, start_wall_ms)
     }
 
     /// One that began with the accept.
     pub(super) fn since_accept(session: &Session) -> Self {
-        Self::starting(session.accepted_ms, session.accepted_wall_ms)
+        Self::starting(session, session.accepted_ms, session.accepted_wall_ms)
     }
 
-    fn starting(start_ms: u64, start_wall_ms: u64) -> Self {
+    fn starting(session: &Session, start_ms: u64, start_wall_ms: u64) -> Self {
         Self {
             backend: None,
             server: None,
@@ -58,7 +70,20 @@ impl Trace {
             request: None,
             start_ms,
             start_wall_ms,
+            number: session.frontend.process.next_number(),
+            bytes_from_client: 0,
+            logged: false,
         }
+    }
+
+    /// Index of the server in its backend.
+    pub(super) fn server(&self) -> Option<usize> {
+        self.server
+    }
+
+    /// Loop clock at which it began.
+    pub(super) fn start_ms(&self) -> u64 {
+        self.start_ms
     }
 
     /// Milliseconds since it began, as the timers hold them.
@@ -78,50 +103,110 @@ impl Trace {
 
     /// Writes the line, where the frontend has somewhere to write it. `http` = it was an HTTP session.
     pub(super) fn log(&mut self, session: &Session, http: bool) {
+        self.write(session, http, false);
+    }
+
+    /// Writes the line now although the session goes on (`option logasap`).
+    pub(super) fn log_early(&mut self, session: &Session, http: bool) {
+        if session.frontend.config.lines.asap {
+            self.write(session, http, true);
+        }
+    }
+
+    fn write(&mut self, session: &Session, http: bool, unfinished: bool) {
         let frontend = &session.frontend;
         if !frontend.logger.is_active() {
-            return;
+            return session.forget_request();
         }
         self.timers.total = self.elapsed_ms(session);
         // On a sniffed port each session gets the line of its own kind.
-        let format = match frontend.config.log_format {
+        let config = &frontend.config;
+        let format = match config.log_format {
             LogFormat::Http if !http => LogFormat::Tcp,
             format => format,
         };
-        // Only this line tells our own address, which costs a system call.
-        let local = match format {
-            LogFormat::Default => {
-                session.destination().map_or(Peer::Unix(session.listener_number()), Peer::Inet)
-            }
-            LogFormat::Tcp | LogFormat::Http => Peer::Unix(1),
+        let failed = self.failed();
+        if self.logged || config.lines.only_errors && !failed {
+            return;
+        }
+        let severity = match session.log_level() {
+            LogLevel::Silent => return session.forget_request(),
+            LogLevel::Severity(severity) => severity,
+            LogLevel::Usual if failed && config.lines.separate_errors => ERROR_SEVERITY,
+            LogLevel::Usual => SESSION_SEVERITY,
         };
         let server =
             self.backend.as_ref().zip(self.server).and_then(|(backend, index)| backend.servers.get(index));
-        let record = Record {
-            client: session.peer(),
-            local,
-            accepted_ms: i64::try_from(self.start_wall_ms).unwrap_or(i64::MAX),
-            frontend: &frontend.config.name,
-            mode: frontend.config.mode,
-            backend: self.backend.as_ref().map_or(&frontend.config.name, |backend| &backend.config.name),
-            server: server.map_or(NO_SERVER, |server| &server.config.name),
-            timers: self.timers,
-            bytes_to_client: self.bytes_to_client,
-            status: self.status,
-            termination: self.termination,
-            actconn: frontend.process.connections.get(),
-            feconn: frontend.connections.get(),
-            beconn: self.backend.as_ref().map_or(0, |backend| backend.connections.get()),
-            srvconn: server.map_or(0, |server| server.connections.get()),
-            retries: self.retries,
-            redispatched: false,
-            srv_queue: 0,
-            backend_queue: 0,
-            request: self.request.as_deref().unwrap_or(BAD_REQUEST),
-        };
+        let extra = session.extra.borrow();
+        let mut record = record(session, Some(self), self.backend.as_deref(), server);
+        record.unfinished = unfinished;
+        if let Some(Captured { request, response, cookies: [client, server] }) =
+            extra.as_ref().map(|extra| &extra.captured)
+        {
+            record.headers = [request, response];
+            record.cookies = [client.as_deref(), server.as_deref()];
+        }
+        // Only this line tells our own address, which costs a system call.
+        if format == LogFormat::Default {
+            record.local = session.destination().map_or(Peer::Unix(session.listener_number()), Peer::Inet);
+        }
         let now_ms = i64::try_from(session.reactor().wall_ms()).unwrap_or(i64::MAX);
-        frontend.logger.session(&record, format, now_ms);
+        let mut line = LogLine::new();
+        let facts = Facts { session, trace: Some(self), record: &record };
+        match config.lines.custom.as_ref().filter(|_| format == LogFormat::Custom) {
+            Some(custom) => facts.fill(custom, &mut line),
+            None => frontend.logger.session_line(&mut line, &record, format),
+        }
+        let mut structured = LogLine::new();
+        if let Some(format) = &config.lines.structured {
+            facts.fill(format, &mut structured);
+        }
+        frontend.logger.send_session(severity, &line, structured.as_bytes(), now_ms);
+        drop(extra);
+        self.logged = true;
+        if !unfinished {
+            session.forget_request();
+        }
     }
+
+    /// Whether this is more than a session that went as it should.
+    fn failed(&self) -> bool {
+        let [who, ..] = self.termination;
+        !matches!(who, b'-' | b'L') || self.retries > 0 || self.status >= 500
+    }
+}
+
+/// The facts of a session; without a trace only those that are known from the beginning.
+pub(super) fn record<'a>(
+    session: &'a Session,
+    trace: Option<&'a Trace>,
+    backend: Option<&'a Backend>,
+    server: Option<&'a Server>,
+) -> Record<'a> {
+    let frontend = &session.frontend;
+    let accepted_ms = trace.map_or(session.accepted_wall_ms, |trace| trace.start_wall_ms);
+    let mut record = Record {
+        client: session.peer(),
+        accepted_ms: i64::try_from(accepted_ms).unwrap_or(i64::MAX),
+        frontend: &frontend.config.name,
+        mode: frontend.config.mode,
+        backend: backend.map_or(&frontend.config.name, |backend| &backend.config.name),
+        server: server.map_or(NO_SERVER, |server| &server.config.name),
+        actconn: frontend.process.connections.get(),
+        feconn: frontend.connections.get(),
+        beconn: backend.map_or(0, |backend| backend.connections.get()),
+        srvconn: server.map_or(0, |server| server.connections.get()),
+        ..Record::default()
+    };
+    if let Some(trace) = trace {
+        record.timers = trace.timers;
+        record.bytes_to_client = trace.bytes_to_client;
+        record.status = trace.status;
+        record.termination = trace.termination;
+        record.retries = trace.retries;
+        record.request = trace.request.as_deref().unwrap_or(BAD_REQUEST);
+    }
+    record
 }
 
 impl Session {

@@ -2,9 +2,12 @@
 
 use std::net::SocketAddr;
 
+use super::alias::Facts;
+use super::trace::record;
 use super::{Frontend, Session};
 use crate::backend::{Backend, Server};
-use crate::config::{BackendId, Figure, Named, RefId, Target, VarId};
+use crate::config::{Alias, BackendId, Figure, Flags, Named, RefId, Side, Target, VarId};
+use crate::observe::LogLine;
 use crate::rules::{Sample, World};
 
 /// A session, and the backend that its request was given, if any.
@@ -114,6 +117,28 @@ impl World for Scene<'_> {
 
     fn random(&self) -> u32 {
         self.frontend().process.random(self.session.reactor().wall_ms())
+    }
+
+    fn capture(&self, side: Side, index: usize) -> Option<Vec<u8>> {
+        let extra = self.session.extra.borrow();
+        let captured = &extra.as_ref()?.captured;
+        let slots = match side {
+            Side::Request => &captured.request,
+            Side::Response => &captured.response,
+        };
+        slots.get(index)?.as_ref().map(|text| text.to_vec())
+    }
+
+    fn unique_id(&self) -> Option<Vec<u8>> {
+        self.session.known_id().map(Vec::from)
+    }
+
+    fn alias(&self, alias: Alias, flags: Flags, out: &mut Vec<u8>) {
+        let server = self.backend.zip(self.server).and_then(|(backend, at)| backend.servers.get(at));
+        let record = record(self.session, None, self.backend, server);
+        let mut line = LogLine::new();
+        Facts { session: self.session, trace: None, record: &record }.write(alias, flags, &mut line);
+        out.extend_from_slice(line.as_bytes());
     }
 
     fn variable(&self, id: VarId) -> Option<Sample<'static>> {

@@ -18,6 +18,7 @@ mod http_options;
 mod keeper;
 mod listening;
 mod load;
+mod log_format;
 mod logs;
 mod memory;
 mod notify;

@@ -29,6 +29,21 @@ pub(super) const TABLE: &[Keyword] = &[
     }),
     Keyword::new("pidfile", GLOBAL, "1.3", "<path>", "write the process id to this file", pidfile),
     Keyword::new("ulimit-n", GLOBAL, "1.3", "<number>", "ask for this many file descriptors", ulimit_n),
+    Keyword::new(
+        "log-send-hostname",
+        GLOBAL,
+        "1.4",
+        "[<name>]",
+        "log lines of RFC 3164 tell the machine's name, or this one",
+        |b, st| {
+            let name = match st.args() {
+                [] => "",
+                _ => st.one("a name")?.text()?,
+            };
+            b.global.log_host = Some(name.to_owned());
+            Ok(())
+        },
+    ),
     Keyword::new("log-tag", GLOBAL, "1.4", "<text>", "the program's name in log lines", |b, st| {
         b.global.log_tag = Some(st.one("the name")?.text()?.to_owned());
         Ok(())

@@ -9,21 +9,20 @@ use super::Sections;
 pub(crate) const KEYWORDS: &[(Sections, &str)] = &[
     (
         Sections::GLOBAL,
-        "h1-accept-payload-with-any-method|log-send-hostname|pp2-never-send-local|set-var|set-var-fmt|\
-     unix-bind",
+        "h1-accept-payload-with-any-method|pp2-never-send-local|set-var|set-var-fmt|unix-bind",
     ),
     (Sections::DEFAULTS.or(Sections::BACKEND), "tcp-request content|tcp-request inspect-delay"),
     (
         Sections::DEFAULTS.or(Sections::FRONTEND).or(Sections::LISTEN),
-        "error-log-format|log-format|log-format-sd|log-steps|monitor-net|monitor-uri|\
-     option dontlog-normal|option http-drop-request-trailers|option http-ignore-probes|\
+        "error-log-format|log-steps|monitor-net|monitor-uri|option dontlog-normal|\
+     option http-drop-request-trailers|option http-ignore-probes|\
      option http-use-proxy-header|option httpslog|option log-separate-errors|option logasap|\
-     quic-initial|tcp-request connection|tcp-request session|unique-id-format|unique-id-header",
+     quic-initial|tcp-request connection|tcp-request session",
     ),
     (
         Sections::DEFAULTS.or(Sections::FRONTEND).or(Sections::LISTEN).or(Sections::BACKEND),
         "errorfile|errorfiles|errorloc|errorloc302|errorloc303|http-after-response|http-error|\
-     http-request|http-response|log-tag|option http-buffer-request|option http-no-delay|\
+     http-request|http-response|option http-buffer-request|option http-no-delay|\
      option http-restrict-req-hdr-names|option originalto|tcp-request|timeout tarpit",
     ),
     (
@@ -31,11 +30,7 @@ pub(crate) const KEYWORDS: &[(Sections, &str)] = &[
         "option checkcache|option http-drop-response-trailers|tcp-response|tcp-response content|\
      tcp-response inspect-delay",
     ),
-    (
-        Sections::FRONTEND.or(Sections::LISTEN),
-        "capture|capture cookie|capture request header|capture response header|declare capture|\
-     monitor fail",
-    ),
+    (Sections::FRONTEND.or(Sections::LISTEN), "monitor fail"),
     (Sections::FRONTEND.or(Sections::LISTEN).or(Sections::BACKEND), "block|filter|redirect"),
     (Sections::LISTEN.or(Sections::BACKEND), "server-template|stick|use-server"),
 ];

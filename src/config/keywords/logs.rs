@@ -5,7 +5,7 @@ use crate::config::address;
 use crate::config::builder::{Builder, Statement};
 use crate::config::diagnostics::Fault;
 use crate::config::lexer::Word;
-use crate::config::model::{LogTarget, LogWire};
+use crate::config::model::{LogTarget, LogWire, Sampling};
 use crate::config::suggest;
 use crate::config::values::number;
 
@@ -22,7 +22,7 @@ const LEN_BYTES: (u32, u32) = (80, 65_535);
 /// Lines a section can send to.
 const TARGETS_MAX: usize = 64;
 
-const ARGS: &str = "global | <address> [len <bytes>] [format <format>] <facility> [<level> [<minlevel>]]";
+const ARGS: &str = "global | <address> [len <bytes>] [format <format>] [sample <ranges>:<size>] <facility> [<level> [<minlevel>]]";
 
 pub(super) const TABLE: &[Keyword] = &[
     Keyword::new(
@@ -90,6 +90,7 @@ fn target(b: &Builder<'_>, st: &Statement<'_>) -> Result<LogTarget, Fault> {
         facility: 0,
         level: 7,
         min_level: 0,
+        sample: None,
     };
     let mut words = rest.iter();
     let mut facility = None;
@@ -100,7 +101,7 @@ fn target(b: &Builder<'_>, st: &Statement<'_>) -> Result<LogTarget, Fault> {
                 target.len_bytes = number(value, LEN_BYTES.0, LEN_BYTES.1)? as usize;
             }
             b"format" => target.format = format(value_of(word, words.next())?)?,
-            b"sample" => return Err(Fault::at(word.span, "`sample` is not built yet")),
+            b"sample" => target.sample = Some(sampling(value_of(word, words.next())?)?),
             _ => {
                 facility = Some(word);
                 break;
@@ -125,19 +126,51 @@ fn value_of<'w>(word: &Word, value: Option<&'w Word>) -> Result<&'w Word, Fault>
     value.ok_or_else(|| Fault::at(word.span, format!("{} needs a value", word.quoted())))
 }
 
+/// Formats by their names.
+const FORMATS: &[(&str, LogWire)] = &[
+    ("local", LogWire::Local),
+    ("rfc3164", LogWire::Rfc3164),
+    ("rfc5424", LogWire::Rfc5424),
+    ("priority", LogWire::Priority),
+    ("short", LogWire::Short),
+    ("timed", LogWire::Timed),
+    ("iso", LogWire::Iso),
+    ("raw", LogWire::Raw),
+];
+
 fn format(word: &Word) -> Result<LogWire, Fault> {
-    match word.bytes.as_slice() {
-        b"local" | b"rfc3164" => Ok(LogWire::Rfc3164),
-        b"short" => Ok(LogWire::Short),
-        b"raw" => Ok(LogWire::Raw),
-        b"rfc5424" | b"priority" | b"timed" | b"iso" => {
-            Err(Fault::at(word.span, format!("the format {} is not built yet", word.quoted())))
+    let found = FORMATS.iter().find(|(name, _)| word.is(name));
+    found.map(|(_, format)| *format).ok_or_else(|| {
+        let names: Vec<&str> = FORMATS.iter().map(|(name, _)| *name).collect();
+        Fault::at(word.span, format!("{}: expected a format: {}", word.quoted(), names.join(", ")))
+    })
+}
+
+/// `1,3-5:10`.
+fn sampling(word: &Word) -> Result<Sampling, Fault> {
+    let read = || {
+        let (list, of) = word.text().ok()?.split_once(':')?;
+        let of: u32 = of.parse().ok()?;
+        let mut ranges = Vec::new();
+        let mut least = 1;
+        for range in list.split(',') {
+            let (first, last) = range.split_once('-').unwrap_or((range, range));
+            let (first, last): (u32, u32) = (first.parse().ok()?, last.parse().ok()?);
+            // In rising order, none in two ranges.
+            if first < least || last < first || last > of {
+                return None;
+            }
+            least = last.checked_add(1)?;
+            ranges.push((first, last));
         }
-        _ => Err(Fault::at(
+        Some(Sampling { ranges, of })
+    };
+    read().ok_or_else(|| {
+        Fault::at(
             word.span,
-            format!("{}: expected a format: local, rfc3164, short or raw", word.quoted()),
-        )),
-    }
+            format!("{}: expected ranges and a size, as `1,3-5:10`: of each 10 lines these", word.quoted()),
+        )
+    })
 }
 
 /// The number of a name in one of the two lists above.

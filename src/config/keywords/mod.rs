@@ -6,6 +6,7 @@ pub(crate) mod bind;
 pub(crate) mod global;
 pub(crate) mod groups;
 pub(crate) mod known;
+pub(crate) mod lines;
 mod logs;
 mod markdown;
 mod options;
@@ -207,6 +208,7 @@ const TOPICS: &[(&str, &[Keyword])] = &[
     ("Options", options::TABLE),
     ("Logs", logs::TABLE),
     ("Users (`userlist`)", users::TABLE),
+    ("Session lines", lines::TABLE),
 ];
 
 /// Most words of a keyword.

@@ -44,12 +44,23 @@ pub(super) const TABLE: &[Keyword] = &[
         |b, st| log_format(b, st, LogFormat::Tcp),
     )
     .lenient(),
-    Keyword::new("option httplog", CLIENT, "1.3", "", "session lines with the request as well", |b, st| {
-        if let Some(word) = st.args().first().filter(|word| word.is("clf")) {
-            return Err(Fault::at(word.span, "the `clf` format is not built yet"));
-        }
-        log_format(b, st, LogFormat::Http)
-    })
+    Keyword::new(
+        "option httplog",
+        CLIENT,
+        "1.3",
+        "[clf]",
+        "session lines with the request as well",
+        |b, st| {
+            if let [word, rest @ ..] = st.args()
+                && word.is("clf")
+                && !st.negated
+            {
+                st.end(rest)?;
+                return super::lines::clf(b, st, word);
+            }
+            log_format(b, st, LogFormat::Http)
+        },
+    )
     .with_no()
     .lenient(),
     option("option dontlognull", CLIENT, "1.3", "no line for a connection that sent nothing", |b, st| {

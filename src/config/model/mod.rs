@@ -91,6 +91,8 @@ pub struct Global {
     pub logs: Vec<LogTarget>,
     /// `log-tag`: the program name in log lines; default `oneport`.
     pub log_tag: Option<String>,
+    /// `log-send-hostname`: the name that lines tell; empty = the machine's.
+    pub log_host: Option<String>,
     /// `tune.bufsize`: bytes of one buffer, at most 65,535; default 16,384.
     pub bufsize_bytes: usize,
     /// `tune.maxrewrite`: bytes kept free in a buffer for added headers; default 1,024. A head longer than
@@ -112,6 +114,7 @@ impl Default for Global {
             privileges: Privileges::default(),
             logs: Vec::new(),
             log_tag: None,
+            log_host: None,
             bufsize_bytes: 16_384,
             maxrewrite_bytes: 1_024,
         }
@@ -163,6 +166,12 @@ pub struct Frontend {
     pub logs: Vec<LogTarget>,
     /// Which session line is written.
     pub log_format: LogFormat,
+    /// The rest that is said of session lines.
+    pub lines: Lines,
+    /// `log-tag` of the proxy; `None` = the process's.
+    pub log_tag: Option<String>,
+    /// What is kept of messages.
+    pub captures: Captures,
     /// `option dontlognull`: no line for a connection that sent nothing.
     pub dont_log_null: bool,
     /// `option clitcpka` / `option tcpka`: `SO_KEEPALIVE` towards the client. On by default (a difference from HAProxy).

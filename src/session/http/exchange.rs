@@ -142,6 +142,8 @@ pub(super) struct Exchange<'a> {
     pub upload_broken: bool,
     /// Bytes of the body that went into `request.out` with the head.
     pub upload_start: u64,
+    /// Bytes of the body, once all of it has been sent.
+    body_bytes: u64,
     /// Any part of the final answer has been sent to the client.
     pub answered: bool,
     /// Interim answers (1xx) so far.
@@ -165,6 +167,7 @@ impl<'a> Exchange<'a> {
             nth,
             in_use: InUse::new(request.backend.clone()),
             upload_start: request.upload.as_ref().map_or(0, Flow::passed_bytes),
+            body_bytes: request.body_bytes,
             request,
             sent: 0,
             may_replay: false,
@@ -188,7 +191,9 @@ impl<'a> Exchange<'a> {
 
     /// Writes the log line; a tunnel writes its own at its end.
     fn conclude(self, done: Done) -> Next {
-        let Self { session, mut trace, in_use, input, .. } = self;
+        let Self { session, mut trace, in_use, input, request, body_bytes, .. } = self;
+        let body = request.upload.as_ref().map_or(body_bytes, Flow::passed_bytes);
+        trace.bytes_from_client = trace.bytes_from_client.saturating_add(body);
         match done {
             Done::Upgraded(link, response) => {
                 let read = (input.take(), response);
@@ -217,6 +222,7 @@ impl<'a> Exchange<'a> {
         self.may_replay = false;
         self.replay = None;
         self.trace.timers.response = self.since_connect();
+        self.trace.log_early(self.session, true);
         if answer.tunnel {
             self.answered = true;
             self.send_to_client(&mut answer.out).await?;
@@ -263,6 +269,7 @@ impl<'a> Exchange<'a> {
         {
             self.may_replay = self.may_repeat();
             self.trace.timers.connect = 0;
+            self.session.note_server(&stream);
             return Ok(Link { stream, slot, reused: true });
         }
         self.new_link(slot).await
@@ -291,6 +298,7 @@ impl<'a> Exchange<'a> {
         match connecting.await {
             Ok(Connected { stream, sent, slot, retries }) => {
                 self.sent = sent;
+                session.note_server(&stream);
                 self.trace.chose(&slot);
                 self.trace.retries = retries;
                 self.trace.timers.connect = since_wait(session, &self.trace);
@@ -417,6 +425,7 @@ impl<'a> Exchange<'a> {
         match upload.poll_move(context, &self.session.client, server, moved) {
             Poll::Pending => Ok(()),
             Poll::Ready(Ok(())) => {
+                self.body_bytes = upload.passed_bytes();
                 *self.input = self.request.upload.take().and_then(Flow::into_rest);
                 *moved = true;
                 Ok(())

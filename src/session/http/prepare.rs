@@ -26,6 +26,8 @@ pub(super) struct Request {
     pub out: Buffer,
     /// The rest of the body; `None` when `out` holds all of it.
     pub upload: Option<Flow>,
+    /// Bytes of the body in `out`.
+    pub body_bytes: u64,
     /// What becomes of both connections.
     pub connection: ConnectionMode,
     /// Whether the client may send another request after this one.
@@ -58,8 +60,11 @@ pub(super) fn prepare(session: &Session, input: &mut Option<Buffer>, trace: &mut
     if session.frontend.logger.is_active() {
         trace.request = Some(request_line(&head, buffer.bytes()));
     }
+    trace.bytes_from_client = head.len as u64;
+    session.capture_request(&head, buffer.bytes());
     let scene = Scene::of(session);
     let view = View::with_head(buffer.bytes(), &head).within(&scene);
+    let unique_id = session.unique_id(&view);
     let backend = match choose_backend(&session.frontend.config, &view) {
         Choice::Backend(id) => session.frontend.backend(id),
         Choice::None | Choice::NotYet => None,
@@ -76,30 +81,43 @@ pub(super) fn prepare(session: &Session, input: &mut Option<Buffer>, trace: &mut
     let mut out = Buffer::take();
     let forward_for = backend.config.http.forward_for.as_ref().or(frontend.forward_for.as_ref());
     let after = if connection == ConnectionMode::KeepAlive { After::KeepAlive } else { After::Close };
-    if write_head(session, &head, buffer.bytes(), forward_for, after, &mut out).is_none() {
+    let added = Added { forward_for, unique_id: unique_id.as_deref() };
+    if write_head(session, &head, buffer.bytes(), added, after, &mut out).is_none() {
         return refuse(HeadError::TooLong);
     }
     let keep_alive =
         head.keep_alive && connection != ConnectionMode::Close && !session.frontend.leaving.get();
     let (facts, upgrade, framing) = (head.facts(), head.upgrade, head.framing);
     buffer.consume(head.len);
+    let head_bytes = out.len();
     let Ok(upload) = take_body(framing, input, &mut out) else {
         return Prepared::Refuse { status: 400, termination: (b'P', b'D') };
     };
-    Prepared::Send(Request { backend, facts, out, upload, connection, keep_alive, upgrade })
+    let body_bytes = out.len().saturating_sub(head_bytes) as u64;
+    Prepared::Send(Request { backend, facts, out, upload, body_bytes, connection, keep_alive, upgrade })
 }
 
-/// Writes the head with the client's address added, where that is asked for.
+/// What the gateway adds to a request.
+struct Added<'a> {
+    forward_for: Option<&'a ForwardFor>,
+    unique_id: Option<&'a [u8]>,
+}
+
+/// Writes the head with the client's address and the request's id added, where that is asked for.
 fn write_head(
     session: &Session,
     head: &RequestHead,
     bytes: &[u8],
-    forward_for: Option<&ForwardFor>,
+    Added { forward_for, unique_id }: Added<'_>,
     after: After,
     out: &mut Buffer,
 ) -> Option<()> {
     let mut text = heapless::String::<46>::new();
-    let mut fields = heapless::Vec::<(&str, &[u8]), 1>::new();
+    let mut fields = heapless::Vec::<(&str, &[u8]), 2>::new();
+    let id_header = session.frontend.config.lines.unique_id_header.as_deref();
+    if let Some(field) = id_header.zip(unique_id) {
+        fields.push(field).ok()?;
+    }
     let wanted = forward_for.filter(|option| !(option.if_none && head.has(bytes, &option.header)));
     if let (Some(option), Some(peer)) = (wanted, session.peer.get()) {
         write_address(&mut text, client_ip(peer)).ok()?;

@@ -57,6 +57,7 @@ impl Exchange<'_> {
 
     fn final_answer(&mut self, head: &ResponseHead, bytes: &[u8]) -> Result<Answer, TooLong> {
         self.trace.status = i16::try_from(head.status).unwrap_or(-1);
+        self.session.capture_response(head, bytes);
         self.is_private |= ties_to_connection(head, bytes);
         let delimited = head.is_delimited_for(self.request.facts.version);
         let keep_alive = head.tunnel || self.request.keep_alive && delimited && !self.upload_broken;

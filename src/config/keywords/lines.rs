@@ -1,0 +1,225 @@
+//! What session lines tell: `capture …`, `log-format …`, `unique-id-…` (configuration §4.2).
+
+use super::{Keyword, Sections};
+use crate::config::builder::{Builder, Statement};
+use crate::config::diagnostics::{Fault, Spot};
+use crate::config::format;
+use crate::config::lexer::Word;
+use crate::config::model::{Capture, Format, LogFormat, Piece};
+use crate::config::values::number;
+use std::rc::Rc;
+
+const CLIENT: Sections = Sections::CLIENT_SIDE;
+/// Not in `defaults`.
+const OWN: Sections = Sections::FRONTEND.or(Sections::LISTEN);
+/// Headers that one proxy keeps of a message.
+const CAPTURES_MAX: usize = 256;
+/// The longest text that is kept.
+const LEN_BYTES_MAX: u32 = 65_535;
+
+/// `option httplog clf`.
+const CLF: &str = "%{+Q}o %{-Q}ci - - [%trg] %r %ST %B \"\" \"\" %cp %ms %ft %b %s %TR %Tw %Tc %Tr %Ta %tsc \
+                   %ac %fc %bc %sc %rc %sq %bq %CC %CS %hrl %hsl";
+
+pub(super) const TABLE: &[Keyword] = &[
+    Keyword::new(
+        "capture request header",
+        OWN,
+        "1.3",
+        "<name> len <bytes>",
+        "keep a header of each request for its log line",
+        |b, st| {
+            let capture = header(st)?;
+            push(&mut b.proxy()?.captures.request, capture, st)
+        },
+    ),
+    Keyword::new(
+        "capture response header",
+        OWN,
+        "1.3",
+        "<name> len <bytes>",
+        "keep a header of each answer for its log line",
+        |b, st| {
+            let capture = header(st)?;
+            push(&mut b.proxy()?.captures.response, capture, st)
+        },
+    ),
+    Keyword::new(
+        "capture cookie",
+        OWN,
+        "1.3",
+        "<name> len <bytes>",
+        "keep a cookie, by the beginning of its text `name=value`, for the log line",
+        |b, st| {
+            b.proxy()?.captures.cookie = header(st)?;
+            Ok(())
+        },
+    ),
+    Keyword::new(
+        "declare capture request",
+        OWN,
+        "1.6",
+        "len <bytes>",
+        "a place that `http-request capture … id` fills",
+        |b, st| {
+            let capture = Capture { name: String::new(), len_bytes: len(st, st.args())? };
+            push(&mut b.proxy()?.captures.request, capture, st)
+        },
+    ),
+    Keyword::new(
+        "declare capture response",
+        OWN,
+        "1.6",
+        "len <bytes>",
+        "a place that `http-response capture … id` fills",
+        |b, st| {
+            let capture = Capture { name: String::new(), len_bytes: len(st, st.args())? };
+            push(&mut b.proxy()?.captures.response, capture, st)
+        },
+    ),
+    Keyword::new("log-format", CLIENT, "1.5", "<text>", "session lines of one's own", |b, st| {
+        let word = st.one("the text of the line")?;
+        let format = line(b, st, word)?;
+        custom(b, format)
+    }),
+    Keyword::new(
+        "log-format-sd",
+        CLIENT,
+        "1.5",
+        "<text>",
+        "the structured data of lines in `format rfc5424`",
+        |b, st| {
+            let format = line(b, st, st.one("the text")?)?;
+            b.settings()?.lines.structured = Some(format);
+            Ok(())
+        },
+    ),
+    Keyword::new("unique-id-format", CLIENT, "1.5", "<text>", "the text of each request's id", |b, st| {
+        let format = line(b, st, st.one("the text of the id")?)?;
+        b.settings()?.lines.unique_id = Some(format);
+        Ok(())
+    }),
+    Keyword::new(
+        "unique-id-header",
+        CLIENT,
+        "1.5",
+        "<name>",
+        "the header in which the server gets each request's id",
+        |b, st| {
+            let word = st.one("the name of a header")?;
+            b.settings()?.lines.unique_id_header = Some(header_name(word)?.into());
+            Ok(())
+        },
+    ),
+    Keyword::new(
+        "log-tag",
+        Sections::PROXIES,
+        "1.6",
+        "<text>",
+        "the program's name in log lines",
+        |b, st| {
+            b.settings()?.log_tag = Some(st.one("the name")?.text()?.to_owned());
+            Ok(())
+        },
+    ),
+    switch("option dontlog-normal", "1.3", "only sessions that went wrong get a line", |b, st| {
+        st.none()?;
+        b.settings()?.lines.only_errors = !st.negated;
+        Ok(())
+    }),
+    switch("option logasap", "1.3", "write the line when the answer begins", |b, st| {
+        st.none()?;
+        b.settings()?.lines.asap = !st.negated;
+        Ok(())
+    }),
+    switch("option log-separate-errors", "1.3", "log sessions that went wrong as errors", |b, st| {
+        st.none()?;
+        b.settings()?.lines.separate_errors = !st.negated;
+        Ok(())
+    }),
+];
+
+const fn switch(name: &'static str, since: &'static str, help: &'static str, parse: super::Parse) -> Keyword {
+    Keyword::new(name, CLIENT, since, "", help, parse).with_no().lenient()
+}
+
+/// A place for a text that a rule fills: its number. For `http-request capture EXPR len N`.
+///
+/// # Errors
+/// There are too many.
+pub(crate) fn capture_slot(list: &mut Vec<Capture>, len_bytes: usize) -> Result<usize, String> {
+    if list.len() >= CAPTURES_MAX {
+        return Err(format!("a proxy keeps at most {CAPTURES_MAX} headers of a message"));
+    }
+    list.push(Capture { name: String::new(), len_bytes });
+    Ok(list.len() - 1)
+}
+
+/// `option httplog clf`.
+pub(super) fn clf(b: &mut Builder<'_>, st: &Statement<'_>, word: &Word) -> Result<(), Fault> {
+    let text = Word { bytes: CLF.as_bytes().to_vec(), span: word.span };
+    let format = line(b, st, &text)?;
+    custom(b, format)
+}
+
+fn custom(b: &mut Builder<'_>, format: Rc<Format>) -> Result<(), Fault> {
+    let settings = b.settings()?;
+    settings.lines.custom = Some(format);
+    settings.log_format = LogFormat::Custom;
+    Ok(())
+}
+
+/// A text of a line: blanks side by side are one.
+fn line(b: &mut Builder<'_>, st: &Statement<'_>, word: &Word) -> Result<Rc<Format>, Fault> {
+    let spot: Spot = b.spot(st, Some(word.span));
+    let mut format = format::parse(&mut b.reader(&spot), word)?;
+    for piece in &mut format.pieces {
+        if let Piece::Text(text) = piece {
+            let mut bytes = text.to_vec();
+            bytes.dedup_by(|a, b| a.is_ascii_whitespace() && b.is_ascii_whitespace());
+            *text = bytes.into();
+        }
+    }
+    Ok(format.into())
+}
+
+fn push(list: &mut Vec<Capture>, capture: Capture, st: &Statement<'_>) -> Result<(), Fault> {
+    let slot = capture_slot(list, capture.len_bytes).map_err(|message| Fault::at(st.name_span(), message))?;
+    if let Some(kept) = list.get_mut(slot) {
+        *kept = capture;
+    }
+    Ok(())
+}
+
+/// `NAME len N`.
+fn header(st: &Statement<'_>) -> Result<Capture, Fault> {
+    let [name, rest @ ..] = st.args() else {
+        return Err(Fault::at(st.name_span(), format!("expected `{} {}`", st.keyword.name, st.keyword.args)));
+    };
+    Ok(Capture { name: header_name(name)?.to_owned(), len_bytes: len(st, rest)? })
+}
+
+/// `len N`.
+fn len(st: &Statement<'_>, words: &[Word]) -> Result<usize, Fault> {
+    let [word, value, rest @ ..] = words else {
+        return Err(Fault::at(
+            st.name_span(),
+            format!("the length is missing: `{} {}`", st.keyword.name, st.keyword.args),
+        ));
+    };
+    if !word.is("len") {
+        return Err(Fault::at(word.span, format!("{}: expected `len`", word.quoted())));
+    }
+    st.end(rest)?;
+    Ok(number(value, 1, LEN_BYTES_MAX)? as usize)
+}
+
+fn header_name(word: &Word) -> Result<&str, Fault> {
+    let text = word.text()?;
+    // A cookie's name may have its `=` behind it.
+    let fine = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~=".contains(&byte);
+    if text.is_empty() || !text.bytes().all(fine) {
+        return Err(Fault::at(word.span, format!("{} is no name", word.quoted())));
+    }
+    Ok(text)
+}

@@ -1,0 +1,87 @@
+//! What is kept of messages for the log: headers, a cookie (configuration §4.2, "capture …").
+
+use super::Session;
+use super::extra::Extra;
+use crate::config::{Capture, Side};
+use crate::http::{RequestHead, ResponseHead};
+
+/// The kept texts, in the order of the `capture` lines.
+#[derive(Default)]
+pub(super) struct Captured {
+    pub request: Vec<Option<Box<[u8]>>>,
+    pub response: Vec<Option<Box<[u8]>>>,
+    /// Of the request and of the answer, as `name=value`.
+    pub cookies: [Option<Box<[u8]>>; 2],
+}
+
+impl Session {
+    /// Keeps what is wanted of a request, before any rule changes it; what the request before left is gone.
+    pub(super) fn capture_request(&self, head: &RequestHead, bytes: &[u8]) {
+        let wanted = &self.frontend.config.captures;
+        if wanted.is_empty() {
+            return;
+        }
+        let request = wanted.request.iter();
+        let kept = Captured {
+            request: request.map(|capture| keep(capture, head.values(bytes, &capture.name).last())).collect(),
+            response: wanted.response.iter().map(|_| None).collect(),
+            cookies: [cookie(&wanted.cookie, &mut head.values(bytes, "cookie"), false), None],
+        };
+        self.extra.borrow_mut().get_or_insert_default().captured = kept;
+    }
+
+    /// Keeps what is wanted of an answer.
+    pub(super) fn capture_response(&self, head: &ResponseHead, bytes: &[u8]) {
+        let wanted = &self.frontend.config.captures;
+        if wanted.response.is_empty() && wanted.cookie.name.is_empty() {
+            return;
+        }
+        let mut extra = self.extra.borrow_mut();
+        let captured = &mut extra.get_or_insert_default().captured;
+        for (slot, capture) in captured.response.iter_mut().zip(&wanted.response) {
+            let found = keep(capture, head.values(bytes, &capture.name).last());
+            if found.is_some() {
+                *slot = found;
+            }
+        }
+        let [_, from_server] = &mut captured.cookies;
+        *from_server = cookie(&wanted.cookie, &mut head.values(bytes, "set-cookie"), true);
+    }
+
+    /// Fills a slot: `http-request capture`, `http-response capture`.
+    pub(super) fn capture(&self, side: Side, slot: usize, text: &[u8]) {
+        let wanted = &self.frontend.config.captures;
+        let mut extra = self.extra.borrow_mut();
+        let Extra { captured, .. } = &mut **extra.get_or_insert_default();
+        let (slots, wanted) = match side {
+            Side::Request => (&mut captured.request, &wanted.request),
+            Side::Response => (&mut captured.response, &wanted.response),
+        };
+        if let (Some(slot), Some(wanted)) = (slots.get_mut(slot), wanted.get(slot)) {
+            *slot = Some(cut(text, wanted.len_bytes).into());
+        }
+    }
+}
+
+fn cut(text: &[u8], len: usize) -> &[u8] {
+    text.get(..len).unwrap_or(text)
+}
+
+fn keep(capture: &Capture, value: Option<&[u8]>) -> Option<Box<[u8]>> {
+    value.map(|value| cut(value, capture.len_bytes).into())
+}
+
+/// The first cookie whose text begins with the name. `Set-Cookie` has one, and attributes behind it.
+fn cookie(wanted: &Capture, fields: &mut dyn Iterator<Item = &[u8]>, set: bool) -> Option<Box<[u8]>> {
+    if wanted.name.is_empty() {
+        return None;
+    }
+    for field in fields {
+        let parts = field.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
+        let mut parts = parts.take(if set { 1 } else { usize::MAX });
+        if let Some(found) = parts.find(|part| part.starts_with(wanted.name.as_bytes())) {
+            return keep(wanted, Some(found));
+        }
+    }
+    None
+}
