@@ -155,7 +155,8 @@ fn some_part(bytes: &[u8], index: i32, delimiters: &[u8], count: i32, words: boo
         (false, 0) => (0, first),
         (false, n) => (first.saturating_sub(n - 1), first),
     };
-    let (from, to) = (parts.get(first)?.0, parts.get(last)?.1);
+    let to = if index > 0 && wanted == 0 { bytes.len() } else { parts.get(last)?.1 };
+    let from = parts.get(first)?.0;
     bytes.get(from..to).map(<[u8]>::to_vec)
 }
 

@@ -140,7 +140,15 @@ fn payload_lv(view: &View<'_>, (offset, size, at, relative): LengthValue, visit:
 fn of_request(fetch: &Fetch, head: &RequestHead, view: &View<'_>, all: bool, visit: Visit<'_>) {
     let bytes = view.bytes();
     let target = head.target.of(bytes);
-    let body = || bytes.get(head.len..).unwrap_or_default();
+    // What follows the body belongs to the next request.
+    let body = || {
+        let rest = bytes.get(head.len..).unwrap_or_default();
+        match head.framing {
+            Framing::None => &[],
+            Framing::Length(len) => usize::try_from(len).ok().and_then(|len| rest.get(..len)).unwrap_or(rest),
+            _ => rest,
+        }
+    };
     match fetch {
         Fetch::Method => drop(visit(Sample::of(head.method_span.of(bytes)))),
         Fetch::Version(_) => drop(visit(Sample::of(version(head.version)))),
@@ -252,7 +260,8 @@ fn of_fields(fetch: &Fetch, fields: &Fields<'_>, all: bool, visit: Visit<'_>) {
                 if !names.is_empty() {
                     names.push(*delimiter);
                 }
-                names.extend_from_slice(field.name.of(fields.bytes));
+                // As HAProxy keeps them.
+                names.extend(field.name.of(fields.bytes).iter().map(u8::to_ascii_lowercase));
             }
             visit(Sample::Bytes(names.into()));
         }

@@ -87,8 +87,8 @@ pub(super) fn parameters<'a>(
     delimiter: u8,
 ) -> impl Iterator<Item = &'a [u8]> + Clone {
     query.split(move |&b| b == b'&' || b == b';' || b == delimiter).filter_map(move |pair| {
-        let (key, value) = split_at_byte(pair, b'=').unwrap_or((pair, b""));
-        (!pair.is_empty() && (name.is_empty() || key == name.as_bytes())).then_some(value)
+        let (key, value) = split_at_byte(pair, b'=')?;
+        (name.is_empty() || key == name.as_bytes()).then_some(value)
     })
 }
 
@@ -118,6 +118,6 @@ mod tests {
         assert_eq!(path_and_query(b"*"), None);
         assert_eq!(path_and_query(b"http://h"), None);
         assert_eq!(texts(parameters(b"a=1&b=2;a=3?a=4&c", "a", b'?')), ["1", "3", "4"]);
-        assert_eq!(texts(parameters(b"a=1&&c", "", b'?')), ["1", ""]);
+        assert_eq!(texts(parameters(b"a=1&&c", "", b'?')), ["1"]);
     }
 }
