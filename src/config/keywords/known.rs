@@ -14,10 +14,8 @@ pub(crate) const KEYWORDS: &[(Sections, &str)] = &[
     (Sections::DEFAULTS.or(Sections::BACKEND), "tcp-request content|tcp-request inspect-delay"),
     (
         Sections::DEFAULTS.or(Sections::FRONTEND).or(Sections::LISTEN),
-        "error-log-format|log-steps|monitor-net|monitor-uri|option dontlog-normal|\
-     option http-drop-request-trailers|option http-ignore-probes|\
-     option http-use-proxy-header|option httpslog|option log-separate-errors|option logasap|\
-     quic-initial|tcp-request connection|tcp-request session",
+        "error-log-format|log-steps|monitor-net|monitor-uri|option http-drop-request-trailers|option http-ignore-probes|\
+     option http-use-proxy-header|option httpslog|quic-initial|tcp-request connection|tcp-request session",
     ),
     (
         Sections::DEFAULTS.or(Sections::FRONTEND).or(Sections::LISTEN).or(Sections::BACKEND),
