@@ -26,7 +26,7 @@ use oneport::process::daemon::{Side, fork_to_background};
 use oneport::process::note_inherited;
 use oneport::process::notify::Notify;
 use oneport::process::pidfile::PidFile;
-use oneport::process::privileges::Identity;
+use oneport::process::privileges::{Identity, stay_dumpable};
 use oneport::process::signals::{Event, Farewell, Signals, signal_others};
 use oneport::reactor::Reactor;
 
@@ -76,6 +76,7 @@ fn start(mut cli: Cli) -> Result<ExitCode, Failed> {
     if config.global.quiet {
         facade::init(verbosity(&cli, true));
     }
+    let dumpable = config.global.dumpable;
     let privileges = config.global.privileges.clone();
     let identity =
         Identity::of(&privileges).map_err(|errors| show(cli.verbosity, &errors)).map_err(|()| Failed)?;
@@ -112,6 +113,9 @@ fn start(mut cli: Cli) -> Result<ExitCode, Failed> {
         pidfile.iter().for_each(PidFile::remove);
         fail(&message)
     })?;
+    if dumpable && let Err(message) = stay_dumpable() {
+        log::warn!("{message}");
+    }
     let signals = Signals::new().map_err(|error| fail(&format!("cannot listen for signals: {error}")))?;
     facade::set_running(gateway.messages(), background.is_some());
     gateway.start();

@@ -158,7 +158,11 @@ async fn accept(port: &Port, room: &Room, listener: &Listener) {
         match poll_fn(|context| poll_accept(context, port, listener)).await {
             Some(Ok(accepted)) => {
                 let frontend = port.frontend.borrow().clone();
-                reactor.spawn(serve(frontend, port.number.get(), accepted)).detach();
+                let session = reactor.spawn(serve(frontend.clone(), port.number.get(), accepted));
+                match &frontend.tasks {
+                    None => session.detach(),
+                    Some(tasks) => tasks.add(session, frontend.connections.get()),
+                }
                 room.recovered();
                 batch += 1;
             }

@@ -13,7 +13,7 @@ use crate::config::{self, Config, LogAddress, LogTarget, Place};
 use crate::net::resolve;
 use crate::observe::Logger;
 use crate::reactor::Handle;
-use crate::session::{Frontend, HeaderRefusals, Process, Shared};
+use crate::session::{Frontend, HeaderRefusals, Process, Shared, Tasks};
 
 /// Why a configuration that reads well cannot be put to work here and now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,6 +100,8 @@ pub(super) struct Runtime {
     backends: Rc<[Rc<Backend>]>,
     /// Where the program's own messages go: the `log` lines of the global section.
     pub messages: Rc<Logger>,
+    /// `hard-stop-after`.
+    pub hard_stop_after_ms: Option<u64>,
 }
 
 impl Runtime {
@@ -155,13 +157,15 @@ impl Runtime {
                 connections: Cell::new(0),
                 head_bytes_max: global.bufsize_bytes.saturating_sub(global.maxrewrite_bytes),
                 leaving: Cell::new(false),
+                tasks: global.hard_stop_after_ms.map(|_| Tasks::default()),
                 header_refusals: HeaderRefusals::default(),
             }));
         }
         *shared.frontends.borrow_mut() = frontends.iter().map(Rc::downgrade).collect();
         match messages {
             Some(messages) if errors.is_empty() => {
-                Ok(Self { frontends, backends, messages: Rc::new(messages) })
+                let hard_stop_after_ms = global.hard_stop_after_ms;
+                Ok(Self { frontends, backends, messages: Rc::new(messages), hard_stop_after_ms })
             }
             _ => Err(errors),
         }

@@ -14,6 +14,9 @@ pub use wait::Late;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::time::Duration;
+
+use async_io::Timer;
 
 use crate::backend::set_idle_max;
 use crate::config::Config;
@@ -48,6 +51,8 @@ pub struct Gateway {
     ports: RefCell<Vec<Rc<Port>>>,
     runtime: RefCell<Runtime>,
     stopping: Cell<bool>,
+    /// `hard-stop-after` has passed since [`Gateway::finish`]: nobody is waited for.
+    hard_stop: Rc<Cell<bool>>,
 }
 
 impl Gateway {
@@ -85,6 +90,7 @@ impl Gateway {
             ports: RefCell::new(ports.into_iter().map(|planned| planned.port).collect()),
             runtime: RefCell::new(runtime),
             stopping: Cell::new(false),
+            hard_stop: Rc::default(),
         })
     }
 
@@ -142,6 +148,7 @@ impl Gateway {
             }
         }
         leave(&old.frontends);
+        self.cut_later(&old, false);
         self.room.set_maxconn(maxconn);
         set_idle_max(maxconn);
         // A limit may have been raised: those who pause look again.
@@ -156,8 +163,33 @@ impl Gateway {
             port.close();
         }
         leave(&self.runtime.borrow().frontends);
+        self.cut_later(&self.runtime.borrow(), true);
         // A port that waits for room takes what is in its queue and closes.
         self.room.look_again();
+    }
+
+    /// Cuts the sessions of a configuration that has gone out of force, after its `hard-stop-after`.
+    fn cut_later(&self, runtime: &Runtime, at_end: bool) {
+        let Some(time_ms) = runtime.hard_stop_after_ms else { return };
+        let frontends = runtime.frontends.clone();
+        let (room, hard_stop) = (self.room.clone(), self.hard_stop.clone());
+        let cut = async move {
+            Timer::after(Duration::from_millis(time_ms)).await;
+            let left =
+                frontends.iter().fold(0, |sum: u32, frontend| sum.saturating_add(frontend.connections.get()));
+            if left > 0 {
+                log::warn!("hard-stop-after has passed: {left} connections are cut");
+            }
+            for tasks in frontends.iter().filter_map(|frontend| frontend.tasks.as_ref()) {
+                tasks.cut();
+            }
+            if at_end {
+                // Sessions of a configuration without the keyword are not waited for either.
+                hard_stop.set(true);
+                room.look_again();
+            }
+        };
+        self.reactor.spawn_control(cut).detach();
     }
 
     /// Where the program's own messages go under the configuration in force.
@@ -170,10 +202,12 @@ impl Gateway {
         self.stopping.get()
     }
 
-    /// Returns once the last connection has ended; only after [`Gateway::finish`].
+    /// Returns once the last connection has ended, or `hard-stop-after` has passed; only after [`Gateway::finish`].
     pub async fn finished(&self) {
-        let is_over =
-            || self.stopping.get() && self.room.open_ports() == 0 && self.process.connections.get() == 0;
+        let is_over = || {
+            self.hard_stop.get()
+                || self.stopping.get() && self.room.open_ports() == 0 && self.process.connections.get() == 0
+        };
         self.room.until(is_over).await;
     }
 

@@ -3,7 +3,9 @@
 
 use std::path::PathBuf;
 
-use rustix::process::{Gid, Uid, chroot, getegid, geteuid, getgroups};
+use rustix::process::{
+    DumpableBehavior, Gid, Uid, chroot, getegid, geteuid, getgroups, set_dumpable_behavior,
+};
 use rustix::thread::{set_no_new_privs, set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
 use super::accounts::{Kind, id_of};
@@ -20,6 +22,14 @@ pub struct Identity {
     pub uid: Option<u32>,
     /// The group; `None` = the one it has.
     pub gid: Option<u32>,
+}
+
+/// `set-dumpable`: lets the kernel write a core dump of a process that has changed its user (management §3).
+///
+/// # Errors
+/// The kernel does not allow it.
+pub fn stay_dumpable() -> Result<(), String> {
+    set_dumpable_behavior(DumpableBehavior::Dumpable).map_err(|error| format!("set-dumpable: {error}"))
 }
 
 impl Identity {

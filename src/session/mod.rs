@@ -59,6 +59,32 @@ pub struct Frontend {
     pub leaving: Cell<bool>,
     /// PROXY protocol headers that were no headers.
     pub header_refusals: HeaderRefusals,
+    /// Its sessions, where `hard-stop-after` may have to cut them; `None` costs nothing.
+    pub tasks: Option<Tasks>,
+}
+
+/// Sessions that can be cut.
+#[derive(Default)]
+pub struct Tasks(RefCell<Vec<smol::Task<()>>>);
+
+impl Tasks {
+    /// So many are kept without a look at which have ended.
+    const UNSEEN: usize = 64;
+
+    /// Keeps a session. Those that have ended go once they are as many as the `running` ones.
+    pub fn add(&self, task: smol::Task<()>, running: u32) {
+        let mut tasks = self.0.borrow_mut();
+        if tasks.len() >= Self::UNSEEN && tasks.len() / 2 >= running as usize {
+            tasks.retain(|task| !task.is_finished());
+        }
+        tasks.push(task);
+    }
+
+    /// Ends them all.
+    pub fn cut(&self) {
+        // Not under the borrow: the end of a session tells those who wait for room.
+        drop(self.0.take());
+    }
 }
 
 /// What the expressions of one configuration share.

@@ -291,3 +291,32 @@ fn context_switches(pid: i32) -> u64 {
         })
         .sum()
 }
+
+/// `hard-stop-after`: connections that would go on for ever are cut after a stop, and after a reload those of the
+/// configuration before it.
+#[test]
+fn hard_stop_after_cuts_what_does_not_end() {
+    if only_oneport("HAProxy's old process is another one") {
+        return;
+    }
+    let backend = Backend::echo();
+    let server = format!("127.0.0.1:{}", backend.port);
+    let config = |port| format!("global\n hard-stop-after 700ms\n{}", tcp_config(port, &server, ""));
+    let mut gateway = Gateway::start(config);
+    let echo = |client: &mut Client| {
+        client.send("x");
+        assert_eq!(client.read_exact(1), b"x");
+    };
+    let mut old = gateway.client();
+    echo(&mut old);
+    gateway.signal(Signal::USR2);
+    gateway.wait_stderr("was read again");
+    let mut new = gateway.client();
+    echo(&mut new);
+    old.read_to_end();
+    gateway.wait_stderr("hard-stop-after has passed: 1 connections are cut");
+    echo(&mut new);
+    gateway.signal(Signal::USR1);
+    new.read_to_end();
+    assert!(gateway.wait_exit(SECONDS_10).success());
+}
