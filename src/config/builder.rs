@@ -1,17 +1,21 @@
 //! Runs over the lines: opens sections, finds each statement's keyword, lets its parser work.
 
+mod directives;
+mod headings;
+mod inert;
+
 use super::blocks::{Blocks, Directive};
-use super::diagnostics::{Fault, Severity, Sink, Span, Spot, printable, quoted};
+use super::diagnostics::{Fault, Severity, Sink, Span, Spot, quoted};
 use super::draft::{AclTable, Proxy, ProxyKind, Settings};
 use super::environment::Environment;
-use super::keywords::groups::{self, Group};
-use super::keywords::{BIND, Found, Index, Keyword, Sections, Status, known, listed};
+use super::keywords::groups;
+use super::keywords::{Found, Index, Keyword, Sections, known, listed};
 use super::lexer::{self, Env, Word};
 use super::model::{Global, Place};
 use super::sample::{Reader, Shared};
 use super::source::Source;
 use super::userlist::{self, UserList};
-use super::{lint, predicate, suggest, values};
+use super::{lint, suggest};
 use std::collections::BTreeMap;
 
 /// Sections that are built.
@@ -327,64 +331,6 @@ impl<'a> Builder<'a> {
         lexer::split(line, &env)
     }
 
-    /// `.if`, `.elif`, `.else`, `.endif`.
-    fn block(&mut self, directive: Directive, span: Span, place: &Place, line: &[u8]) -> Result<(), Fault> {
-        let condition = match directive {
-            Directive::If | Directive::Elif if self.blocks.ask(directive) => {
-                self.condition(place, line).map(Some)
-            }
-            Directive::If | Directive::Elif => Ok(None),
-            Directive::Else | Directive::Endif => {
-                let (after, word) = lexer::first_word_from(line, span.end);
-                if word.is_empty() { Ok(None) } else { Err(Fault::at(after, "nothing can stand after this")) }
-            }
-        };
-        let spot = Spot::new(place, line, Some(span));
-        let taken = self.blocks.take(directive, condition.as_ref().ok().copied().flatten(), spot);
-        taken.map_err(|message| Fault::at(span, message)).and(condition.map(drop))
-    }
-
-    fn condition(&self, place: &Place, line: &[u8]) -> Result<bool, Fault> {
-        let words = self.words(place, line)?;
-        let args = words.get(1..).unwrap_or_default();
-        let mut text = String::new();
-        let mut starts = Vec::new();
-        for word in args {
-            if !text.is_empty() {
-                text.push(' ');
-            }
-            starts.push((text.len(), word.span));
-            text.push_str(word.text()?);
-        }
-        predicate::holds(&text, self.env).map_err(|(at, message)| {
-            let word = starts.iter().rev().find(|(start, _)| *start <= at).map(|(_, span)| *span);
-            Fault { span: word, message }
-        })
-    }
-
-    /// `.notice`, `.warning`, `.alert`, `.diag`.
-    fn message(&mut self, name: &str, words: &[Word], place: &Place, line: &[u8]) -> Result<(), Fault> {
-        const NAMES: [&str; 8] =
-            [".if", ".elif", ".else", ".endif", ".notice", ".warning", ".alert", ".diag"];
-        let [first, rest @ ..] = words else { return Ok(()) };
-        let severity = match name {
-            ".notice" => Severity::Note,
-            ".warning" => Severity::Warning,
-            ".alert" => Severity::Error,
-            ".diag" => Severity::Detail,
-            _ => {
-                let hint = suggest::hint(name, NAMES.into_iter());
-                return Err(Fault::at(first.span, format!("unknown directive {}{hint}", first.quoted())));
-            }
-        };
-        if let [_, second, ..] = rest {
-            return Err(Fault::at(second.span, "a message is one word: put it in quotes"));
-        }
-        let text = rest.first().map(|word| printable(&word.bytes)).unwrap_or_default();
-        self.sink.push(severity, Spot::new(place, line, Some(first.span)), text);
-        Ok(())
-    }
-
     /// Whether these words begin with a keyword of the current section (`program`, `ring`, … could be both).
     fn is_keyword(&self, words: &[Word]) -> bool {
         matches!(self.section, Section::Proxy(_) | Section::Defaults | Section::Global)
@@ -454,72 +400,6 @@ impl<'a> Builder<'a> {
         (keyword.parse)(self, st)
     }
 
-    /// A keyword of a group: its arguments are checked, and it is said what becomes of it.
-    fn grouped(
-        &mut self,
-        (name, group): (&'static str, &Group),
-        words: &[Word],
-        prefix: &str,
-        place: &Place,
-        line: &[u8],
-    ) -> Result<(), Fault> {
-        let (span, _, args) = name_words(words, name);
-        let refused = matches!(group.status, Status::Refused(_));
-        if !group.sections.meets(self.section.mask()) && !refused {
-            let of_proxies = group.sections.meets(Sections::PROXIES);
-            if !of_proxies || matches!(self.section, Section::Global | Section::Userlist) {
-                return Err(Fault::at(span, misplaced(name, group.sections)));
-            }
-            let message = format!("no effect here: {}", misplaced(name, group.sections));
-            self.sink.push(Severity::Warning, Spot::new(place, line, Some(span)), message);
-            return Ok(());
-        }
-        if !prefix.is_empty() && !group.takes_no(name) {
-            return Err(Fault::at(span, format!("`{prefix}` cannot stand before `{name}`")));
-        }
-        self.tell(name, group.status, place, line, span, !prefix.is_empty())?;
-        if prefix.is_empty() { group.takes.check(name, span, args) } else { Ok(()) }
-    }
-
-    /// Says what becomes of a keyword that does not work. A second line of the same is a detail.
-    ///
-    /// # Errors
-    /// It is refused.
-    pub fn tell(
-        &mut self,
-        name: &'static str,
-        status: Status,
-        place: &Place,
-        line: &[u8],
-        span: Span,
-        negated: bool,
-    ) -> Result<(), Fault> {
-        let (message, severity) = match status {
-            Status::Works => return Ok(()),
-            Status::Refused(why) => return Err(Fault::at(span, format!("`{name}` is refused: {why}"))),
-            // What is taken back may well do nothing.
-            Status::NotYet(_) if negated => return Ok(()),
-            Status::NotYet(what) => (format!("`{name}` is not active yet: {what}"), Severity::Warning),
-            Status::AcceptedIgnored(why) => (format!("`{name}` is ignored: {why}"), Severity::Warning),
-            Status::Silent(why) => (format!("`{name}` changes nothing here: {why}"), Severity::Detail),
-        };
-        let again = self.told.contains(&name);
-        if !again {
-            self.told.push(name);
-        }
-        let severity = if again { Severity::Detail } else { severity };
-        self.sink.push(severity, Spot::new(place, line, Some(span)), message);
-        Ok(())
-    }
-
-    /// The same for parameters of a line.
-    pub fn tell_set_aside(&mut self, st: &Statement<'_>, set_aside: &[(&'static str, Span, Status)]) {
-        for &(name, span, status) in set_aside {
-            // None of them is refused: those are not in the groups.
-            let _ = self.tell(name, status, st.place, st.line, span, false);
-        }
-    }
-
     fn unknown(&self, words: &[Word]) -> Fault {
         let first = words.first().map_or(Span::default(), |word| word.span);
         let first_word = words.first().map(|word| word.bytes.as_slice()).unwrap_or_default();
@@ -538,147 +418,6 @@ impl<'a> Builder<'a> {
             hint = suggest::hint(&text, SECTION_NAMES.into_iter());
         }
         Fault::at(span, format!("unknown keyword {shown} in section {}{hint}", self.section.mask().names()))
-    }
-
-    /// Opens `global`, `defaults [NAME] [from NAME]`, `frontend|listen|backend NAME [from NAME]`.
-    fn open_section(&mut self, kind: &str, words: &[Word], place: &Place, line: &[u8]) -> Result<(), Fault> {
-        let heading = words.first().map_or(Span::default(), |word| word.span);
-        let args = words.get(1..).unwrap_or_default();
-        if kind == "global" {
-            self.section_name = kind.to_owned();
-            self.section = Section::Global;
-            return match args.first() {
-                None => Ok(()),
-                Some(word) => Err(Fault::at(word.span, "`global` takes no name")),
-            };
-        }
-        let (name, args) = match args {
-            [word, rest @ ..] if !(kind == "defaults" && word.is("from")) => (Some(word), rest),
-            args => (None, args),
-        };
-        let (base, addresses) = match args {
-            [] => (None, None),
-            [from, base] if from.is("from") => (Some(base), None),
-            [word, ..] if matches!(kind, "frontend" | "listen") && !word.is("from") => (None, Some(args)),
-            [word, ..] => {
-                return Err(Fault::at(
-                    word.span,
-                    format!(
-                        "unexpected {}; a section's heading is `{kind} NAME [from DEFAULTS]`",
-                        word.quoted()
-                    ),
-                ));
-            }
-        };
-        if kind == "userlist" {
-            return self.open_user_list(heading, name, base);
-        }
-        let settings = self.inherited(kind, base)?;
-        let name = match name {
-            Some(word) => values::name(word, "section")?.to_owned(),
-            None if kind == "defaults" => String::new(),
-            None => return Err(Fault::at(heading, format!("the {kind} needs a name"))),
-        };
-        self.section_name = if name.is_empty() { kind.to_owned() } else { name.clone() };
-        let spot = Spot::new(place, line, Some(heading));
-        let kind = match kind {
-            "defaults" => {
-                self.defaults = settings;
-                self.defaults_name = Some(name).filter(|name| !name.is_empty());
-                self.section = Section::Defaults;
-                return Ok(());
-            }
-            "frontend" => ProxyKind::Frontend,
-            "listen" => ProxyKind::Listen,
-            _ => ProxyKind::Backend,
-        };
-        self.open_proxy(Proxy::new(kind, name, spot, settings), words)?;
-        addresses.map_or(Ok(()), |args| self.bind_in_heading(args, place, line))
-    }
-
-    /// `listen NAME ADDRESS`, as HAProxy 1.x had it.
-    fn bind_in_heading(&mut self, args: &[Word], place: &Place, line: &[u8]) -> Result<(), Fault> {
-        let st = Statement {
-            keyword: const { &BIND },
-            negated: false,
-            to_default: false,
-            place,
-            line,
-            name: args.get(..1).unwrap_or_default(),
-            args,
-        };
-        self.warn(&st, None, "addresses behind a section's name are the old spelling of `bind`");
-        self.run(&st)
-    }
-
-    fn open_user_list(
-        &mut self,
-        heading: Span,
-        name: Option<&Word>,
-        base: Option<&Word>,
-    ) -> Result<(), Fault> {
-        let word = name.ok_or_else(|| Fault::at(heading, "the userlist needs a name"))?;
-        if let Some(base) = base {
-            return Err(Fault::at(base.span, "a userlist inherits nothing"));
-        }
-        let name = values::name(word, "section")?;
-        if self.userlists.iter().any(|list| list.name == name) {
-            return Err(Fault::at(word.span, format!("there is a userlist `{name}` already")));
-        }
-        name.clone_into(&mut self.section_name);
-        self.users = userlist::Draft::default();
-        name.clone_into(&mut self.users.list.name);
-        self.section = Section::Userlist;
-        Ok(())
-    }
-
-    #[allow(clippy::indexing_slicing, reason = "0 or 1, of two sides")]
-    fn open_proxy(&mut self, proxy: Proxy, words: &[Word]) -> Result<(), Fault> {
-        let span = words.get(1).map_or(Span::default(), |word| word.span);
-        if self.proxies.len() == PROXIES_MAX {
-            return Err(Fault::at(span, format!("a configuration has at most {PROXIES_MAX} proxies")));
-        }
-        let at = self.proxies.len();
-        let kind = proxy.kind;
-        let mut twin = None;
-        for (side, has) in [(0, kind.has_client_side()), (1, kind.has_server_side())] {
-            if has {
-                twin = twin.or_else(|| self.names[side].get(&proxy.name).copied());
-                self.names[side].entry(proxy.name.clone()).or_insert(at);
-            }
-        }
-        let name = proxy.name.clone();
-        self.proxies.push(proxy);
-        self.section = Section::Proxy(kind);
-        match twin.and_then(|twin| self.proxies.get(twin)) {
-            None => Ok(()),
-            Some(twin) => Err(Fault::at(
-                span,
-                format!(
-                    "there is a {} `{name}` already, at {}:{}",
-                    twin.kind.name(),
-                    twin.spot.place.file,
-                    twin.spot.place.line
-                ),
-            )),
-        }
-    }
-
-    /// What a new section starts with: a proxy inherits the last `defaults`, or those it names; `defaults`
-    /// inherit only those they name (configuration §4).
-    fn inherited(&self, kind: &str, base: Option<&Word>) -> Result<Settings, Fault> {
-        let Some(base) = base else {
-            return Ok(if kind == "defaults" { Settings::default() } else { self.defaults.clone() });
-        };
-        let name = base.text()?;
-        if let Some(settings) = self.named_defaults.get(name) {
-            return Ok(settings.clone());
-        }
-        let hint = suggest::hint(name, self.named_defaults.keys().map(String::as_str));
-        Err(Fault::at(
-            base.span,
-            format!("no `defaults` section called {} stands above{hint}", base.quoted()),
-        ))
     }
 
     fn close_section(&mut self) {

@@ -3,7 +3,7 @@
 use super::model::Place;
 use std::fmt;
 
-/// How many errors, how many warnings and how many notes are kept; the rest is only counted.
+/// How many of each severity are kept; the rest is only counted.
 pub const DIAGNOSTICS_MAX: usize = 100;
 
 /// Characters of a line that a message shows.
@@ -137,7 +137,8 @@ pub(crate) struct Sink {
     list: Vec<Diagnostic>,
     errors: usize,
     warnings: usize,
-    others: usize,
+    notes: usize,
+    details: usize,
 }
 
 impl Sink {
@@ -146,7 +147,8 @@ impl Sink {
         let count = match severity {
             Severity::Error => &mut self.errors,
             Severity::Warning => &mut self.warnings,
-            Severity::Note | Severity::Detail => &mut self.others,
+            Severity::Note => &mut self.notes,
+            Severity::Detail => &mut self.details,
         };
         *count += 1;
         if *count > DIAGNOSTICS_MAX {
@@ -173,7 +175,7 @@ impl Sink {
 
     /// The messages in the order they were found, with a count of those left out.
     pub fn finish(mut self) -> Vec<Diagnostic> {
-        if self.errors.max(self.warnings).max(self.others) > DIAGNOSTICS_MAX {
+        if self.errors.max(self.warnings).max(self.notes) > DIAGNOSTICS_MAX {
             let spot = Spot::default();
             let message = format!("only the first {DIAGNOSTICS_MAX} errors and warnings are shown");
             let Spot { place, line_text, column, width } = spot;

@@ -167,3 +167,68 @@ fn nbproc_is_a_warning() {
     assert_eq!(code, Some(0), "{text}");
     assert!(text.contains("nbproc"), "{text}");
 }
+
+/// `-cc`: the exit status is the answer.
+#[test]
+fn a_condition_is_answered_by_the_exit_status() {
+    for (condition, code) in [
+        ("", 1),
+        ("1", 0),
+        ("version_atleast(2.4)", 0),
+        ("version_atleast(3.0)", 1),
+        ("!(feature(NO_SUCH_THING) || 0) && streq(a,a)", 0),
+        ("defined(PATH)", 0),
+        ("nonsense", 2),
+        ("streq(a", 2),
+    ] {
+        let output = run(&["-cc", condition]);
+        assert_eq!(output.status.code(), Some(code), "{condition}: {}", written(&output));
+    }
+}
+
+#[test]
+fn conditional_blocks_and_messages() {
+    let text = format!(
+        "global\n setenv WHO world\n.notice \"hello $WHO\"\n.diag details\n.if !defined(WHO)\n nonsense 'x\n.endif\n{GOOD}"
+    );
+    let (code, said) = check(&text);
+    assert!(code == Some(0) && said.contains("hello world") && !said.contains("details"), "{said}");
+    let (code, said) = check(&format!("{GOOD}.alert \"not on this machine\"\n"));
+    assert!(code == Some(1) && said.contains("not on this machine"), "{said}");
+}
+
+#[test]
+fn warnings_can_be_forbidden() {
+    let dir = folder();
+    let file = dir.path().join("test.cfg");
+    let warned = GOOD.replace(" mode http\n", " mode http\n grace 5s\n");
+    for (text, flags, code) in [
+        (GOOD.to_owned(), &["-c", "-dW"][..], 0),
+        (warned.clone(), &["-c"], 0),
+        (warned.clone(), &["-c", "-dW"], 1),
+        (format!("global\n zero-warning\n{warned}"), &["-c"], 1),
+    ] {
+        if code == 0 && !only_oneport("HAProxy 2.6 warns of other things") || code == 1 {
+            std::fs::write(&file, &text).unwrap();
+            let output = run(&[flags, &["-f", file.to_str().unwrap()]].concat());
+            assert_eq!(output.status.code(), Some(code), "{text}\n{}", written(&output));
+        }
+    }
+}
+
+#[test]
+fn what_means_nothing_is_told_only_to_those_who_ask() {
+    if only_oneport("HAProxy's tuning keywords mean something to it") {
+        return;
+    }
+    let dir = folder();
+    let file = dir.path().join("test.cfg");
+    std::fs::write(&file, format!("global\n nbthread 2\n tune.maxaccept 5\n{GOOD}")).unwrap();
+    let file = file.to_str().unwrap();
+    let output = run(&["-c", "-f", file]);
+    assert_eq!(written(&output).trim_end(), "Configuration file is valid");
+    let output = run(&["-c", "-q", "-V", "-f", file]);
+    let text = written(&output);
+    assert!(text.contains("test.cfg:2: note: `nbthread`") && text.contains("test.cfg:3: note:"), "{text}");
+    assert!(text.contains("Configuration file is valid"), "{text}");
+}

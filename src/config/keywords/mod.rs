@@ -15,6 +15,7 @@ mod process;
 mod proxy;
 mod rules;
 pub(crate) mod server;
+mod takes;
 mod timeouts;
 mod users;
 
