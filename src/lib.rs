@@ -34,6 +34,7 @@ pub mod cli;
 pub mod config;
 #[cfg(feature = "demo")]
 pub mod demo;
+#[cfg(feature = "explain")]
 pub mod explain;
 pub mod gateway;
 pub mod http;

@@ -35,7 +35,9 @@ struct Failed;
 
 fn main() -> ExitCode {
     note_inherited();
+    #[cfg(feature = "explain")]
     let mut words = std::env::args_os().skip(1);
+    #[cfg(feature = "explain")]
     if words.next().is_some_and(|word| word == "explain") {
         return oneport::explain::main(words);
     }
