@@ -3,10 +3,11 @@
 use super::diagnostics::Spot;
 use super::keywords::server::Parameters;
 use super::model::{
-    Acl, AclId, AclTest, Balance, Bind, Condition, ConnectionMode, ContentRule, ForwardFor, LogFormat,
-    LogTarget, Mode, Place, Server,
+    Acl, AclId, AclTest, Balance, Bind, Condition, ConnectionMode, ContentRule, ForwardFor, HttpRule,
+    HttpRules, LogFormat, LogTarget, Mode, Place, Server,
 };
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 /// What a `defaults` section can set and a proxy inherits. `None` = not written.
 #[derive(Debug, Clone, Default)]
@@ -29,6 +30,9 @@ pub(crate) struct Settings {
     pub client_keepalive: Option<bool>,
     pub server_keepalive: Option<bool>,
     pub disabled: bool,
+    /// `errorfile` and its like; a later one wins.
+    pub errors: Vec<(u16, Rc<[u8]>)>,
+    pub monitor_uri: Option<Rc<str>>,
 }
 
 /// `timeout …`, milliseconds.
@@ -44,6 +48,7 @@ pub(crate) struct Timeouts {
     pub server_fin: Option<u64>,
     pub check: Option<u64>,
     pub queue: Option<u64>,
+    pub tarpit: Option<u64>,
 }
 
 /// A name that is resolved at the end, with its place.
@@ -90,6 +95,10 @@ pub(crate) struct Proxy {
     pub acls: AclTable,
     pub inspect_delay_ms: Option<u64>,
     pub content_rules: Vec<ContentRule>,
+    pub http_rules: HttpRules,
+    /// `block`, which come first.
+    pub blocks: Vec<HttpRule>,
+    pub monitor_fail: Vec<Condition>,
     pub use_backends: Vec<UseRule>,
     pub servers: Vec<Server>,
     /// Names of `servers` and the line each was written in.
@@ -108,6 +117,9 @@ impl Proxy {
             acls: AclTable::default(),
             inspect_delay_ms: None,
             content_rules: Vec::new(),
+            http_rules: HttpRules::default(),
+            blocks: Vec::new(),
+            monitor_fail: Vec::new(),
             use_backends: Vec::new(),
             servers: Vec::new(),
             server_names: BTreeMap::new(),
@@ -158,6 +170,11 @@ impl AclTable {
     }
 
     /// All of them, in the order of their ids.
+    pub fn list(&self) -> &[Acl] {
+        &self.list
+    }
+
+    /// The same, taken.
     pub fn into_list(self) -> Vec<Acl> {
         self.list
     }

@@ -210,10 +210,7 @@ mod tests {
         // What a client lists in Connection is what it sent, never what a rule set.
         head.edit().add(&mut text, b"X-Sent", b" by a rule ").unwrap();
         head.edit().replace(&mut text, b"host", &|old| Some([old, b".y"].concat())).unwrap();
-        assert_eq!(
-            written(&head, &text),
-            "PUT /new HTTP/1.1\r\nHost: x.y\r\nX-Sent: by a rule\r\n\r\n"
-        );
+        assert_eq!(written(&head, &text), "PUT /new HTTP/1.1\r\nHost: x.y\r\nX-Sent: by a rule\r\n\r\n");
         head.edit().remove(&text, &|name| name.eq_ignore_ascii_case(b"x-sent") || name == b"Connection");
         assert_eq!(written(&head, &text), "PUT /new HTTP/1.1\r\nHost: x.y\r\n\r\n");
     }
@@ -254,9 +251,14 @@ mod tests {
 
     #[test]
     fn paths_are_found() {
-        for (target, path) in
-            [("/a/b?c=/d", "/a/b"), ("/", "/"), ("http://h/p?q", "/p"), ("http://h", ""), ("http://h?q", ""), ("*", "*")]
-        {
+        for (target, path) in [
+            ("/a/b?c=/d", "/a/b"),
+            ("/", "/"),
+            ("http://h/p?q", "/p"),
+            ("http://h", ""),
+            ("http://h?q", ""),
+            ("*", "*"),
+        ] {
             let (start, end) = path_of(target.as_bytes());
             assert_eq!(&target[start..end], path, "{target}");
         }

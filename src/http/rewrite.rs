@@ -63,7 +63,8 @@ pub fn write_request(
 ) -> Result<usize, TooLong> {
     let mut out = Out { buffer: out, len: 0 };
     let (mut host_seen, mut trailers) = (false, false);
-    let listed = Listed { fields: &head.fields, bytes, len: head.len, mend: head.mend, also_kept: edits.forward_for };
+    let listed =
+        Listed { fields: &head.fields, bytes, len: head.len, mend: head.mend, also_kept: edits.forward_for };
     let keep = |known: Known, field: &Field| match known {
         Known::Other => !listed.has(field),
         // Repeated only with the same value, which once is enough.
@@ -81,7 +82,8 @@ pub fn write_request(
     };
     let source = Source::of(&head.fields, bytes, head.len, head.bare_lf, (head.special, head.mend));
     if head.mend.edited {
-        let version: &[u8] = if head.version == Version::Http10 { b" HTTP/1.0\r\n" } else { b" HTTP/1.1\r\n" };
+        let version: &[u8] =
+            if head.version == Version::Http10 { b" HTTP/1.0\r\n" } else { b" HTTP/1.1\r\n" };
         for part in [head.method_span.of(bytes), b" ", head.target.of(bytes), version] {
             out.put(part)?;
         }

@@ -140,7 +140,7 @@ fn payload_lv(view: &View<'_>, (offset, size, at, relative): LengthValue, visit:
 fn of_request(fetch: &Fetch, head: &RequestHead, view: &View<'_>, all: bool, visit: Visit<'_>) {
     let bytes = view.bytes();
     let target = head.target.of(bytes);
-    let body = || bytes.get(head.len..).unwrap_or_default();
+    let body = || view.body(head);
     match fetch {
         Fetch::Method => drop(visit(Sample::of(head.method_span.of(bytes)))),
         Fetch::Version(_) => drop(visit(Sample::of(version(head.version)))),

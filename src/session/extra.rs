@@ -40,6 +40,14 @@ impl Session {
         fits
     }
 
+    /// Forgets what belonged to a request.
+    pub(super) fn forget_request(&self) {
+        if let Some(extra) = self.extra.borrow_mut().as_mut() {
+            let lasting = &self.frontend.shared.lasting;
+            extra.variables.retain(|(id, _)| lasting.get(id.0).copied().unwrap_or(false));
+        }
+    }
+
     /// Forgets a variable.
     pub(super) fn unset_variable(&self, id: VarId) {
         if let Some(extra) = self.extra.borrow_mut().as_mut() {

@@ -27,6 +27,7 @@ mod process;
 mod reference;
 mod reload;
 mod rig;
+mod rules;
 mod servers;
 mod sniff;
 mod timeouts;

@@ -50,11 +50,12 @@ pub(crate) const KEYWORDS: &[(Sections, &str)] = &[
      warn-blocked-traffic-after|wurfl-cache-size|wurfl-data-file|wurfl-information-list|\
      wurfl-information-list-separator|zero-warning",
     ),
+    (Sections::DEFAULTS, "http-after-response|http-request|http-response"),
     (Sections::DEFAULTS.or(Sections::BACKEND), "tcp-request content|tcp-request inspect-delay"),
     (
         Sections::DEFAULTS.or(Sections::FRONTEND).or(Sections::LISTEN),
         "clitcpka-cnt|clitcpka-idle|clitcpka-intvl|error-log-format|log-format|log-format-sd|log-steps|\
-     max-session-srv-conns|monitor-net|monitor-uri|option accept-invalid-http-request|\
+     max-session-srv-conns|monitor-net|option accept-invalid-http-request|\
      option contstats|option disable-h2-upgrade|option dontlog-normal|\
      option h1-case-adjust-bogus-client|option http-drop-request-trailers|option http-ignore-probes|\
      option http-use-proxy-header|option httpslog|option idle-close-on-response|\
@@ -65,13 +66,12 @@ pub(crate) const KEYWORDS: &[(Sections, &str)] = &[
     (
         Sections::DEFAULTS.or(Sections::FRONTEND).or(Sections::LISTEN).or(Sections::BACKEND),
         "bind-process|compression|email-alert|email-alert from|email-alert level|email-alert mailers|\
-     email-alert myhostname|email-alert to|errorfile|errorfiles|errorloc|errorloc302|errorloc303|\
-     http-after-response|http-error|http-request|http-response|log-tag|option http-buffer-request|\
+     email-alert myhostname|email-alert to|errorfiles|http-error|log-tag|option http-buffer-request|\
      option http-no-delay|option http-restrict-req-hdr-names|\
      option independent-streams|option nolinger|option originalto|option splice-auto|\
      option splice-request|option splice-response|stats|stats auth|stats enable|stats hide-version|\
      stats realm|stats refresh|stats scope|stats show-desc|stats show-legends|stats show-node|\
-     stats uri|tcp-request|timeout tarpit",
+     stats uri|tcp-request",
     ),
     (
         Sections::DEFAULTS.or(Sections::LISTEN).or(Sections::BACKEND),
@@ -93,12 +93,11 @@ pub(crate) const KEYWORDS: &[(Sections, &str)] = &[
     ),
     (
         Sections::FRONTEND.or(Sections::LISTEN),
-        "capture|capture cookie|capture request header|capture response header|declare capture|\
-     monitor fail",
+        "capture|capture cookie|capture request header|capture response header|declare capture",
     ),
     (
         Sections::FRONTEND.or(Sections::LISTEN).or(Sections::BACKEND),
-        "block|filter|guid|id|redirect|reqadd|reqallow|reqdel|reqdeny|reqirep|reqrep|rspadd|rspdel|\
+        "filter|guid|id|reqadd|reqallow|reqdel|reqdeny|reqirep|reqrep|rspadd|rspdel|\
      rspirep|rsprep|stats admin|stats http-request|stick-table",
     ),
     (
