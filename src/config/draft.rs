@@ -3,10 +3,11 @@
 use super::diagnostics::Spot;
 use super::keywords::server::Parameters;
 use super::model::{
-    Acl, AclId, AclTest, Balance, Bind, Captures, Condition, ConnectionMode, ContentRule, ForwardFor, Lines,
-    LogFormat, LogTarget, Mode, Place, Server,
+    Acl, AclId, AclTest, Balance, Bind, Captures, Condition, ConnectionMode, ContentRule, ForwardFor,
+    HttpRule, HttpRules, Lines, LogFormat, LogTarget, Mode, Place, Server,
 };
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 /// What a `defaults` section can set and a proxy inherits. `None` = not written.
 #[derive(Debug, Clone, Default)]
@@ -31,6 +32,9 @@ pub(crate) struct Settings {
     pub client_keepalive: Option<bool>,
     pub server_keepalive: Option<bool>,
     pub disabled: bool,
+    /// `errorfile` and its like; a later one wins.
+    pub errors: Vec<(u16, Rc<[u8]>)>,
+    pub monitor_uri: Option<Rc<str>>,
 }
 
 /// `timeout …`, milliseconds.
@@ -46,6 +50,7 @@ pub(crate) struct Timeouts {
     pub server_fin: Option<u64>,
     pub check: Option<u64>,
     pub queue: Option<u64>,
+    pub tarpit: Option<u64>,
 }
 
 /// A name that is resolved at the end, with its place.
@@ -96,6 +101,10 @@ pub(crate) struct Proxy {
     pub acls: AclTable,
     pub inspect_delay_ms: Option<u64>,
     pub content_rules: Vec<ContentRule>,
+    pub http_rules: HttpRules,
+    /// `block`, which come first.
+    pub blocks: Vec<HttpRule>,
+    pub monitor_fail: Vec<Condition>,
     pub use_backends: Vec<UseRule>,
     pub captures: Captures,
     pub servers: Vec<Server>,
@@ -117,6 +126,9 @@ impl Proxy {
             acls: AclTable::default(),
             inspect_delay_ms: None,
             content_rules: Vec::new(),
+            http_rules: HttpRules::default(),
+            blocks: Vec::new(),
+            monitor_fail: Vec::new(),
             use_backends: Vec::new(),
             captures: Captures::default(),
             servers: Vec::new(),
@@ -198,6 +210,11 @@ impl AclTable {
     }
 
     /// All of them, in the order of their ids.
+    pub fn list(&self) -> &[Acl] {
+        &self.list
+    }
+
+    /// The same, taken.
     pub fn into_list(self) -> Vec<Acl> {
         self.list
     }

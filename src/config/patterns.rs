@@ -36,7 +36,7 @@ const FILE_BYTES_MAX: u64 = 8 * 1_024 * 1_024;
 const SORTED_FROM: usize = 16;
 
 /// An empty list for a method.
-pub(super) fn empty(kind: MatchKind) -> Patterns {
+pub(crate) fn empty(kind: MatchKind) -> Patterns {
     match kind {
         MatchKind::Found | MatchKind::Bool => Patterns::None,
         MatchKind::Int | MatchKind::Len => Patterns::Ints(Vec::new()),
@@ -50,7 +50,7 @@ pub(super) fn empty(kind: MatchKind) -> Patterns {
 ///
 /// # Errors
 /// It is none of this kind.
-pub(super) fn add(
+pub(crate) fn add(
     list: &mut Patterns,
     kind: MatchKind,
     ignore_case: bool,

@@ -5,8 +5,8 @@ use super::builder::Builder;
 use super::diagnostics::{DIAGNOSTICS_MAX, Severity, Sink, Spot};
 use super::draft::{NameRef, Proxy, ProxyKind, Settings, Timeouts};
 use super::model::{
-    Backend, BackendId, ClientTimeouts, Config, Frontend, Global, HttpOptions, LogTarget, Mode,
-    ServerTimeouts, Target, UseBackend,
+    Acl, Backend, BackendId, ClientTimeouts, Config, Frontend, Global, HttpOptions, HttpRules, LogTarget,
+    Mode, ServerTimeouts, Target, UseBackend,
 };
 use super::privileges::{Account, Privileges, Written};
 use super::sample::{Reference, ReferenceKind};
@@ -45,6 +45,11 @@ pub(crate) fn resolve(mut b: Builder<'_>) -> (Config, Sink) {
         variables,
         ..Config::default()
     };
+    for proxy in &mut b.proxies {
+        let mut blocks = std::mem::take(&mut proxy.blocks);
+        blocks.append(&mut proxy.http_rules.request);
+        proxy.http_rules.request = blocks;
+    }
     for (id, (proxy, targets)) in (1..).zip(std::mem::take(&mut b.proxies).into_iter().zip(targets)) {
         if whole {
             warn_of_timeouts(&mut b.sink, &proxy, tunnel_default);
@@ -324,6 +329,7 @@ fn client_timeouts(t: &Timeouts, tunnel_default: bool) -> ClientTimeouts {
         http_request_ms: t.http_request.unwrap_or(default.http_request_ms),
         http_keep_alive_ms: t.http_keep_alive.or(t.http_request).unwrap_or(default.http_keep_alive_ms),
         tunnel_ms: t.tunnel.or(default.tunnel_ms.filter(|_| tunnel_default)),
+        tarpit_ms: t.tarpit.or(t.connect).unwrap_or(default.tarpit_ms),
     }
 }
 
@@ -368,6 +374,10 @@ fn frontend(proxy: Proxy, targets: Targets, global: &Global, tunnel_default: boo
         acls: proxy.acls.into_list(),
         inspect_delay_ms: proxy.inspect_delay_ms,
         content_rules: proxy.content_rules,
+        http_rules: proxy.http_rules,
+        errors: settings.errors.clone().into(),
+        monitor_uri: settings.monitor_uri.clone(),
+        monitor_fail: proxy.monitor_fail,
         use_backends: use_backends
             .filter_map(|(rule, backend)| {
                 Some(UseBackend { backend: backend?, condition: rule.condition, place: rule.place })
@@ -386,8 +396,17 @@ fn frontend(proxy: Proxy, targets: Targets, global: &Global, tunnel_default: boo
     }
 }
 
+/// The rules of a backend. In a `listen` section they are the client side's, and run once.
+fn backend_rules(proxy: &Proxy) -> (Vec<Acl>, HttpRules) {
+    if proxy.kind.has_client_side() {
+        return (Vec::new(), HttpRules::default());
+    }
+    (proxy.acls.list().to_vec(), proxy.http_rules.clone())
+}
+
 fn backend(proxy: &Proxy, global: &Global, tunnel_default: bool) -> Backend {
     let settings = &proxy.settings;
+    let (acls, http_rules) = backend_rules(proxy);
     let mut servers = proxy.servers.clone();
     if settings.disabled {
         // What still names it finds no server.
@@ -398,6 +417,9 @@ fn backend(proxy: &Proxy, global: &Global, tunnel_default: bool) -> Backend {
         place: proxy.spot.place.clone(),
         mode: settings.mode.unwrap_or_default(),
         balance: settings.balance.unwrap_or_default(),
+        acls,
+        http_rules,
+        errors: settings.errors.clone().into(),
         servers,
         timeouts: server_timeouts(&settings.timeouts, tunnel_default),
         retries: settings.retries.unwrap_or(3),

@@ -179,7 +179,6 @@ fn mistakes_and_what_is_said_of_them() {
         (in_backend("balence x"), "did you mean `balance`"),
         (in_backend("option httpchek"), "did you mean `option httpchk`"),
         (in_backend("tcp-request content accept"), "HAProxy has the keyword `tcp-request content`"),
-        (in_frontend("http-request deny"), "HAProxy has the keyword `http-request`"),
         (in_frontend("timeout cleint 5s"), "did you mean `timeout client`"),
         (in_frontend("option http-tunnel"), "is refused"),
         (in_frontend("no timeout client"), "`no` cannot stand before `timeout client`"),

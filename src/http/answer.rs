@@ -3,6 +3,8 @@
 //! Whole messages, ready to send, in one table: configured error files replace entries of it. All of them
 //! close the connection, since after most of them nobody knows where the next request would begin.
 
+use super::{Framing, Method, RequestFacts, Version, parse_response};
+
 /// Builds one entry; the test below holds the length to account.
 macro_rules! page {
     ($status:literal, $reason:literal, $length:literal, $text:literal) => {
@@ -63,9 +65,101 @@ pub fn without_body(answer: &[u8]) -> &[u8] {
     }
 }
 
+/// The usual reason phrase of a status.
+pub fn reason(status: u16) -> &'static str {
+    const REASONS: &[(u16, &str)] = &[
+        (200, "OK"),
+        (201, "Created"),
+        (202, "Accepted"),
+        (204, "No Content"),
+        (301, "Moved Permanently"),
+        (302, "Found"),
+        (303, "See Other"),
+        (304, "Not Modified"),
+        (307, "Temporary Redirect"),
+        (308, "Permanent Redirect"),
+        (401, "Unauthorized"),
+        (404, "Not Found"),
+        (407, "Proxy Authentication Required"),
+        (409, "Conflict"),
+        (410, "Gone"),
+        (422, "Unprocessable Content"),
+        (425, "Too Early"),
+        (429, "Too Many Requests"),
+    ];
+    if let Some((_, reason)) = REASONS.iter().find(|(known, _)| *known == status) {
+        return reason;
+    }
+    // The others have a page, whose first line ends in it.
+    let page = ANSWERS.iter().find(|(known, _)| *known == status).map_or(&b""[..], |(_, page)| page);
+    let line = page.get("HTTP/1.1 200 ".len()..).unwrap_or_default();
+    let end = memchr::memchr(b'\r', line).unwrap_or(0);
+    line.get(..end).and_then(|line| core::str::from_utf8(line).ok()).unwrap_or("Other")
+}
+
+/// Whether there is a page of our own for this status.
+pub fn has_page(status: u16) -> bool {
+    ANSWERS.iter().any(|(known, _)| *known == status)
+}
+
+/// A whole answer: first line, fields as given, the body's length, the body.
+pub fn compose(status: u16, fields: &[(&[u8], &[u8])], body: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(128 + body.len());
+    let number = status.to_string();
+    for part in ["HTTP/1.1 ", &number, " ", reason(status), "\r\n"] {
+        out.extend_from_slice(part.as_bytes());
+    }
+    let length = body.len().to_string();
+    let own: (&[u8], &[u8]) = (b"Content-Length", length.as_bytes());
+    for (name, value) in core::iter::once(&own).chain(fields) {
+        for part in [*name, b": ", *value, b"\r\n"] {
+            out.extend_from_slice(part);
+        }
+    }
+    out.extend_from_slice(b"\r\n");
+    out.extend_from_slice(body);
+    out
+}
+
+/// An answer that sends the client elsewhere.
+pub fn redirection(status: u16, location: &[u8]) -> Vec<u8> {
+    compose(status, &[(b"Cache-Control", b"no-cache"), (b"Location", location)], b"")
+}
+
+/// The answer in an error file, with the length of its body.
+///
+/// # Errors
+/// It is none: why.
+pub fn page(file: &[u8]) -> Result<Vec<u8>, &'static str> {
+    if file.starts_with(b"\xef\xbb\xbf") || file.starts_with(b"\xff\xfe") || file.starts_with(b"\xfe\xff") {
+        return Err("it begins with a byte-order mark; save it without");
+    }
+    let to = RequestFacts { method: Method::Get, version: Version::Http11 };
+    let head = match parse_response(file, to) {
+        Ok(Some(head)) if head.status >= 200 => head,
+        Ok(Some(_)) => return Err("it is an interim answer"),
+        Ok(None) => return Err("no empty line ends its head"),
+        Err(error) => return Err(error.reason()),
+    };
+    let body = file.get(head.len..).unwrap_or_default();
+    let mut fields: Vec<(&[u8], &[u8])> = Vec::new();
+    for field in &head.fields {
+        let name = field.name.of(file);
+        if !super::edit::is_own(name) {
+            fields.push((name, field.value.of(file)));
+        }
+    }
+    if matches!(head.framing, Framing::Chunked) {
+        return Err("its body is chunked");
+    }
+    if matches!(head.framing, Framing::Length(len) if len != body.len() as u64) {
+        return Err("its Content-Length is not the length of its body");
+    }
+    Ok(compose(head.status, &fields, body))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::{Framing, Method, RequestFacts, Version, parse_response};
     use super::*;
 
     #[test]

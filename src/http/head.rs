@@ -193,6 +193,8 @@ pub(super) struct Mend {
     pub fold_length: bool,
     /// `Connection` lists fields beyond the usual options, to be left out with it.
     pub connection_lists: bool,
+    /// Rules have changed it: its spans are what counts, not its lines.
+    pub edited: bool,
 }
 
 /// What the reader of an answer must know of the request (RFC 9112 §6.3).

@@ -7,6 +7,7 @@
 
 pub mod answer;
 pub mod chunked;
+pub mod edit;
 mod fields;
 pub mod head;
 mod parse;

@@ -63,7 +63,8 @@ pub fn write_request(
 ) -> Result<usize, TooLong> {
     let mut out = Out { buffer: out, len: 0 };
     let (mut host_seen, mut trailers) = (false, false);
-    let listed = Listed { fields: &head.fields, bytes, mend: head.mend, also_kept: edits.forward_for };
+    let listed =
+        Listed { fields: &head.fields, bytes, len: head.len, mend: head.mend, also_kept: edits.forward_for };
     let keep = |known: Known, field: &Field| match known {
         Known::Other => !listed.has(field),
         // Repeated only with the same value, which once is enough.
@@ -80,7 +81,16 @@ pub fn write_request(
         Known::Connection | Known::KeepAlive | Known::ProxyConnection => false,
     };
     let source = Source::of(&head.fields, bytes, head.len, head.bare_lf, (head.special, head.mend));
-    source.copy(usize::from(head.method_span.start), keep, &mut out)?;
+    if head.mend.edited {
+        let version: &[u8] =
+            if head.version == Version::Http10 { b" HTTP/1.0\r\n" } else { b" HTTP/1.1\r\n" };
+        for part in [head.method_span.of(bytes), b" ", head.target.of(bytes), version] {
+            out.put(part)?;
+        }
+        source.copy_fields(keep, &mut out)?;
+    } else {
+        source.copy(usize::from(head.method_span.start), keep, &mut out)?;
+    }
     out.folded_length(head.mend, head.framing)?;
     for (name, value) in edits.add_fields {
         out.field(name.as_bytes(), value)?;
@@ -115,7 +125,7 @@ pub fn write_response(
     let mut out = Out { buffer: out, len: 0 };
     // A 426 says by `Upgrade` which protocol it wants (RFC 9110 §15.5.22).
     let upgrade = head.status == 101 || head.status == 426 && head.has(bytes, "upgrade");
-    let listed = Listed { fields: &head.fields, bytes, mend: head.mend, also_kept: None };
+    let listed = Listed { fields: &head.fields, bytes, len: head.len, mend: head.mend, also_kept: None };
     let keep = |known: Known, field: &Field| match known {
         Known::Other => !listed.has(field),
         Known::Host | Known::Expect | Known::Te => true,
@@ -126,7 +136,16 @@ pub fn write_response(
     };
     let source = Source::of(&head.fields, bytes, head.len, head.bare_lf, (head.special, head.mend));
     out.put(b"HTTP/1.1")?;
-    source.copy(b"HTTP/1.x".len(), keep, &mut out)?;
+    if head.mend.edited {
+        let digit = |of: u16| b'0' + (head.status / of % 10) as u8;
+        let status = [b' ', digit(100), digit(10), digit(1), b' '];
+        for part in [&status, head.reason.of(bytes), b"\r\n"] {
+            out.put(part)?;
+        }
+        source.copy_fields(keep, &mut out)?;
+    } else {
+        source.copy(b"HTTP/1.x".len(), keep, &mut out)?;
+    }
     if head.mend.fold_length && !head.mend.drop_length {
         out.folded_length(head.mend, folded_value(&head.fields, bytes))?;
     }
@@ -162,6 +181,8 @@ fn folded_value(fields: &Fields, bytes: &[u8]) -> Framing {
 struct Listed<'a> {
     fields: &'a Fields,
     bytes: &'a [u8],
+    /// Of the head as it came: what stands behind it is of rules.
+    len: usize,
     mend: Mend,
     also_kept: Option<&'a str>,
 }
@@ -170,7 +191,7 @@ impl Listed<'_> {
     /// Whether `Connection` has this field removed (RFC 9110 §7.6.1). Fields that are meant for the final
     /// recipient stay, or a client could hide its address or its credentials from rules and servers.
     fn has(&self, field: &Field) -> bool {
-        if !self.mend.connection_lists {
+        if !self.mend.connection_lists || usize::from(field.name.start) >= self.len {
             return false;
         }
         let name = field.name.of(self.bytes);
@@ -268,13 +289,22 @@ impl<'a> Source<'a> {
     fn copy_mending(
         &self,
         from: usize,
-        mut keep: impl FnMut(Known, &Field) -> bool,
+        keep: impl FnMut(Known, &Field) -> bool,
         out: &mut Out<'_>,
     ) -> Result<(), TooLong> {
         let head = self.bytes.get(from..self.len).unwrap_or(&[]);
         let line = head.get(..memchr::memchr(b'\n', head).unwrap_or(0)).unwrap_or(&[]);
         out.put(line.strip_suffix(b"\r").unwrap_or(line))?;
         out.put(b"\r\n")?;
+        self.copy_fields(keep, out)
+    }
+
+    /// The fields to keep, line by line.
+    fn copy_fields(
+        &self,
+        mut keep: impl FnMut(Known, &Field) -> bool,
+        out: &mut Out<'_>,
+    ) -> Result<(), TooLong> {
         for (at, field) in self.fields.iter().enumerate() {
             if self.keeps(at, field, &mut keep) {
                 out.field(field.name.of(self.bytes), field.value.of(self.bytes))?;

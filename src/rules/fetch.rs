@@ -140,15 +140,7 @@ fn payload_lv(view: &View<'_>, (offset, size, at, relative): LengthValue, visit:
 fn of_request(fetch: &Fetch, head: &RequestHead, view: &View<'_>, all: bool, visit: Visit<'_>) {
     let bytes = view.bytes();
     let target = head.target.of(bytes);
-    // What follows the body belongs to the next request.
-    let body = || {
-        let rest = bytes.get(head.len..).unwrap_or_default();
-        match head.framing {
-            Framing::None => &[],
-            Framing::Length(len) => usize::try_from(len).ok().and_then(|len| rest.get(..len)).unwrap_or(rest),
-            _ => rest,
-        }
-    };
+    let body = || view.body(head);
     match fetch {
         Fetch::Method => drop(visit(Sample::of(head.method_span.of(bytes)))),
         Fetch::Version(_) => drop(visit(Sample::of(version(head.version)))),

@@ -4,7 +4,7 @@ use super::value::{Sample, Scratch};
 use crate::config::{MatchKind, Matcher, Patterns, Regex};
 
 /// Whether a whole sample matches any pattern.
-pub(super) fn matches(matcher: &Matcher, sample: &Sample<'_>) -> bool {
+pub fn matches(matcher: &Matcher, sample: &Sample<'_>) -> bool {
     match (matcher.kind, &matcher.patterns) {
         (MatchKind::Found, _) => true,
         (MatchKind::Bool, _) => sample.truth(),

@@ -12,6 +12,8 @@ pub struct View<'a> {
     /// Filled in by the first fetch that needs it. In place rather than boxed: no rule allocates.
     parsed: OnceCell<Result<Option<RequestHead>, HeadError>>,
     response: Option<(&'a ResponseHead, &'a [u8])>,
+    /// The body's first bytes, where they do not stand behind the head.
+    body: Option<&'a [u8]>,
     world: &'a dyn World,
 }
 
@@ -30,7 +32,15 @@ impl<'a> View<'a> {
     /// the input has ended, the buffer is full), and every verdict is yes or no.
     #[must_use]
     pub fn new(bytes: &'a [u8], is_final: bool) -> Self {
-        Self { bytes, is_final, given: None, parsed: OnceCell::new(), response: None, world: &NOWHERE }
+        Self {
+            bytes,
+            is_final,
+            given: None,
+            parsed: OnceCell::new(),
+            response: None,
+            body: None,
+            world: &NOWHERE,
+        }
     }
 
     /// A request whose head is parsed already; `head` was parsed from `bytes`. The view is final: an HTTP
@@ -44,6 +54,18 @@ impl<'a> View<'a> {
     #[must_use]
     pub fn of_response(bytes: &'a [u8], head: &'a ResponseHead) -> Self {
         Self { response: Some((head, bytes)), ..Self::new(&[], true) }
+    }
+
+    /// The same with a body of its own, because the head was changed in a copy.
+    #[must_use]
+    pub fn with_body(mut self, body: &'a [u8]) -> Self {
+        self.body = Some(body);
+        self
+    }
+
+    /// The first bytes of the body of a request with this head.
+    pub(super) fn body(&self, head: &RequestHead) -> &'a [u8] {
+        self.body.unwrap_or_else(|| self.bytes.get(head.len..).unwrap_or_default())
     }
 
     /// The same within a gateway.

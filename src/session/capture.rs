@@ -49,7 +49,6 @@ impl Session {
     }
 
     /// Fills a slot: `http-request capture`, `http-response capture`.
-    #[allow(dead_code, reason = "for the http-request rules")]
     pub(super) fn capture(&self, side: Side, slot: usize, text: &[u8]) {
         let wanted = &self.frontend.config.captures;
         let mut extra = self.extra.borrow_mut();

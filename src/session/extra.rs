@@ -8,10 +8,8 @@ use super::fill;
 use crate::config::VarId;
 use crate::rules::{Sample, View};
 
-#[allow(dead_code, reason = "for the http-request rules")]
 /// Bytes that the variables of one session may take together.
 const VARIABLES_BYTES_MAX: usize = 16 * 1_024;
-#[allow(dead_code, reason = "for the http-request rules")]
 /// What a variable takes beside its text.
 const VARIABLE_BYTES: usize = 64;
 
@@ -34,7 +32,6 @@ pub(super) struct Extra {
     log_level: LogLevel,
 }
 
-#[allow(dead_code, reason = "for the http-request rules")]
 /// What a rule says of the log line's severity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum LogLevel {
@@ -77,7 +74,6 @@ impl Session {
     }
 
     /// Sets a variable; false when there is no room for it.
-    #[allow(dead_code, reason = "for the http-request rules")]
     pub(super) fn set_variable(&self, id: VarId, value: Sample<'static>) -> bool {
         let mut extra = self.extra.borrow_mut();
         let variables = &mut extra.get_or_insert_default().variables;
@@ -113,7 +109,6 @@ impl Session {
     }
 
     /// Sets the severity of the request's log line (`http-request set-log-level`).
-    #[allow(dead_code, reason = "for the http-request rules")]
     pub(super) fn set_log_level(&self, level: LogLevel) {
         self.extra.borrow_mut().get_or_insert_default().log_level = level;
     }
@@ -126,6 +121,8 @@ impl Session {
     /// The line is written: what was kept for it is gone.
     pub(super) fn forget_request(&self) {
         if let Some(extra) = self.extra.borrow_mut().as_mut() {
+            let lasting = &self.frontend.shared.lasting;
+            extra.variables.retain(|(id, _)| lasting.get(id.0).copied().unwrap_or(false));
             extra.captured = Captured::default();
             extra.unique_id = None;
             extra.server_addresses = [None; 2];
@@ -143,7 +140,6 @@ impl Session {
     }
 
     /// Forgets a variable.
-    #[allow(dead_code, reason = "for the http-request rules")]
     pub(super) fn unset_variable(&self, id: VarId) {
         if let Some(extra) = self.extra.borrow_mut().as_mut() {
             extra.variables.retain(|(known, _)| *known != id);

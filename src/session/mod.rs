@@ -92,6 +92,8 @@ impl Tasks {
 pub struct Shared {
     /// What they name; a `RefId` is an index into it.
     pub references: Vec<config::Target>,
+    /// By variable: whether it outlives a request (`sess.…`).
+    pub lasting: Vec<bool>,
     /// Every frontend of the configuration, for `fe_conn(name)`.
     pub frontends: RefCell<Vec<Weak<Frontend>>>,
 }

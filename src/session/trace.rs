@@ -104,6 +104,7 @@ impl Trace {
     /// Writes the line, where the frontend has somewhere to write it. `http` = it was an HTTP session.
     pub(super) fn log(&mut self, session: &Session, http: bool) {
         self.write(session, http, false);
+        session.forget_request();
     }
 
     /// Writes the line now although the session goes on (`option logasap`).
@@ -116,7 +117,7 @@ impl Trace {
     fn write(&mut self, session: &Session, http: bool, unfinished: bool) {
         let frontend = &session.frontend;
         if !frontend.logger.is_active() {
-            return session.forget_request();
+            return;
         }
         self.timers.total = self.elapsed_ms(session);
         // On a sniffed port each session gets the line of its own kind.
@@ -130,7 +131,7 @@ impl Trace {
             return;
         }
         let severity = match session.log_level() {
-            LogLevel::Silent => return session.forget_request(),
+            LogLevel::Silent => return,
             LogLevel::Severity(severity) => severity,
             LogLevel::Usual if failed && config.lines.separate_errors => ERROR_SEVERITY,
             LogLevel::Usual => SESSION_SEVERITY,
@@ -162,11 +163,7 @@ impl Trace {
             facts.fill(format, &mut structured);
         }
         frontend.logger.send_session(severity, &line, structured.as_bytes(), now_ms);
-        drop(extra);
         self.logged = true;
-        if !unfinished {
-            session.forget_request();
-        }
     }
 
     /// Whether this is more than a session that went as it should.

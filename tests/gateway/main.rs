@@ -30,6 +30,7 @@ mod proxy_protocol;
 mod reference;
 mod reload;
 mod rig;
+mod rules;
 mod servers;
 mod sniff;
 mod timeouts;

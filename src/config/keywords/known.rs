@@ -11,25 +11,25 @@ pub(crate) const KEYWORDS: &[(Sections, &str)] = &[
         Sections::GLOBAL,
         "h1-accept-payload-with-any-method|pp2-never-send-local|set-var|set-var-fmt|unix-bind",
     ),
+    (Sections::DEFAULTS, "http-after-response|http-request|http-response"),
     (Sections::DEFAULTS.or(Sections::BACKEND), "tcp-request content|tcp-request inspect-delay"),
     (
         Sections::DEFAULTS.or(Sections::FRONTEND).or(Sections::LISTEN),
-        "error-log-format|log-steps|monitor-net|monitor-uri|option http-drop-request-trailers|option http-ignore-probes|\
+        "error-log-format|log-steps|monitor-net|option http-drop-request-trailers|option http-ignore-probes|\
      option http-use-proxy-header|option httpslog|quic-initial|tcp-request connection|tcp-request session",
     ),
     (
         Sections::DEFAULTS.or(Sections::FRONTEND).or(Sections::LISTEN).or(Sections::BACKEND),
-        "errorfile|errorfiles|errorloc|errorloc302|errorloc303|http-after-response|http-error|\
-     http-request|http-response|option http-buffer-request|option http-no-delay|\
-     option http-restrict-req-hdr-names|option originalto|tcp-request|timeout tarpit",
+        "errorfiles|http-error|\
+     option http-buffer-request|option http-no-delay|\
+     option http-restrict-req-hdr-names|option originalto|tcp-request",
     ),
     (
         Sections::DEFAULTS.or(Sections::LISTEN).or(Sections::BACKEND),
         "option checkcache|option http-drop-response-trailers|tcp-response|tcp-response content|\
      tcp-response inspect-delay",
     ),
-    (Sections::FRONTEND.or(Sections::LISTEN), "monitor fail"),
-    (Sections::FRONTEND.or(Sections::LISTEN).or(Sections::BACKEND), "block|filter|redirect"),
+    (Sections::FRONTEND.or(Sections::LISTEN).or(Sections::BACKEND), "filter"),
     (Sections::LISTEN.or(Sections::BACKEND), "server-template|stick|use-server"),
 ];
 

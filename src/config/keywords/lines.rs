@@ -13,9 +13,9 @@ const CLIENT: Sections = Sections::CLIENT_SIDE;
 /// Not in `defaults`.
 const OWN: Sections = Sections::FRONTEND.or(Sections::LISTEN);
 /// Headers that one proxy keeps of a message.
-const CAPTURES_MAX: usize = 256;
+pub(super) const CAPTURES_MAX: u32 = 256;
 /// The longest text that is kept.
-const LEN_BYTES_MAX: u32 = 65_535;
+pub(super) const LEN_BYTES_MAX: u32 = 65_535;
 
 /// `option httplog clf`.
 const CLF: &str = "%{+Q}o %{-Q}ci - - [%trg] %r %ST %B \"\" \"\" %cp %ms %ft %b %s %TR %Tw %Tc %Tr %Ta %tsc \
@@ -148,7 +148,7 @@ const fn switch(name: &'static str, since: &'static str, help: &'static str, par
 /// # Errors
 /// There are too many.
 pub(crate) fn capture_slot(list: &mut Vec<Capture>, len_bytes: usize) -> Result<usize, String> {
-    if list.len() >= CAPTURES_MAX {
+    if list.len() >= CAPTURES_MAX as usize {
         return Err(format!("a proxy keeps at most {CAPTURES_MAX} headers of a message"));
     }
     list.push(Capture { name: String::new(), len_bytes });

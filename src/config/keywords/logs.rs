@@ -16,7 +16,7 @@ const FACILITIES: [&str; 24] = [
     "local7",
 ];
 /// Severities, each at its number.
-const LEVELS: [&str; 8] = ["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"];
+pub(super) const LEVELS: [&str; 8] = ["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"];
 /// Shortest and longest `len`.
 const LEN_BYTES: (u32, u32) = (80, 65_535);
 /// Lines a section can send to.

@@ -3,8 +3,10 @@
 //! come from it. To add a keyword, add an entry to the file of its topic (and take its name out of `known.rs`).
 
 pub(crate) mod bind;
+mod errors;
 pub(crate) mod global;
 pub(crate) mod groups;
+mod http_rules;
 pub(crate) mod known;
 pub(crate) mod lines;
 mod logs;
@@ -205,6 +207,8 @@ const TOPICS: &[(&str, &[Keyword])] = &[
     ("Privileges (`global`)", privileges::TABLE),
     ("Proxies", proxy::TABLE),
     ("Rules", rules::TABLE),
+    ("Rules for HTTP", http_rules::TABLE),
+    ("Errors and monitoring", errors::TABLE),
     ("Timeouts", timeouts::TABLE),
     ("Options", options::TABLE),
     ("Logs", logs::TABLE),

@@ -50,6 +50,13 @@ pub(super) const TABLE: &[Keyword] = &[
         "waiting for a free slot of a server; default: connect's",
         |b, st| set(b, st, |t| &mut t.queue),
     ),
+    time(
+        "timeout tarpit",
+        BOTH,
+        "1.3",
+        "before the answer of a `tarpit` rule; default: connect's",
+        |b, st| set(b, st, |t| &mut t.tarpit),
+    ),
     time("timeout check", SERVER, "1.3", "one health check; default 2s", |b, st| {
         set(b, st, |t| &mut t.check)
     }),

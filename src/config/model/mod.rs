@@ -3,12 +3,14 @@
 //! Times are milliseconds (`_ms`), sizes bytes (`_bytes`). References between proxies are indexes into
 //! [`Config`]'s lists, resolved and range-checked by the parser, so a reader may index with them.
 
+mod actions;
 mod format;
 mod logs;
 mod matcher;
 mod rules;
 mod sample;
 
+pub use actions::*;
 pub use format::*;
 pub use logs::*;
 pub use matcher::*;
@@ -154,6 +156,14 @@ pub struct Frontend {
     pub inspect_delay_ms: Option<u64>,
     /// `tcp-request content` rules in file order.
     pub content_rules: Vec<ContentRule>,
+    /// Its rules for HTTP.
+    pub http_rules: HttpRules,
+    /// `errorfile` and its like: whole answers, by status.
+    pub errors: std::rc::Rc<[(u16, std::rc::Rc<[u8]>)]>,
+    /// `monitor-uri`.
+    pub monitor_uri: Option<std::rc::Rc<str>>,
+    /// `monitor fail`: any of these makes it a 503.
+    pub monitor_fail: Vec<Condition>,
     /// `use_backend` rules in file order.
     pub use_backends: Vec<UseBackend>,
     /// `default_backend`; for a `listen` its own server side.
@@ -189,6 +199,12 @@ pub struct Backend {
     pub mode: Mode,
     /// `balance`.
     pub balance: Balance,
+    /// Its ACLs.
+    pub acls: Vec<Acl>,
+    /// Its rules for HTTP.
+    pub http_rules: HttpRules,
+    /// `errorfile` and its like: whole answers, by status.
+    pub errors: std::rc::Rc<[(u16, std::rc::Rc<[u8]>)]>,
     /// `server` lines in file order.
     pub servers: Vec<Server>,
     /// Timeouts on the server's side.
@@ -372,6 +388,8 @@ pub struct ClientTimeouts {
     /// `timeout tunnel` as the frontend has it (a backend's wins). `None`: client and server timeouts apply.
     /// Default 3,600,000 where the file sets neither it nor client nor server.
     pub tunnel_ms: Option<u64>,
+    /// `timeout tarpit`: before the answer of a `tarpit` rule; default 5,000.
+    pub tarpit_ms: u64,
 }
 
 impl Default for ClientTimeouts {
@@ -382,6 +400,7 @@ impl Default for ClientTimeouts {
             http_request_ms: 10_000,
             http_keep_alive_ms: 10_000,
             tunnel_ms: Some(3_600_000),
+            tarpit_ms: 5_000,
         }
     }
 }

@@ -2,8 +2,15 @@
 
 use super::super::Session;
 use super::super::trace::Trace;
+use std::rc::Rc;
+
 use super::Next;
-use crate::http::{answer, without_body};
+use super::rules::Response;
+use crate::backend::Backend;
+use crate::config::HttpRules;
+use crate::http::{
+    After, Method, RequestFacts, ResponseEdits, Version, answer, parse_response, without_body, write_response,
+};
 use crate::net::Buffer;
 
 /// Sends an error page; what follows is a close that lets the client read it.
@@ -19,6 +26,17 @@ pub(super) async fn send(
     keep_alive: bool,
     trace: &mut Trace,
 ) -> Next {
+    let has_rules = |rules: &HttpRules| !rules.after.is_empty();
+    let frontend = &session.frontend.config;
+    let backend = trace.backend.as_ref().map(|backend| &backend.config);
+    let configured = !frontend.errors.is_empty()
+        || has_rules(&frontend.http_rules)
+        || backend.is_some_and(|backend| !backend.errors.is_empty() || has_rules(&backend.http_rules));
+    if configured {
+        let method = if head_only { Method::Head } else { Method::Get };
+        let facts = RequestFacts { method, version: Version::Http11 };
+        return Box::pin(deliver(session, (status, Vec::new()), facts, keep_alive, trace)).await;
+    }
     let page = if head_only { without_body(answer(status)) } else { answer(status) };
     let (before, after) = match keep_alive {
         true => without_close(page),
@@ -37,6 +55,85 @@ pub(super) async fn send(
         return Next::Another;
     }
     Next::CloseGently
+}
+
+/// The page that the configuration has for a status, else our own.
+fn page(session: &Session, status: u16, backend: Option<&Backend>) -> Rc<[u8]> {
+    let find = |list: &[(u16, Rc<[u8]>)]| {
+        list.iter().find(|(known, _)| *known == status).map(|(_, page)| page.clone())
+    };
+    let configured = backend.and_then(|backend| find(&backend.config.errors));
+    configured.or_else(|| find(&session.frontend.config.errors)).unwrap_or_else(|| Rc::from(answer(status)))
+}
+
+/// Sends an answer of our own, changed by the rules for all answers; without bytes the page of its status.
+pub(super) async fn deliver(
+    session: &Session,
+    (status, bytes): (u16, Vec<u8>),
+    facts: RequestFacts,
+    keep_alive: bool,
+    trace: &mut Trace,
+) -> Next {
+    let backend = trace.backend.clone();
+    let whole: Rc<[u8]> = match bytes.is_empty() {
+        true => page(session, status, backend.as_deref()),
+        false => bytes.into(),
+    };
+    if whole.is_empty() {
+        // An empty error file: close without a word.
+        trace.status = i16::try_from(status).unwrap_or(-1);
+        return Next::Close;
+    }
+    let Some((mut out, body_at)) = head(session, &whole, backend.as_deref(), facts, keep_alive, trace) else {
+        return Next::Close;
+    };
+    let mut body = match facts.method {
+        Method::Head => &[],
+        _ => whole.get(body_at..).unwrap_or_default(),
+    };
+    loop {
+        let taken = out.append(body);
+        body = body.get(taken..).unwrap_or_default();
+        let len = out.len() as u64;
+        session.deadline.set_after(session.frontend.config.timeouts.client_ms);
+        let flushed = session.deadline.within(|context| session.client.poll_flush(context, &mut out)).await;
+        if !matches!(flushed, Ok(Ok(()))) {
+            return Next::Close;
+        }
+        trace.bytes_to_client = trace.bytes_to_client.saturating_add(len);
+        if body.is_empty() {
+            return if keep_alive { Next::Another } else { Next::CloseGently };
+        }
+    }
+}
+
+/// Writes the head of an answer of our own, and says where its body begins. No waiting in here: the head's index
+/// is large.
+fn head(
+    session: &Session,
+    whole: &[u8],
+    backend: Option<&Backend>,
+    facts: RequestFacts,
+    keep_alive: bool,
+    trace: &mut Trace,
+) -> Option<(Buffer, usize)> {
+    let to = RequestFacts { method: Method::Get, version: Version::Http11 };
+    let head = parse_response(whole, to).ok()??;
+    let body_at = head.len;
+    let mut work = Response { session, backend, head, bytes: whole, text: None };
+    if let Some(backend) = backend {
+        // What cannot be changed stays: there is no answer beyond this one.
+        let _ = work.run(&backend.config.http_rules.after, &backend.config.acls);
+    }
+    let frontend = &session.frontend.config;
+    let _ = work.run(&frontend.http_rules.after, &frontend.acls);
+    trace.status = i16::try_from(work.head.status).unwrap_or(-1);
+    let after = if keep_alive { After::KeepAlive } else { After::Close };
+    let edits = ResponseEdits { client: facts.version, after, add_fields: &[] };
+    let mut out = Buffer::take();
+    let len = write_response(&work.head, work.head_bytes(), &edits, out.room()).ok()?;
+    out.filled(len);
+    Some((out, body_at))
 }
 
 /// A page in two parts, its `Connection: close` left out between them.

@@ -10,10 +10,12 @@ use super::super::relay::{Flow, FlowError, Waiting};
 use super::super::tcp::{self, Carrier, since_wait};
 use super::super::trace::{InUse, Trace};
 use super::prepare::{Prepared, Request, is_idempotent, prepare};
+use super::rules::End;
 use super::{Next, answer, whole_head};
 use crate::backend::{Backend, Connected, Slot, connect};
 use crate::config::ConnectionMode;
-use crate::http::{Framing, Method, Version};
+use crate::http::answer::compose;
+use crate::http::{Framing, Method, RequestFacts, Version};
 use crate::net::{Buffer, Stream};
 use crate::reactor::Expired;
 
@@ -43,9 +45,49 @@ pub(super) async fn handle(
             trace.log(session, true);
             return next;
         }
+        Prepared::Monitor { status, facts, keep_alive } => {
+            session.forget_request();
+            let bytes = match status {
+                200 => compose(200, &[(b"Cache-Control", b"no-cache")], b""),
+                _ => Vec::new(),
+            };
+            return Box::pin(answer::deliver(session, (status, bytes), facts, keep_alive, &mut trace)).await;
+        }
+        Prepared::End { end, facts, keep_alive } => {
+            let next = Box::pin(end_by_rule(session, end, facts, keep_alive, &mut trace)).await;
+            trace.log(session, true);
+            return next;
+        }
     };
     let done = exchange.run().await;
     exchange.conclude(done)
+}
+
+/// Ends a request as a rule wants it.
+async fn end_by_rule(
+    session: &Session,
+    end: End,
+    facts: RequestFacts,
+    may_stay: bool,
+    trace: &mut Trace,
+) -> Next {
+    match end {
+        End::Drop { reset } => {
+            trace.end(b'P', b'R');
+            if reset {
+                session.client.reset_on_close();
+            }
+            Next::Close
+        }
+        End::Answer { status, bytes, termination: (who, phase), keep_alive, tarpit } => {
+            if tarpit {
+                session.deadline.set_after(session.frontend.config.timeouts.tarpit_ms);
+                let _ = session.deadline.guard(std::future::pending::<()>()).await;
+            }
+            trace.end(who, phase);
+            answer::deliver(session, (status, bytes), facts, keep_alive && may_stay, trace).await
+        }
+    }
 }
 
 /// Hands the request, as it came, to a backend in `mode tcp`.
@@ -68,6 +110,8 @@ pub(super) enum Failure {
     Silent(u8, u8),
     /// No server; `trace` knows why.
     NoServer,
+    /// A rule gives another answer.
+    Rule(End),
 }
 
 /// What was found where the answer should begin.
@@ -239,6 +283,11 @@ impl<'a> Exchange<'a> {
             Failure::Silent(who, phase) => {
                 self.trace.end(who, phase);
                 return Next::Close;
+            }
+            Failure::Rule(end) => {
+                let facts = self.request.facts;
+                let may_stay = self.request.upload.is_none() && self.request.keep_alive;
+                return end_by_rule(self.session, end, facts, may_stay, &mut self.trace).await;
             }
             Failure::NoServer => {
                 let [who, phase, ..] = self.trace.termination;

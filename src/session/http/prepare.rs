@@ -9,14 +9,16 @@ use super::super::Session;
 use super::super::relay::{Bound, Flow};
 use super::super::trace::Trace;
 use super::super::world::Scene;
+use super::rules::{self, End};
 use crate::backend::Backend;
 use crate::config::{ConnectionMode, ForwardFor, Mode};
+use crate::http::edit::Text;
 use crate::http::{
     After, Chunked, Framing, HeadError, Method, RequestEdits, RequestFacts, RequestHead, Version,
     parse_request, write_request,
 };
 use crate::net::Buffer;
-use crate::rules::{Choice, View, choose_backend};
+use crate::rules::{Choice, View, applies, choose_backend};
 
 /// A request ready to be sent.
 pub(super) struct Request {
@@ -45,6 +47,18 @@ pub(super) enum Prepared {
         /// Who and in which phase, for the termination state.
         termination: (u8, u8),
     },
+    /// Rules end it.
+    End {
+        end: End,
+        facts: RequestFacts,
+        keep_alive: bool,
+    },
+    /// `monitor-uri`: answered without a log line.
+    Monitor {
+        status: u16,
+        facts: RequestFacts,
+        keep_alive: bool,
+    },
 }
 
 /// Parses, routes, and rewrites the request at the front of `input`, and takes its bytes out of there.
@@ -61,18 +75,31 @@ pub(super) fn prepare(session: &Session, input: &mut Option<Buffer>, trace: &mut
         trace.request = Some(request_line(&head, buffer.bytes()));
     }
     trace.bytes_from_client = head.len as u64;
-    session.capture_request(&head, buffer.bytes());
-    let scene = Scene::of(session);
-    let view = View::with_head(buffer.bytes(), &head).within(&scene);
-    let unique_id = session.unique_id(&view);
-    let backend = match choose_backend(&session.frontend.config, &view) {
-        Choice::Backend(id) => session.frontend.backend(id),
-        Choice::None | Choice::NotYet => None,
+    let config = &session.frontend.config;
+    let (facts, head_len, framing) = (head.facts(), head.len, head.framing);
+    // An answer of our own leaves the connection usable only where no body is to come.
+    let no_body = matches!(framing, Framing::None | Framing::Length(0));
+    let may_stay = head.keep_alive && no_body && !session.frontend.leaving.get();
+    let mut work = rules::Request { session, head, bytes: buffer.bytes(), text: None };
+    if let Some(status) = monitor_status(&work) {
+        buffer.consume(head_len);
+        return Prepared::Monitor { status, facts, keep_alive: may_stay };
+    }
+    session.capture_request(&work.head, buffer.bytes());
+    let routed = route(&mut work, trace);
+    let rules::Request { head, text, .. } = work;
+    let backend = match routed {
+        Ok(Some(backend)) => backend,
+        Ok(None) => return Prepared::Refuse { status: 503, termination: (b'S', b'C') },
+        Err(end) => {
+            let keep_alive = may_stay && config.http.connection != ConnectionMode::Close;
+            buffer.consume(head_len);
+            if buffer.is_empty() {
+                *input = None;
+            }
+            return Prepared::End { end, facts, keep_alive };
+        }
     };
-    let Some(backend) = backend.cloned() else {
-        return Prepared::Refuse { status: 503, termination: (b'S', b'C') };
-    };
-    trace.backend = Some(backend.clone());
     if backend.config.mode == Mode::Tcp {
         return Prepared::Tunnel(backend);
     }
@@ -81,14 +108,21 @@ pub(super) fn prepare(session: &Session, input: &mut Option<Buffer>, trace: &mut
     let mut out = Buffer::take();
     let forward_for = backend.config.http.forward_for.as_ref().or(frontend.forward_for.as_ref());
     let after = if connection == ConnectionMode::KeepAlive { After::KeepAlive } else { After::Close };
+    let head_bytes = text.as_ref().map_or(buffer.bytes(), Text::bytes);
+    let scene = Scene::of(session);
+    let unique_id = session.unique_id(&View::with_head(head_bytes, &head).within(&scene));
     let added = Added { forward_for, unique_id: unique_id.as_deref() };
-    if write_head(session, &head, buffer.bytes(), added, after, &mut out).is_none() {
+    if write_head(session, &head, head_bytes, added, after, &mut out).is_none() {
+        if text.is_some() {
+            return Prepared::Refuse { status: 500, termination: (b'P', b'R') };
+        }
         return refuse(HeadError::TooLong);
     }
     let keep_alive =
         head.keep_alive && connection != ConnectionMode::Close && !session.frontend.leaving.get();
-    let (facts, upgrade, framing) = (head.facts(), head.upgrade, head.framing);
-    buffer.consume(head.len);
+    // The answer's reader goes by the method that the server got.
+    let (facts, upgrade) = (head.facts(), head.upgrade);
+    buffer.consume(head_len);
     let head_bytes = out.len();
     let Ok(upload) = take_body(framing, input, &mut out) else {
         return Prepared::Refuse { status: 400, termination: (b'P', b'D') };
@@ -101,6 +135,43 @@ pub(super) fn prepare(session: &Session, input: &mut Option<Buffer>, trace: &mut
 struct Added<'a> {
     forward_for: Option<&'a ForwardFor>,
     unique_id: Option<&'a [u8]>,
+}
+
+/// Runs the rules and chooses the backend, whose rules run as well.
+fn route(work: &mut rules::Request<'_>, trace: &mut Trace) -> Result<Option<Rc<Backend>>, End> {
+    let session = work.session;
+    let frontend = &session.frontend.config;
+    work.run(&frontend.http_rules.request, &frontend.acls, None)?;
+    work.run(&frontend.http_rules.redirects, &frontend.acls, None)?;
+    let scene = Scene::of(session);
+    let view = View::with_head(work.head_bytes(), &work.head)
+        .with_body(work.bytes.get(work.head.len..).unwrap_or_default())
+        .within(&scene);
+    let backend = match choose_backend(frontend, &view) {
+        Choice::Backend(id) => session.frontend.backend(id).cloned(),
+        Choice::None | Choice::NotYet => None,
+    };
+    let Some(backend) = backend else { return Ok(None) };
+    trace.backend = Some(backend.clone());
+    let config = &backend.config;
+    if config.mode == Mode::Http {
+        work.run(&config.http_rules.request, &config.acls, Some(&backend))?;
+        work.run(&config.http_rules.redirects, &config.acls, Some(&backend))?;
+    }
+    Ok(Some(backend))
+}
+
+/// The status for a request of `monitor-uri`.
+fn monitor_status(work: &rules::Request<'_>) -> Option<u16> {
+    let config = &work.session.frontend.config;
+    let uri = config.monitor_uri.as_ref()?;
+    if work.head.target.of(work.bytes) != uri.as_bytes() {
+        return None;
+    }
+    let scene = Scene::of(work.session);
+    let view = View::with_head(work.bytes, &work.head).within(&scene);
+    let fails = config.monitor_fail.iter().any(|condition| applies(Some(condition), &config.acls, &view));
+    Some(if fails { 503 } else { 200 })
 }
 
 /// Writes the head with the client's address and the request's id added, where that is asked for.

@@ -6,6 +6,7 @@ use std::task::Poll;
 use super::super::relay::{Bound, Flow, FlowError, Waiting};
 use super::Next;
 use super::exchange::{Answer, Exchange, Failure, Found, Link};
+use super::rules::Response;
 use crate::http::{
     After, Chunked, Framing, ResponseEdits, ResponseHead, TooLong, Version, parse_response, write_response,
 };
@@ -46,7 +47,13 @@ impl Exchange<'_> {
                 false => None,
             })
         } else {
-            Found::Final(self.final_answer(&head, buffer.bytes()).map_err(|_| BAD)?)
+            let len = head.len;
+            let answer = self.final_answer(head, buffer.bytes())?;
+            buffer.consume(len);
+            if buffer.is_empty() {
+                *response = None;
+            }
+            return Ok(Found::Final(answer));
         };
         buffer.consume(head.len);
         if buffer.is_empty() {
@@ -55,20 +62,28 @@ impl Exchange<'_> {
         Ok(found)
     }
 
-    fn final_answer(&mut self, head: &ResponseHead, bytes: &[u8]) -> Result<Answer, TooLong> {
+    fn final_answer(&mut self, head: ResponseHead, bytes: &[u8]) -> Result<Answer, Failure> {
         self.trace.status = i16::try_from(head.status).unwrap_or(-1);
-        self.session.capture_response(head, bytes);
-        self.is_private |= ties_to_connection(head, bytes);
+        self.session.capture_response(&head, bytes);
+        self.is_private |= ties_to_connection(&head, bytes);
         let delimited = head.is_delimited_for(self.request.facts.version);
         let keep_alive = head.tunnel || self.request.keep_alive && delimited && !self.upload_broken;
         let after = if keep_alive { After::KeepAlive } else { After::Close };
-        Ok(Answer {
-            out: self.rewrite(head, bytes, after)?,
-            framing: head.framing,
-            tunnel: head.tunnel,
-            keep_alive,
-            reusable: head.keep_alive,
-        })
+        let (framing, tunnel, reusable) = (head.framing, head.tunnel, head.keep_alive);
+        let backend = self.request.backend.clone();
+        let (back, front) = (&backend.config, &self.session.frontend.config);
+        let mut work = Response { session: self.session, backend: Some(&backend), head, bytes, text: None };
+        // A tunnel is agreed on already: nothing about it can be changed.
+        if !tunnel {
+            work.run(&back.http_rules.response, &back.acls).map_err(Failure::Rule)?;
+            work.run(&front.http_rules.response, &front.acls).map_err(Failure::Rule)?;
+            work.run(&back.http_rules.after, &back.acls).map_err(Failure::Rule)?;
+            work.run(&front.http_rules.after, &front.acls).map_err(Failure::Rule)?;
+        }
+        self.trace.status = i16::try_from(work.head.status).unwrap_or(-1);
+        let out = self.rewrite(&work.head, work.head_bytes(), after);
+        let out = out.map_err(|_| Failure::Status(502, b'P', b'H'))?;
+        Ok(Answer { out, framing, tunnel, keep_alive, reusable })
     }
 
     fn rewrite(&self, head: &ResponseHead, bytes: &[u8], after: After) -> Result<Buffer, TooLong> {

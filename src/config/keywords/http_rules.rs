@@ -1,0 +1,475 @@
+//! `http-request`, `http-response`, `http-after-response`, `redirect` and `block` (configuration §4.2).
+
+use std::rc::Rc;
+
+use super::{Keyword, Sections, lines, logs};
+use crate::config::builder::{Builder, Statement};
+use crate::config::diagnostics::{Fault, Span};
+use crate::config::draft::ProxyKind;
+use crate::config::lexer::Word;
+use crate::config::model::{
+    CaptureSlot, Format, HttpAction, HttpRule, MatchKind, Matcher, Piece, Redirect, RedirectKind, Reply,
+    ReplyBody, Side, TargetPart, VarId,
+};
+use crate::config::sample::{self, Reader};
+use crate::config::{condition, format, patterns, suggest, values};
+use crate::http::edit::is_own;
+
+const RULES: Sections = Sections::FRONTEND.or(Sections::LISTEN).or(Sections::BACKEND);
+/// Rules of one kind in one proxy.
+const RULES_MAX: usize = 65_536;
+/// The largest file of an answer.
+const FILE_BYTES_MAX: u64 = 65_535;
+
+pub(super) const TABLE: &[Keyword] = &[
+    Keyword::new(
+        "http-request",
+        RULES,
+        "1.3",
+        "<action> [<arguments>…] [if|unless <condition>]",
+        "a rule for requests",
+        |b, st| rule(b, st, REQUEST),
+    ),
+    Keyword::new(
+        "http-response",
+        RULES,
+        "1.5",
+        "<action> [<arguments>…] [if|unless <condition>]",
+        "a rule for answers of servers",
+        |b, st| rule(b, st, RESPONSE),
+    ),
+    Keyword::new(
+        "http-after-response",
+        RULES,
+        "2.2",
+        "<action> [<arguments>…] [if|unless <condition>]",
+        "a rule for all answers, the gateway's own included",
+        |b, st| rule(b, st, AFTER),
+    ),
+    Keyword::new(
+        "redirect",
+        RULES,
+        "1.3",
+        "location|prefix|scheme <to> [code <code>] [<option>…] [if|unless <condition>]",
+        "send the client elsewhere; checked behind `http-request` rules",
+        |b, st| {
+            let rule = read(b, st, st.args(), |words, reader| redirect(words, reader, false))?;
+            push(&mut b.proxy()?.http_rules.redirects, rule)
+        },
+    ),
+    Keyword::new(
+        "block",
+        RULES,
+        "1.3",
+        "if|unless <condition>",
+        "answer 403; checked before `http-request` rules",
+        |b, st| {
+            let rule = read(b, st, st.args(), |_, _| Ok(HttpAction::Deny(plain_reply(403))))?;
+            push(&mut b.proxy()?.blocks, rule)
+        },
+    )
+    .instead("http-request deny"),
+];
+
+const REQUEST: u8 = 1;
+const RESPONSE: u8 = 2;
+const AFTER: u8 = 4;
+
+type Make = fn(&mut Words<'_>, &mut Reader<'_>) -> Result<HttpAction, Fault>;
+
+/// The actions: name, where each may stand, reader of its arguments. A name that ends in `(` takes a variable.
+const ACTIONS: &[(&str, u8, Make)] = &[
+    ("allow", 7, |_, _| Ok(HttpAction::Allow)),
+    ("deny", 3, |words, reader| {
+        let status = if reader_is_response(words) { 502 } else { 403 };
+        Ok(HttpAction::Deny(reply(words, reader, status)?))
+    }),
+    ("return", 3, |words, reader| {
+        let mut reply = reply(words, reader, 200)?;
+        if matches!(reply.body, ReplyBody::Page) && reply.status < 400 {
+            reply.body = ReplyBody::Empty;
+        }
+        Ok(HttpAction::Return(reply))
+    }),
+    ("tarpit", REQUEST, |words, reader| Ok(HttpAction::Tarpit(reply(words, reader, 500)?))),
+    ("auth", REQUEST, |words, reader| {
+        let realm = match words.option("realm") {
+            true => format::parse(reader, words.next("a realm")?)?,
+            false => text_format(b"Restricted"),
+        };
+        Ok(HttpAction::Auth(realm))
+    }),
+    ("redirect", 3, |words, reader| redirect(words, reader, true)),
+    ("set-header", 7, |words, reader| add_header(words, reader, true)),
+    ("add-header", 7, |words, reader| add_header(words, reader, false)),
+    ("del-header", 7, |words, _| del_header(words)),
+    ("replace-header", 7, |words, reader| replace_header(words, reader, false)),
+    ("replace-value", 7, |words, reader| replace_header(words, reader, true)),
+    ("set-path", REQUEST, |words, reader| set_target(words, reader, TargetPart::Path)),
+    ("set-pathq", REQUEST, |words, reader| set_target(words, reader, TargetPart::PathAndQuery)),
+    ("set-query", REQUEST, |words, reader| set_target(words, reader, TargetPart::Query)),
+    ("set-uri", REQUEST, |words, reader| set_target(words, reader, TargetPart::Uri)),
+    ("replace-path", REQUEST, |words, reader| replace_target(words, reader, TargetPart::Path)),
+    ("replace-pathq", REQUEST, |words, reader| replace_target(words, reader, TargetPart::PathAndQuery)),
+    ("replace-uri", REQUEST, |words, reader| replace_target(words, reader, TargetPart::Uri)),
+    ("set-method", REQUEST, |words, reader| {
+        Ok(HttpAction::SetMethod(format::parse(reader, words.next("a method")?)?))
+    }),
+    ("set-status", RESPONSE | AFTER, |words, _| {
+        let status = status(words.next("a status")?, 200, 999)?;
+        let reason = match words.option("reason") {
+            true => words.next("a reason")?.text()?,
+            false => crate::http::answer::reason(status),
+        };
+        Ok(HttpAction::SetStatus(status, reason.into()))
+    }),
+    ("set-var(", 7, |words, reader| {
+        let id = words.variable(reader)?;
+        let (expr, _) = sample::parse(reader, words.next("an expression")?)?;
+        Ok(HttpAction::SetVar(id, expr))
+    }),
+    ("set-var-fmt(", 7, |words, reader| {
+        let id = words.variable(reader)?;
+        Ok(HttpAction::SetVarFormat(id, format::parse(reader, words.next("a text")?)?))
+    }),
+    ("unset-var(", 7, |words, reader| Ok(HttpAction::UnsetVar(words.variable(reader)?))),
+    ("capture", REQUEST | RESPONSE, capture),
+    ("set-log-level", REQUEST | RESPONSE, |words, _| log_level(words)),
+    ("silent-drop", REQUEST, |_, _| Ok(HttpAction::SilentDrop)),
+    ("reject", REQUEST, |_, _| Ok(HttpAction::Reject)),
+    ("strict-mode", 7, |words, _| {
+        let word = words.next("`on` or `off`")?;
+        match word.bytes.as_slice() {
+            b"on" => Ok(HttpAction::StrictMode(true)),
+            b"off" => Ok(HttpAction::StrictMode(false)),
+            _ => Err(Fault::at(word.span, format!("{}: expected `on` or `off`", word.quoted()))),
+        }
+    }),
+];
+
+/// The words of a rule, read from the left.
+struct Words<'w> {
+    rest: &'w [Word],
+    /// The last word that was read.
+    at: Span,
+    /// The action's own word.
+    action: &'w [u8],
+    side: u8,
+}
+
+impl<'w> Words<'w> {
+    fn next(&mut self, what: &str) -> Result<&'w Word, Fault> {
+        let [word, rest @ ..] = self.rest else {
+            return Err(Fault::at(self.at, format!("{what} was expected behind this word")));
+        };
+        (self.rest, self.at) = (rest, word.span);
+        Ok(word)
+    }
+
+    /// Takes a word if it is this one.
+    fn option(&mut self, name: &str) -> bool {
+        let is = self.rest.first().is_some_and(|word| word.is(name));
+        if is && let [word, rest @ ..] = self.rest {
+            (self.rest, self.at) = (rest, word.span);
+        }
+        is
+    }
+
+    /// The variable in the action's own word.
+    fn variable(&self, reader: &mut Reader<'_>) -> Result<VarId, Fault> {
+        let text = String::from_utf8_lossy(self.action);
+        let inner = text.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
+        let name = inner.ok_or_else(|| Fault::at(self.at, "the bracket is never closed"))?;
+        if name.starts_with("proc.") {
+            return Err(Fault::at(self.at, "variables of the whole process (`proc.…`) cannot be set here"));
+        }
+        reader.variable(name.trim()).map_err(|why| Fault::at(self.at, why))
+    }
+}
+
+fn reader_is_response(words: &Words<'_>) -> bool {
+    words.side == RESPONSE
+}
+
+fn rule(b: &mut Builder<'_>, st: &Statement<'_>, side: u8) -> Result<(), Fault> {
+    let [word, rest @ ..] = st.args() else {
+        return Err(Fault::at(st.name_span(), format!("`{}` needs an action", st.keyword.name)));
+    };
+    let text = word.text()?;
+    let named = |name: &str| match name.strip_suffix('(') {
+        Some(stem) => text.strip_prefix(stem).is_some_and(|rest| rest.starts_with('(')),
+        None => name == text,
+    };
+    let here = || ACTIONS.iter().filter(|(_, sides, _)| sides & side != 0);
+    let Some((_, _, make)) = here().find(|(name, ..)| named(name)) else {
+        let hint = suggest::hint(text, here().map(|(name, ..)| name.trim_end_matches('(')));
+        return Err(Fault::at(
+            word.span,
+            format!("the action {} of `{}` is not built{hint}", word.quoted(), st.keyword.name),
+        ));
+    };
+    let mut rule = read(b, st, rest, |words, reader| {
+        (words.action, words.at, words.side) = (&word.bytes, word.span, side);
+        make(words, reader)
+    })?;
+    if let Some(name) = own_header(&rule.action) {
+        b.warn(
+            st,
+            Some(word.span),
+            format!("no effect on `{name}`: the gateway itself decides about this header"),
+        );
+    }
+    if let HttpAction::Capture(_, slot, _) = &mut rule.action
+        && let CaptureSlot::Own(len_bytes) = *slot
+    {
+        let proxy = b.proxy()?;
+        if proxy.kind == ProxyKind::Backend {
+            return Err(Fault::at(word.span, "a backend has no captures of its own: expected `id <number>`"));
+        }
+        let list = &mut proxy.captures.request;
+        *slot = CaptureSlot::Number(
+            lines::capture_slot(list, len_bytes).map_err(|why| Fault::at(word.span, why))?,
+        );
+    }
+    let rules = &mut b.proxy()?.http_rules;
+    push(
+        match side {
+            REQUEST => &mut rules.request,
+            RESPONSE => &mut rules.response,
+            _ => &mut rules.after,
+        },
+        rule,
+    )
+}
+
+fn own_header(action: &HttpAction) -> Option<&str> {
+    match action {
+        HttpAction::AddHeader { name, .. } | HttpAction::ReplaceHeader { name, .. } => {
+            Some(&**name).filter(|name| is_own(name.as_bytes()))
+        }
+        _ => None,
+    }
+}
+
+/// Reads an action and the condition behind it.
+fn read<'w>(
+    b: &mut Builder<'_>,
+    st: &Statement<'w>,
+    words: &'w [Word],
+    make: impl FnOnce(&mut Words<'w>, &mut Reader<'_>) -> Result<HttpAction, Fault>,
+) -> Result<HttpRule, Fault> {
+    let spot = b.spot(st, words.first().map(|word| word.span));
+    let (acls, mut reader) = b.terms(&spot)?;
+    let mut words = Words { rest: words, at: st.name_span(), action: b"", side: REQUEST };
+    let action = make(&mut words, &mut reader)?;
+    let condition = condition::parse(acls, &mut reader, st.place, words.rest)?;
+    Ok(HttpRule { action, condition, place: st.place.clone() })
+}
+
+fn push(rules: &mut Vec<HttpRule>, rule: HttpRule) -> Result<(), Fault> {
+    if rules.len() == RULES_MAX {
+        return Err(Fault::line(format!("a section has at most {RULES_MAX} rules of one kind")));
+    }
+    rules.push(rule);
+    Ok(())
+}
+
+fn text_format(text: &[u8]) -> Format {
+    Format { pieces: vec![Piece::Text(text.into())] }
+}
+
+fn plain_reply(status: u16) -> Reply {
+    Reply { status, content_type: None, body: ReplyBody::Page, headers: Vec::new() }
+}
+
+fn status(word: &Word, min: u32, max: u32) -> Result<u16, Fault> {
+    values::number(word, min, max).map(|status| u16::try_from(status).unwrap_or(500))
+}
+
+/// `[status N] [content-type T] [string S|lf-string F|file F|lf-file F] [hdr NAME FORMAT]…`.
+fn reply(words: &mut Words<'_>, reader: &mut Reader<'_>, default: u16) -> Result<Reply, Fault> {
+    let mut reply = plain_reply(default);
+    loop {
+        if words.option("status") || words.option("deny_status") {
+            reply.status = status(words.next("a status")?, 200, 599)?;
+        } else if words.option("content-type") {
+            let word = words.next("a type")?;
+            reply.content_type = Some(value_text(word)?.into());
+        } else if words.option("string") {
+            reply.body = ReplyBody::Bytes(words.next("a text")?.bytes.as_slice().into());
+        } else if words.option("lf-string") {
+            reply.body = ReplyBody::Format(format::parse(reader, words.next("a text")?)?);
+        } else if words.option("file") {
+            reply.body = ReplyBody::Bytes(file(words.next("a file")?)?.into());
+        } else if words.option("lf-file") {
+            let word = words.next("a file")?;
+            let text = Word { bytes: file(word)?, span: word.span };
+            reply.body = ReplyBody::Format(format::parse(reader, &text)?);
+        } else if words.option("hdr") {
+            let name = header_name(words.next("a name")?)?;
+            reply.headers.push((name, format::parse(reader, words.next("a value")?)?));
+        } else if words.option("default-errorfiles") {
+            reply.body = ReplyBody::Page;
+        } else {
+            break;
+        }
+    }
+    Ok(reply)
+}
+
+fn file(word: &Word) -> Result<Vec<u8>, Fault> {
+    let path = std::path::Path::new(word.text()?);
+    patterns::read_file(path, FILE_BYTES_MAX).map_err(|why| Fault::at(word.span, why))
+}
+
+/// Text that can stand in a header's value.
+fn value_text(word: &Word) -> Result<&str, Fault> {
+    match word.bytes.iter().any(u8::is_ascii_control) {
+        true => Err(Fault::at(word.span, "a control character cannot stand in a header")),
+        false => word.text(),
+    }
+}
+
+fn header_name(word: &Word) -> Result<Rc<str>, Fault> {
+    let tchar = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    if word.bytes.is_empty() || !word.bytes.iter().all(|&b| tchar(b)) {
+        return Err(Fault::at(word.span, format!("{} is no header name", word.quoted())));
+    }
+    Ok(word.text()?.into())
+}
+
+/// `SAMPLE len N`, or `SAMPLE id N` for a slot that `declare capture` has made.
+fn capture(words: &mut Words<'_>, reader: &mut Reader<'_>) -> Result<HttpAction, Fault> {
+    let (expr, _) = sample::parse(reader, words.next("an expression")?)?;
+    let side = if words.side == RESPONSE { Side::Response } else { Side::Request };
+    let number = |words: &mut Words<'_>, min, max| {
+        let number = values::number(words.next("a number")?, min, max)?;
+        Ok(usize::try_from(number).unwrap_or(0))
+    };
+    let slot = if words.option("id") {
+        CaptureSlot::Number(number(words, 0, lines::CAPTURES_MAX - 1)?)
+    } else if side == Side::Request && words.option("len") {
+        CaptureSlot::Own(number(words, 1, lines::LEN_BYTES_MAX)?)
+    } else {
+        let expected =
+            if side == Side::Request { "`len <length>` or `id <number>`" } else { "`id <number>`" };
+        return Err(Fault::at(words.at, format!("{expected} was expected behind this word")));
+    };
+    Ok(HttpAction::Capture(side, slot, expr))
+}
+
+fn log_level(words: &mut Words<'_>) -> Result<HttpAction, Fault> {
+    let word = words.next("a level")?;
+    let level = logs::LEVELS.iter().position(|name| word.is(name));
+    match (level, word.is("silent")) {
+        (None, false) => {
+            let hint = suggest::hint(word.text()?, logs::LEVELS.iter().copied().chain(["silent"]));
+            Err(Fault::at(word.span, format!("{} is no log level{hint}", word.quoted())))
+        }
+        (level, _) => Ok(HttpAction::SetLogLevel(level.and_then(|level| u8::try_from(level).ok()))),
+    }
+}
+
+fn add_header(words: &mut Words<'_>, reader: &mut Reader<'_>, alone: bool) -> Result<HttpAction, Fault> {
+    let name = header_name(words.next("the name of a header")?)?;
+    let value = format::parse(reader, words.next("a value")?)?;
+    Ok(HttpAction::AddHeader { name, value, alone })
+}
+
+fn del_header(words: &mut Words<'_>) -> Result<HttpAction, Fault> {
+    let word = words.next("the name of a header")?;
+    let mut kind = MatchKind::Str;
+    if words.option("-m") {
+        let method = words.next("a method")?;
+        let known = [MatchKind::Str, MatchKind::Beg, MatchKind::End, MatchKind::Sub, MatchKind::Reg];
+        let found = patterns::METHODS.iter().find(|(name, _)| method.is(name)).map(|(_, kind)| *kind);
+        kind = found.filter(|kind| known.contains(kind)).ok_or_else(|| {
+            Fault::at(method.span, format!("{}: expected str, beg, end, sub or reg", method.quoted()))
+        })?;
+    }
+    if kind == MatchKind::Str {
+        header_name(word)?;
+    }
+    let mut list = patterns::empty(kind);
+    patterns::add(&mut list, kind, true, &word.bytes).map_err(|why| Fault::at(word.span, why))?;
+    Ok(HttpAction::DelHeader(Matcher { kind, ignore_case: true, patterns: list }))
+}
+
+fn replace_header(words: &mut Words<'_>, reader: &mut Reader<'_>, parts: bool) -> Result<HttpAction, Fault> {
+    let name = header_name(words.next("the name of a header")?)?;
+    let (regex, by) = replacement(words, reader)?;
+    Ok(HttpAction::ReplaceHeader { name, regex, by, parts })
+}
+
+fn replacement(
+    words: &mut Words<'_>,
+    reader: &mut Reader<'_>,
+) -> Result<(crate::config::model::Regex, Format), Fault> {
+    let word = words.next("a regular expression")?;
+    let regex = patterns::regex(word.text()?, false).map_err(|why| Fault::at(word.span, why))?;
+    Ok((regex, format::parse(reader, words.next("a replacement")?)?))
+}
+
+fn set_target(words: &mut Words<'_>, reader: &mut Reader<'_>, part: TargetPart) -> Result<HttpAction, Fault> {
+    Ok(HttpAction::SetTarget(part, format::parse(reader, words.next("a text")?)?))
+}
+
+fn replace_target(
+    words: &mut Words<'_>,
+    reader: &mut Reader<'_>,
+    part: TargetPart,
+) -> Result<HttpAction, Fault> {
+    let (regex, by) = replacement(words, reader)?;
+    Ok(HttpAction::ReplaceTarget(part, regex, by))
+}
+
+fn redirect(words: &mut Words<'_>, reader: &mut Reader<'_>, filled: bool) -> Result<HttpAction, Fault> {
+    let word = words.next("`location`, `prefix` or `scheme`")?;
+    let kind = match word.bytes.as_slice() {
+        b"location" => RedirectKind::Location,
+        b"prefix" => RedirectKind::Prefix,
+        b"scheme" => RedirectKind::Scheme,
+        _ => {
+            return Err(Fault::at(
+                word.span,
+                format!("{}: expected `location`, `prefix` or `scheme`", word.quoted()),
+            ));
+        }
+    };
+    let word = words.next("an address")?;
+    value_text(word)?;
+    let to = if filled { format::parse(reader, word)? } else { text_format(&word.bytes) };
+    let mut redirect = Redirect {
+        kind,
+        to,
+        status: 302,
+        drop_query: false,
+        append_slash: false,
+        ignore_empty: false,
+        cookie: None,
+    };
+    loop {
+        if words.option("code") {
+            let word = words.next("a status")?;
+            redirect.status = status(word, 301, 308)?;
+            if matches!(redirect.status, 304..=306) {
+                return Err(Fault::at(word.span, "expected 301, 302, 303, 307 or 308"));
+            }
+        } else if words.option("drop-query") {
+            redirect.drop_query = true;
+        } else if words.option("append-slash") {
+            redirect.append_slash = true;
+        } else if words.option("ignore-empty") {
+            redirect.ignore_empty = true;
+        } else if words.option("set-cookie") {
+            let text = value_text(words.next("a cookie")?)?;
+            redirect.cookie = Some(format!("{text}; path=/;").into());
+        } else if words.option("clear-cookie") {
+            let text = value_text(words.next("a cookie")?)?;
+            let mark = if text.ends_with('=') { "" } else { "=" };
+            redirect.cookie = Some(format!("{text}{mark}; path=/; Max-Age=0;").into());
+        } else {
+            return Ok(HttpAction::Redirect(redirect));
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! What rules do with requests and answers (configuration §4.2, "http-request").
+
+use std::rc::Rc;
+
+use super::{Condition, Expr, Format, Matcher, Place, Regex, Side, VarId};
+
+/// The rules of one proxy for HTTP.
+#[derive(Debug, Clone, Default)]
+pub struct HttpRules {
+    /// `block` and `http-request`.
+    pub request: Vec<HttpRule>,
+    /// `redirect`, which come after them.
+    pub redirects: Vec<HttpRule>,
+    /// `http-response`.
+    pub response: Vec<HttpRule>,
+    /// `http-after-response`.
+    pub after: Vec<HttpRule>,
+}
+
+/// An action with its condition.
+#[derive(Debug, Clone)]
+pub struct HttpRule {
+    /// What to do.
+    pub action: HttpAction,
+    /// `None` = always.
+    pub condition: Option<Condition>,
+    /// Where it was written.
+    pub place: Place,
+}
+
+/// What a rule does.
+#[derive(Debug, Clone)]
+pub enum HttpAction {
+    /// No further rules of this kind.
+    Allow,
+    /// An answer of our own that says no.
+    Deny(Reply),
+    /// The same after `timeout tarpit`.
+    Tarpit(Reply),
+    /// An answer of our own.
+    Return(Reply),
+    /// 401 with this realm.
+    Auth(Format),
+    /// To another address.
+    Redirect(Redirect),
+    /// `set-header` (alone) and `add-header`.
+    AddHeader {
+        /// Its name.
+        name: Rc<str>,
+        /// Its value.
+        value: Format,
+        /// All others of the name go.
+        alone: bool,
+    },
+    /// Removes the headers with such names.
+    DelHeader(Matcher),
+    /// `replace-header`, and `replace-value` for each value between commas.
+    ReplaceHeader {
+        /// Its name.
+        name: Rc<str>,
+        /// What is looked for.
+        regex: Regex,
+        /// What the value becomes.
+        by: Format,
+        /// Each value between commas by itself.
+        parts: bool,
+    },
+    /// `set-path`, `set-pathq`, `set-query`, `set-uri`.
+    SetTarget(TargetPart, Format),
+    /// `replace-path`, `replace-pathq`, `replace-uri`.
+    ReplaceTarget(TargetPart, Regex, Format),
+    /// `set-method`.
+    SetMethod(Format),
+    /// `set-status`, with its reason.
+    SetStatus(u16, Rc<str>),
+    /// `set-var`.
+    SetVar(VarId, Expr),
+    /// `set-var-fmt`.
+    SetVarFormat(VarId, Format),
+    /// `unset-var`.
+    UnsetVar(VarId),
+    /// `capture`: keeps a value in a slot of the log line.
+    Capture(Side, CaptureSlot, Expr),
+    /// `set-log-level`: 0 (emerg) to 7 (debug); `None` = no line at all.
+    SetLogLevel(Option<u8>),
+    /// Closes without a word, with a reset.
+    SilentDrop,
+    /// Closes.
+    Reject,
+    /// `strict-mode on|off`: whether a change that cannot be made is an error.
+    StrictMode(bool),
+}
+
+impl HttpAction {
+    /// The text that is filled in for it.
+    #[must_use]
+    pub fn format(&self) -> Option<&Format> {
+        match self {
+            Self::AddHeader { value: format, .. }
+            | Self::ReplaceHeader { by: format, .. }
+            | Self::SetTarget(_, format)
+            | Self::ReplaceTarget(_, _, format)
+            | Self::SetMethod(format)
+            | Self::SetVarFormat(_, format)
+            | Self::Auth(format) => Some(format),
+            Self::Redirect(redirect) => Some(&redirect.to),
+            _ => None,
+        }
+    }
+}
+
+/// Where `capture` keeps its value.
+#[derive(Debug, Clone, Copy)]
+pub enum CaptureSlot {
+    /// In this one, declared before (`id N`).
+    Number(usize),
+    /// In one of its own of this length (`len N`); a number once the whole rule is read.
+    Own(usize),
+}
+
+/// A part of a request's target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TargetPart {
+    /// Without the query.
+    Path,
+    /// With it.
+    PathAndQuery,
+    /// What follows the `?`.
+    Query,
+    /// All of it.
+    Uri,
+}
+
+/// An answer that a rule gives.
+#[derive(Debug, Clone)]
+pub struct Reply {
+    /// Its status.
+    pub status: u16,
+    /// `content-type`.
+    pub content_type: Option<Rc<str>>,
+    /// Its body.
+    pub body: ReplyBody,
+    /// `hdr`.
+    pub headers: Vec<(Rc<str>, Format)>,
+}
+
+/// The body of a [`Reply`].
+#[derive(Debug, Clone)]
+pub enum ReplyBody {
+    /// The page for the status.
+    Page,
+    /// None.
+    Empty,
+    /// A text or a file.
+    Bytes(Rc<[u8]>),
+    /// A text that is filled in.
+    Format(Format),
+}
+
+/// `redirect`.
+#[derive(Debug, Clone)]
+pub struct Redirect {
+    /// What `to` is.
+    pub kind: RedirectKind,
+    /// Where to.
+    pub to: Format,
+    /// 301, 302, 303, 307 or 308.
+    pub status: u16,
+    /// Without the query.
+    pub drop_query: bool,
+    /// With a slash at the end of the path.
+    pub append_slash: bool,
+    /// Nothing happens where `to` is empty.
+    pub ignore_empty: bool,
+    /// The value of `Set-Cookie`.
+    pub cookie: Option<Rc<str>>,
+}
+
+/// What the text of a redirect is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RedirectKind {
+    /// The whole address.
+    Location,
+    /// What comes before the path.
+    Prefix,
+    /// The scheme; the host is that of the request.
+    Scheme,
+}

@@ -1,0 +1,266 @@
+//! Changes of heads by rules. A change appends its text behind a copy of the head, so that every offset stays, and
+//! moves spans there; the writers then write field by field.
+
+use super::fields::{Known, is_target_byte, is_token_byte};
+use super::head::{Field, Fields, Mend, Method, RequestHead, ResponseHead, Span, Special};
+use super::rewrite::TooLong;
+
+/// A copy of a head's bytes, with the text of changes behind them.
+pub struct Text {
+    bytes: Vec<u8>,
+    bytes_max: usize,
+}
+
+impl Text {
+    /// A copy of a head, which its spans point into as they did before. `bytes_max` is for both together.
+    #[must_use]
+    pub fn of(head: &[u8], bytes_max: usize) -> Self {
+        let mut bytes = Vec::with_capacity(head.len() + 256);
+        bytes.extend_from_slice(head);
+        Self { bytes, bytes_max: bytes_max.min(usize::from(u16::MAX)) }
+    }
+
+    /// What spans of a changed head point into.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    fn push(&mut self, text: &[u8]) -> Result<Span, TooLong> {
+        let end = self.bytes.len() + text.len();
+        let span = match (u16::try_from(self.bytes.len()), u16::try_from(end)) {
+            (Ok(start), Ok(end)) if usize::from(end) <= self.bytes_max => Span { start, end },
+            _ => return Err(TooLong),
+        };
+        self.bytes.extend_from_slice(text);
+        Ok(span)
+    }
+}
+
+/// The fields of a head, to be changed.
+pub struct FieldEdits<'h> {
+    fields: &'h mut Fields,
+    special: &'h mut Special,
+    mend: &'h mut Mend,
+}
+
+impl FieldEdits<'_> {
+    /// Adds a field behind the others.
+    ///
+    /// # Errors
+    /// There is no room, or the value cannot stand in a head.
+    pub fn add(&mut self, text: &mut Text, name: &[u8], value: &[u8]) -> Result<(), TooLong> {
+        if name.is_empty() || !name.iter().all(|&b| is_token_byte(b)) {
+            return Err(TooLong);
+        }
+        let value = field_value(value)?;
+        let field = Field { name: text.push(name)?, value: text.push(value)? };
+        self.fields.push(field).map_err(|_| TooLong)?;
+        self.changed(text);
+        Ok(())
+    }
+
+    /// Removes the fields whose names are chosen; those the gateway writes itself stay.
+    pub fn remove(&mut self, text: &Text, chosen: &dyn Fn(&[u8]) -> bool) {
+        self.fields.retain(|field| {
+            let name = field.name.of(&text.bytes);
+            is_own(name) || !chosen(name)
+        });
+        self.changed(text);
+    }
+
+    /// Gives every field of this name the value that `make` makes of its own; `None` leaves it.
+    ///
+    /// # Errors
+    /// There is no room, or the value cannot stand in a head.
+    pub fn replace(
+        &mut self,
+        text: &mut Text,
+        name: &[u8],
+        make: &dyn Fn(&[u8]) -> Option<Vec<u8>>,
+    ) -> Result<(), TooLong> {
+        for field in self.fields.iter_mut() {
+            if field.name.of(&text.bytes).eq_ignore_ascii_case(name)
+                && let Some(value) = make(field.value.of(&text.bytes))
+            {
+                field.value = text.push(field_value(&value)?)?;
+            }
+        }
+        self.changed(text);
+        Ok(())
+    }
+
+    fn changed(&mut self, text: &Text) {
+        self.mend.edited = true;
+        *self.special = Special::default();
+        for (index, field) in self.fields.iter().enumerate() {
+            if Known::of(field.name.of(&text.bytes)) != Known::Other {
+                self.special.insert(index);
+            }
+        }
+    }
+}
+
+/// A value without the blanks around it, if it can stand in a head.
+fn field_value(value: &[u8]) -> Result<&[u8], TooLong> {
+    let fine = value.iter().all(|&b| b == b'\t' || b >= b' ' && b != 0x7f);
+    if fine { Ok(super::fields::trim(value)) } else { Err(TooLong) }
+}
+
+/// Whether the gateway itself decides about this field: rules have no effect on it.
+#[must_use]
+pub fn is_own(name: &[u8]) -> bool {
+    !matches!(Known::of(name), Known::Other | Known::Host | Known::Expect)
+}
+
+impl RequestHead {
+    /// Its fields, to be changed.
+    pub fn edit(&mut self) -> FieldEdits<'_> {
+        FieldEdits { fields: &mut self.fields, special: &mut self.special, mend: &mut self.mend }
+    }
+
+    /// Gives it another method. How long its body is stays as it was.
+    ///
+    /// # Errors
+    /// It is no method, or there is no room.
+    pub fn set_method(&mut self, text: &mut Text, name: &[u8]) -> Result<(), TooLong> {
+        let connect = Method::from_name(name) == Method::Connect || self.method == Method::Connect;
+        if connect || name.is_empty() || !name.iter().all(|&b| is_token_byte(b)) {
+            return Err(TooLong);
+        }
+        self.method_span = text.push(name)?;
+        self.method = Method::from_name(name);
+        self.edit().changed(text);
+        Ok(())
+    }
+
+    /// Gives it another target.
+    ///
+    /// # Errors
+    /// It cannot be one, or there is no room.
+    pub fn set_target(&mut self, text: &mut Text, target: &[u8]) -> Result<(), TooLong> {
+        if target.is_empty() || !target.iter().all(|&b| is_target_byte(b)) {
+            return Err(TooLong);
+        }
+        self.target = text.push(target)?;
+        self.edit().changed(text);
+        Ok(())
+    }
+}
+
+impl ResponseHead {
+    /// Its fields, to be changed.
+    pub fn edit(&mut self) -> FieldEdits<'_> {
+        FieldEdits { fields: &mut self.fields, special: &mut self.special, mend: &mut self.mend }
+    }
+
+    /// Gives it another status, 200 or more. How long its body is stays as it was.
+    ///
+    /// # Errors
+    /// There is no room.
+    pub fn set_status(&mut self, text: &mut Text, status: u16, reason: &[u8]) -> Result<(), TooLong> {
+        self.reason = text.push(field_value(reason)?)?;
+        self.status = status;
+        self.edit().changed(text);
+        Ok(())
+    }
+}
+
+/// The parts of a target: where its path begins, and where the path ends (at the `?`, or at the end).
+#[must_use]
+pub fn path_of(target: &[u8]) -> (usize, usize) {
+    let start = match target.first() {
+        Some(b'/') => 0,
+        _ => match memchr::memmem::find(target, b"://") {
+            Some(at) => {
+                let rest = target.get(at + 3..).unwrap_or_default();
+                at + 3 + rest.iter().position(|b| matches!(b, b'/' | b'?')).unwrap_or(rest.len())
+            }
+            None => 0,
+        },
+    };
+    let path = target.get(start..).unwrap_or_default();
+    (start, start + memchr::memchr(b'?', path).unwrap_or(path.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{
+        After, RequestEdits, RequestFacts, ResponseEdits, Version, parse_request, parse_response,
+        write_request, write_response,
+    };
+    use super::*;
+
+    const REQUEST: &[u8] =
+        b"GET /a?b HTTP/1.1\r\nHost: x\r\nX-A: 1\r\nConnection: X-Sent, X-A\r\nx-a: 2\r\n\r\n";
+
+    fn written(head: &RequestHead, text: &Text) -> String {
+        let edits = RequestEdits { after: After::KeepAlive, add_fields: &[], forward_for: None };
+        let mut out = [0; 1024];
+        let len = write_request(head, text.bytes(), &edits, &mut out).unwrap();
+        String::from_utf8(out[..len].to_vec()).unwrap()
+    }
+
+    #[test]
+    fn requests_are_changed() {
+        let mut head = parse_request(REQUEST).unwrap().unwrap();
+        let mut text = Text::of(REQUEST, 4_096);
+        head.set_target(&mut text, b"/new").unwrap();
+        head.set_method(&mut text, b"PUT").unwrap();
+        // What a client lists in Connection is what it sent, never what a rule set.
+        head.edit().add(&mut text, b"X-Sent", b" by a rule ").unwrap();
+        head.edit().replace(&mut text, b"host", &|old| Some([old, b".y"].concat())).unwrap();
+        assert_eq!(written(&head, &text), "PUT /new HTTP/1.1\r\nHost: x.y\r\nX-Sent: by a rule\r\n\r\n");
+        head.edit().remove(&text, &|name| name.eq_ignore_ascii_case(b"x-sent") || name == b"Connection");
+        assert_eq!(written(&head, &text), "PUT /new HTTP/1.1\r\nHost: x.y\r\n\r\n");
+    }
+
+    #[test]
+    fn answers_are_changed() {
+        let bytes = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nServer: a\r\n\r\n";
+        let to = RequestFacts { method: Method::Get, version: Version::Http11 };
+        let mut head = parse_response(bytes, to).unwrap().unwrap();
+        let mut text = Text::of(bytes, 4_096);
+        head.edit().remove(&text, &|name| name.eq_ignore_ascii_case(b"server"));
+        head.edit().add(&mut text, b"X-B", b"").unwrap();
+        head.set_status(&mut text, 503, b"No").unwrap();
+        let edits = ResponseEdits { client: Version::Http11, after: After::Close, add_fields: &[] };
+        let mut out = [0; 1024];
+        let len = write_response(&head, text.bytes(), &edits, &mut out).unwrap();
+        assert_eq!(
+            String::from_utf8_lossy(&out[..len]),
+            "HTTP/1.1 503 No\r\nContent-Length: 2\r\nX-B: \r\nConnection: close\r\n\r\n"
+        );
+    }
+
+    #[test]
+    fn what_cannot_stand_in_a_head_is_refused() {
+        let mut head = parse_request(REQUEST).unwrap().unwrap();
+        let mut text = Text::of(REQUEST, REQUEST.len() + 20);
+        for value in [&b"a\r\nb"[..], b"a\nb", b"\0", b"far too long for the room there is"] {
+            assert!(head.edit().add(&mut text, b"a", value).is_err());
+        }
+        assert!(head.edit().add(&mut text, b"a b", b"").is_err());
+        for target in [&b""[..], b"/a b", b"/\r\n", b"/\xc3"] {
+            assert!(head.set_target(&mut text, target).is_err());
+        }
+        for method in [&b""[..], b"A B", b"CONNECT"] {
+            assert!(head.set_method(&mut text, method).is_err());
+        }
+    }
+
+    #[test]
+    fn paths_are_found() {
+        for (target, path) in [
+            ("/a/b?c=/d", "/a/b"),
+            ("/", "/"),
+            ("http://h/p?q", "/p"),
+            ("http://h", ""),
+            ("http://h?q", ""),
+            ("*", "*"),
+        ] {
+            let (start, end) = path_of(target.as_bytes());
+            assert_eq!(&target[start..end], path, "{target}");
+        }
+    }
+}

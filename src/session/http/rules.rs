@@ -1,0 +1,397 @@
+//! The rules for HTTP at work. No waiting in here.
+
+use std::rc::Rc;
+
+use super::super::Session;
+use super::super::extra::LogLevel;
+use super::super::fill::fill;
+use super::super::world::Scene;
+use crate::backend::Backend;
+use crate::config::{
+    Acl, CaptureSlot, HttpAction, HttpRule, Redirect, RedirectKind, Regex, Reply, ReplyBody, TargetPart,
+};
+use crate::http::answer::{compose, has_page};
+use crate::http::edit::{FieldEdits, Text, path_of};
+use crate::http::{RequestHead, ResponseHead, TooLong};
+use crate::rules::{Sample, Scratch, View, applies, expand, matches, value};
+
+/// How rules end a request or replace an answer.
+pub(super) enum End {
+    /// With this answer; empty = the page of its status.
+    Answer {
+        status: u16,
+        bytes: Vec<u8>,
+        /// Who and in which phase, for the termination state.
+        termination: (u8, u8),
+        /// The connection may stay open.
+        keep_alive: bool,
+        /// Only after `timeout tarpit`.
+        tarpit: bool,
+    },
+    /// Without a word; with a reset, or not.
+    Drop { reset: bool },
+}
+
+impl End {
+    fn failed() -> Self {
+        Self::answer(500, Vec::new(), (b'P', b'R'), false)
+    }
+
+    fn answer(status: u16, bytes: Vec<u8>, termination: (u8, u8), keep_alive: bool) -> Self {
+        Self::Answer { status, bytes, termination, keep_alive, tarpit: false }
+    }
+}
+
+/// What has become of a rule.
+enum Done {
+    Next,
+    Stop,
+    End(End),
+}
+
+/// A request under the rules.
+pub(super) struct Request<'a> {
+    pub session: &'a Session,
+    pub head: RequestHead,
+    /// As it came.
+    pub bytes: &'a [u8],
+    /// A changed head's text.
+    pub text: Option<Text>,
+}
+
+impl Request<'_> {
+    /// What the head's spans point into.
+    pub fn head_bytes(&self) -> &[u8] {
+        self.text.as_ref().map_or(self.bytes, Text::bytes)
+    }
+
+    /// Runs one list of rules. `Ok(false)` = it was left early by `allow`.
+    pub fn run(
+        &mut self,
+        rules: &[HttpRule],
+        acls: &[Acl],
+        backend: Option<&Rc<Backend>>,
+    ) -> Result<(), End> {
+        let scene = Scene { backend: backend.map(|backend| &**backend), ..Scene::of(self.session) };
+        let mut strict = true;
+        for rule in rules {
+            match self.apply(rule, acls, &scene) {
+                Ok(Done::Next) => {}
+                Ok(Done::Stop) => break,
+                Ok(Done::End(end)) => return Err(end),
+                Err(TooLong) if strict => return Err(End::failed()),
+                Err(TooLong) => {}
+            }
+            if let HttpAction::StrictMode(on) = rule.action {
+                strict = on;
+            }
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, rule: &HttpRule, acls: &[Acl], scene: &Scene<'_>) -> Result<Done, TooLong> {
+        let view = View::with_head(self.text.as_ref().map_or(self.bytes, Text::bytes), &self.head)
+            .with_body(self.bytes.get(self.head.len..).unwrap_or_default())
+            .within(scene);
+        if !applies(rule.condition.as_ref(), acls, &view) {
+            return Ok(Done::Next);
+        }
+        let filled = filled(&rule.action, &view);
+        if let Some(done) = common(self.session, &rule.action, &view, &filled) {
+            return Ok(done);
+        }
+        let target = self.head.target.of(view.bytes());
+        match &rule.action {
+            HttpAction::Redirect(redirect) => {
+                let host = self.head.values(view.bytes(), "host").next().unwrap_or_default();
+                return Ok(redirection(redirect, &filled, target, host).map_or(Done::Next, Done::End));
+            }
+            HttpAction::SetTarget(part, _) => {
+                let target = with_part(target, *part, &filled);
+                let text = editable(&mut self.text, self.bytes, self.head.len, self.session);
+                self.head.set_target(text, &target)?;
+            }
+            HttpAction::ReplaceTarget(part, regex, _) => {
+                let (start, end) = bounds(target, *part);
+                let old = target.get(start..end).unwrap_or_default();
+                if let Some(new) = substituted(regex, old, &filled) {
+                    let target = with_part(target, *part, &new);
+                    let text = editable(&mut self.text, self.bytes, self.head.len, self.session);
+                    self.head.set_target(text, &target)?;
+                }
+            }
+            HttpAction::SetMethod(_) => {
+                let text = editable(&mut self.text, self.bytes, self.head.len, self.session);
+                self.head.set_method(text, &filled)?;
+            }
+            action => {
+                let text = editable(&mut self.text, self.bytes, self.head.len, self.session);
+                change_fields(action, &filled, self.head.edit(), text)?;
+            }
+        }
+        Ok(Done::Next)
+    }
+}
+
+/// An answer under the rules.
+pub(super) struct Response<'a> {
+    pub session: &'a Session,
+    pub backend: Option<&'a Backend>,
+    pub head: ResponseHead,
+    pub bytes: &'a [u8],
+    pub text: Option<Text>,
+}
+
+impl Response<'_> {
+    /// What the head's spans point into.
+    pub fn head_bytes(&self) -> &[u8] {
+        self.text.as_ref().map_or(self.bytes, Text::bytes)
+    }
+
+    /// Runs one list of rules.
+    pub fn run(&mut self, rules: &[HttpRule], acls: &[Acl]) -> Result<(), End> {
+        let mut strict = true;
+        for rule in rules {
+            match self.apply(rule, acls) {
+                Ok(Done::Next) => {}
+                Ok(Done::Stop) => break,
+                Ok(Done::End(end)) => return Err(end),
+                Err(TooLong) if strict => return Err(End::failed()),
+                Err(TooLong) => {}
+            }
+            if let HttpAction::StrictMode(on) = rule.action {
+                strict = on;
+            }
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, rule: &HttpRule, acls: &[Acl]) -> Result<Done, TooLong> {
+        let scene = Scene { backend: self.backend, ..Scene::of(self.session) };
+        let view =
+            View::of_response(self.text.as_ref().map_or(self.bytes, Text::bytes), &self.head).within(&scene);
+        if !applies(rule.condition.as_ref(), acls, &view) {
+            return Ok(Done::Next);
+        }
+        let filled = filled(&rule.action, &view);
+        if let Some(done) = common(self.session, &rule.action, &view, &filled) {
+            return Ok(done);
+        }
+        if let HttpAction::Redirect(redirect) = &rule.action {
+            return Ok(redirection(redirect, &filled, b"", b"").map_or(Done::Next, Done::End));
+        }
+        let text = editable(&mut self.text, self.bytes, self.head.len, self.session);
+        match &rule.action {
+            HttpAction::SetStatus(status, reason) => {
+                self.head.set_status(text, *status, reason.as_bytes())?;
+            }
+            action => change_fields(action, &filled, self.head.edit(), text)?,
+        }
+        Ok(Done::Next)
+    }
+}
+
+fn filled(action: &HttpAction, view: &View<'_>) -> Vec<u8> {
+    let mut out = Vec::new();
+    if let Some(format) = action.format() {
+        fill(format, view, &mut out);
+    }
+    out
+}
+
+fn editable<'t>(text: &'t mut Option<Text>, bytes: &[u8], len: usize, session: &Session) -> &'t mut Text {
+    // The copy keeps the head's old text beside the new one: twice a head is room enough for what will fit.
+    let bytes_max = session.frontend.head_bytes_max.saturating_mul(2);
+    text.get_or_insert_with(|| Text::of(bytes.get(..len).unwrap_or(bytes), bytes_max))
+}
+
+/// The actions that mean the same for requests and answers.
+fn common(session: &Session, action: &HttpAction, view: &View<'_>, filled: &[u8]) -> Option<Done> {
+    let phase = if view.response().is_some() { b'H' } else { b'R' };
+    Some(match action {
+        HttpAction::Allow => Done::Stop,
+        HttpAction::StrictMode(_) => Done::Next,
+        HttpAction::Deny(reply) => {
+            Done::End(End::answer(reply.status, composed(reply, view), (b'P', phase), true))
+        }
+        HttpAction::Tarpit(reply) => Done::End(End::Answer {
+            status: reply.status,
+            bytes: composed(reply, view),
+            termination: (b'P', b'T'),
+            keep_alive: false,
+            tarpit: true,
+        }),
+        HttpAction::Return(reply) => {
+            Done::End(End::answer(reply.status, composed(reply, view), (b'L', phase), true))
+        }
+        HttpAction::Auth(_) => {
+            let realm: Vec<u8> =
+                filled.iter().copied().filter(|&b| b >= b' ' && b != b'"' && b != 0x7f).collect();
+            let challenge = [b"Basic realm=\"", &realm[..], b"\""].concat();
+            let fields: [(&[u8], &[u8]); 3] = [
+                (b"WWW-Authenticate", &challenge),
+                (b"Cache-Control", b"no-cache"),
+                (b"Content-Type", b"text/html"),
+            ];
+            const BODY: &[u8] = b"<!doctype html><title>Unauthorized</title><h1>401 Unauthorized</h1>\n";
+            Done::End(End::answer(401, compose(401, &fields, BODY), (b'P', phase), true))
+        }
+        HttpAction::SilentDrop => Done::End(End::Drop { reset: true }),
+        HttpAction::Reject => Done::End(End::Drop { reset: false }),
+        HttpAction::SetVar(id, expr) => {
+            let mut found = None;
+            value(expr, view, &mut |sample| found = Some(sample.clone().into_owned()));
+            if let Some(found) = found {
+                session.set_variable(*id, found);
+            }
+            Done::Next
+        }
+        HttpAction::SetVarFormat(id, _) => {
+            session.set_variable(*id, Sample::Bytes(filled.to_vec().into()));
+            Done::Next
+        }
+        HttpAction::Capture(side, slot, expr) => {
+            if let CaptureSlot::Number(slot) = *slot {
+                value(expr, view, &mut |sample| {
+                    session.capture(*side, slot, sample.bytes(&mut Scratch::default()))
+                });
+            }
+            Done::Next
+        }
+        HttpAction::SetLogLevel(level) => {
+            session.set_log_level(level.map_or(LogLevel::Silent, LogLevel::Severity));
+            Done::Next
+        }
+        HttpAction::UnsetVar(id) => {
+            session.unset_variable(*id);
+            Done::Next
+        }
+        _ => return None,
+    })
+}
+
+/// The whole answer of a rule; empty where the page of its status is meant.
+fn composed(reply: &Reply, view: &View<'_>) -> Vec<u8> {
+    let mut text = Vec::new();
+    let body: &[u8] = match &reply.body {
+        // A page can take no further fields; what has none gets an empty body.
+        ReplyBody::Page if reply.headers.is_empty() && has_page(reply.status) => return Vec::new(),
+        ReplyBody::Page | ReplyBody::Empty => b"",
+        ReplyBody::Bytes(bytes) => bytes,
+        ReplyBody::Format(format) => {
+            fill(format, view, &mut text);
+            &text
+        }
+    };
+    let values: Vec<Vec<u8>> = reply
+        .headers
+        .iter()
+        .map(|(_, format)| {
+            let mut value = Vec::new();
+            fill(format, view, &mut value);
+            value.retain(|&b| b == b'\t' || b >= b' ' && b != 0x7f);
+            value
+        })
+        .collect();
+    let mut fields: Vec<(&[u8], &[u8])> = Vec::new();
+    if let Some(kind) = reply.content_type.as_ref().filter(|_| !body.is_empty()) {
+        fields.push((b"Content-Type", kind.as_bytes()));
+    } else if matches!(reply.body, ReplyBody::Bytes(_) | ReplyBody::Format(_)) {
+        fields.push((b"Content-Type", b"text/plain"));
+    }
+    for ((name, _), value) in reply.headers.iter().zip(&values) {
+        fields.push((name.as_bytes(), value));
+    }
+    compose(reply.status, &fields, body)
+}
+
+/// The answer of a redirect; `None` where there is nowhere to go.
+fn redirection(redirect: &Redirect, to: &[u8], target: &[u8], host: &[u8]) -> Option<End> {
+    if redirect.ignore_empty && to.is_empty() {
+        return None;
+    }
+    let (start, path_end) = path_of(target);
+    let path = target.get(start..path_end).unwrap_or_default();
+    let query = if redirect.drop_query { &b""[..] } else { target.get(path_end..).unwrap_or_default() };
+    let slash: &[u8] = if redirect.append_slash && !path.ends_with(b"/") { b"/" } else { b"" };
+    let path = [path, slash, query].concat();
+    let mut location = match redirect.kind {
+        RedirectKind::Location => to.to_vec(),
+        // `/` alone adds nothing, so that the path is the address.
+        RedirectKind::Prefix if to == b"/" => path,
+        RedirectKind::Prefix => [to, &path].concat(),
+        RedirectKind::Scheme => [to, b"://", host, &path].concat(),
+    };
+    location.retain(|&b| b > b' ' && b != 0x7f);
+    let mut fields: Vec<(&[u8], &[u8])> = vec![(b"Location", &location)];
+    if matches!(redirect.status, 302 | 303 | 307) {
+        fields.push((b"Cache-Control", b"no-cache"));
+    }
+    if let Some(cookie) = &redirect.cookie {
+        fields.push((b"Set-Cookie", cookie.as_bytes()));
+    }
+    Some(End::answer(redirect.status, compose(redirect.status, &fields, b""), (b'L', b'R'), true))
+}
+
+fn bounds(target: &[u8], part: TargetPart) -> (usize, usize) {
+    let (start, path_end) = path_of(target);
+    match part {
+        TargetPart::Path => (start, path_end),
+        TargetPart::PathAndQuery => (start, target.len()),
+        TargetPart::Query => ((path_end + 1).min(target.len()), target.len()),
+        TargetPart::Uri => (0, target.len()),
+    }
+}
+
+/// The target with another part.
+fn with_part(target: &[u8], part: TargetPart, new: &[u8]) -> Vec<u8> {
+    let (start, end) = bounds(target, part);
+    let before = target.get(..start).unwrap_or_default();
+    let has_mark = part != TargetPart::Query || before.ends_with(b"?");
+    let mark: &[u8] = if has_mark { b"" } else { b"?" };
+    [before, mark, new, target.get(end..).unwrap_or_default()].concat()
+}
+
+/// What a value becomes where the expression finds something in it: the replacement, with groups filled in.
+fn substituted(regex: &Regex, value: &[u8], by: &[u8]) -> Option<Vec<u8>> {
+    let subject = String::from_utf8_lossy(value);
+    let found = regex.engine.captures(&subject)?;
+    let mut out = Vec::new();
+    expand(by, &mut out, &|group| found.get(group).map(|part| part.as_str().as_bytes()));
+    Some(out)
+}
+
+/// The actions on fields.
+fn change_fields(
+    action: &HttpAction,
+    filled: &[u8],
+    mut fields: FieldEdits<'_>,
+    text: &mut Text,
+) -> Result<(), TooLong> {
+    match action {
+        HttpAction::AddHeader { name, .. } if crate::http::edit::is_own(name.as_bytes()) => {}
+        HttpAction::AddHeader { name, alone, .. } => {
+            if *alone {
+                fields.remove(text, &|known| known.eq_ignore_ascii_case(name.as_bytes()));
+            }
+            fields.add(text, name.as_bytes(), filled)?;
+        }
+        HttpAction::DelHeader(matcher) => fields.remove(text, &|name| matches(matcher, &Sample::of(name))),
+        HttpAction::ReplaceHeader { name, .. } if crate::http::edit::is_own(name.as_bytes()) => {}
+        HttpAction::ReplaceHeader { name, regex, parts, .. } => {
+            let make = |old: &[u8]| match parts {
+                false => substituted(regex, old, filled),
+                true => {
+                    let part = |part: &[u8]| {
+                        substituted(regex, part.trim_ascii(), filled).unwrap_or_else(|| part.to_vec())
+                    };
+                    let list: Vec<Vec<u8>> = old.split(|&b| b == b',').map(part).collect();
+                    Some(list.join(&b","[..]))
+                }
+            };
+            fields.replace(text, name.as_bytes(), &make)?;
+        }
+        _ => {}
+    }
+    Ok(())
+}

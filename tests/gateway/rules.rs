@@ -1,0 +1,72 @@
+//! Rules for HTTP, their answers, and their log lines.
+
+use crate::rig::http_gateway;
+use crate::support::peers::{Backend, Request, ok};
+use std::sync::{Arc, Mutex};
+
+/// A kept-alive backend that remembers its requests.
+fn remembering() -> (Backend, Arc<Mutex<Vec<Request>>>) {
+    let requests = Arc::new(Mutex::new(Vec::new()));
+    let for_backend = requests.clone();
+    let backend = Backend::answering(move |request| {
+        for_backend.lock().unwrap().push(request.clone());
+        ok("x")
+    });
+    (backend, requests)
+}
+
+#[test]
+fn a_header_of_a_rule_cannot_be_removed_by_the_clients_connection_field() {
+    let (backend, requests) = remembering();
+    let gateway = http_gateway(&backend, "http-request set-header X-Client-Ip %[src]");
+    let mut client = gateway.client();
+    client.send(
+        "GET / HTTP/1.1\r\nHost: h\r\nX-Client-Ip: 6.6.6.6\r\nConnection: keep-alive, X-Client-Ip\r\n\r\n",
+    );
+    assert_eq!(client.answer().status, 200);
+    assert_eq!(requests.lock().unwrap()[0].values("x-client-ip"), ["127.0.0.1"]);
+}
+
+#[test]
+fn a_line_end_in_a_value_is_no_second_header() {
+    let (backend, requests) = remembering();
+    let gateway = http_gateway(&backend, "http-request set-header X-Path %[path,url_dec]");
+    let mut client = gateway.client();
+    client.send("GET /a%0d%0aX-Evil:%201 HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert_eq!(client.answer().status, 500);
+    assert!(requests.lock().unwrap().is_empty());
+}
+
+#[test]
+fn what_does_not_fit_is_a_500() {
+    let (backend, requests) = remembering();
+    let gateway = http_gateway(&backend, "http-request set-header X-Copy %[path]%[path]%[path]%[path]");
+    let mut client = gateway.client();
+    client.send(format!("GET /{} HTTP/1.1\r\nHost: h\r\n\r\n", "a".repeat(9_000)));
+    assert_eq!(client.answer().status, 500);
+    assert!(requests.lock().unwrap().is_empty());
+}
+
+#[test]
+fn auth_asks_for_a_name() {
+    let (backend, _) = remembering();
+    let gateway =
+        http_gateway(&backend, "http-request auth realm Here unless { hdr(authorization) -m found }");
+    let mut client = gateway.client();
+    client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    let answer = client.answer();
+    assert_eq!(answer.status, 401);
+    assert_eq!(answer.header("www-authenticate"), Some("Basic realm=\"Here\""));
+}
+
+#[test]
+fn tarpit_waits_and_then_says_no() {
+    let (backend, requests) = remembering();
+    let gateway = http_gateway(&backend, "timeout tarpit 300ms\n    http-request tarpit deny_status 429");
+    let mut client = gateway.client();
+    let begun = std::time::Instant::now();
+    client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert_eq!(client.answer().status, 429);
+    assert!(begun.elapsed().as_millis() >= 250);
+    assert!(requests.lock().unwrap().is_empty());
+}
