@@ -1,16 +1,19 @@
-//! What a gateway that has given up its privileges leaves to its keeper: to read the configuration again, to look
-//! up the names in it, to open its addresses, and to signal older processes. Requests name nothing but a number in
+//! What a gateway that has given up its privileges leaves to its keeper: to read the configuration and the files that
+//! it names again, to look up the names in it, to open its addresses, and to signal older processes. Requests name nothing but a number in
 //! what the keeper has read itself, so a gateway in strange hands can make it open no file and no port beside.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::rc::Rc;
 
 use rustix::io::Errno;
 
 use super::Names;
 use super::listen::{Missing, Sockets, open_one};
-use crate::config::{self, BindAddress, Config, Source};
+use crate::config::{self, BindAddress, Config, ReadFile, Source};
 use crate::process::keeper::{ANSWER_BYTES_MAX, Answer, DESCRIPTORS_MAX, Duties, Keeper, REQUEST_BYTES};
 use crate::process::pidfile::PidFile;
 
@@ -74,7 +77,11 @@ impl GatewayDuties {
             put(&mut bytes, source.name.as_bytes());
             put(&mut bytes, &source.text);
         }
-        if let Some(mut config) = config::load(&sources, &self.env).config {
+        let files = Rc::new(RefCell::new(Files::default()));
+        let loaded = config::load_with(&sources, &self.env, Some(recording(files.clone())));
+        // Also where there are faults: the gateway is to find the same ones.
+        put_files(&mut bytes, &files.take());
+        if let Some(mut config) = loaded.config {
             drop(sources);
             let names = Names::look_up(Names::wanted(&config));
             put_names(&mut bytes, &names);
@@ -85,7 +92,8 @@ impl GatewayDuties {
             put_number(&mut bytes, 0);
         }
         if bytes.len() > ANSWER_BYTES_MAX {
-            return Err(format!("the configuration is longer than {} MiB", ANSWER_BYTES_MAX >> 20));
+            let mib = ANSWER_BYTES_MAX >> 20;
+            return Err(format!("the configuration and the files that it names are longer than {mib} MiB"));
         }
         Ok(success(bytes))
     }
@@ -122,11 +130,11 @@ impl GatewayKeeper {
         Keeper::fork(duties).map(Self).map_err(|error| format!("cannot start the keeper process: {error}"))
     }
 
-    /// The texts of the configuration, read again, and the addresses of the names in it.
+    /// The texts of the configuration, read again, the files that they name, and the addresses of the names in them.
     ///
     /// # Errors
     /// A message: they cannot be read, or the keeper has ended.
-    pub async fn read(&self) -> Result<(Vec<Source>, Names), String> {
+    pub async fn read(&self) -> Result<(Vec<Source>, Files, Names), String> {
         let keeper = self.0.clone();
         let answer = smol::unblock(move || keeper.ask(&Request::Read.encode())).await;
         let answer = answer.map_err(|error| error.to_string())?;
@@ -167,6 +175,60 @@ impl GatewayKeeper {
     pub fn dismiss(self) {
         self.0.dismiss();
     }
+}
+
+/// The files that a configuration names, as the keeper has read them.
+#[derive(Debug, Default)]
+pub struct Files {
+    list: Vec<NamedFile>,
+    /// Length of them all.
+    bytes: usize,
+}
+
+/// A file that was asked for.
+#[derive(Debug)]
+struct NamedFile {
+    path: String,
+    /// How much was to be read of it.
+    bytes_max: u64,
+    /// What is in it, or why it was not read.
+    found: Result<Vec<u8>, String>,
+}
+
+impl Files {
+    fn get(&self, path: &Path, bytes_max: u64) -> Option<Result<Vec<u8>, String>> {
+        let same = |file: &&NamedFile| file.bytes_max == bytes_max && Path::new(&file.path) == path;
+        self.list.iter().find(same).map(|file| file.found.clone())
+    }
+
+    /// Gives them to whoever loads the configuration.
+    #[must_use]
+    pub fn reader(self) -> ReadFile {
+        Rc::new(move |path, bytes_max| {
+            // Both have read the same texts with the same program, so this would be a fault of ours.
+            let missing = || Err(format!("the keeper process has not read `{}`", path.display()));
+            self.get(path, bytes_max).unwrap_or_else(missing)
+        })
+    }
+}
+
+/// Reads files and keeps what was read, each once.
+fn recording(files: Rc<RefCell<Files>>) -> ReadFile {
+    Rc::new(move |path, bytes_max| {
+        let mut files = files.borrow_mut();
+        if let Some(found) = files.get(path, bytes_max) {
+            return found;
+        }
+        let mut found = config::read_file(path, bytes_max);
+        files.bytes = files.bytes.saturating_add(found.as_ref().map_or(0, Vec::len));
+        if files.bytes > ANSWER_BYTES_MAX {
+            let mib = ANSWER_BYTES_MAX >> 20;
+            found = Err(format!("`{}`: the files of a reload are longer than {mib} MiB", path.display()));
+        }
+        let path = path.to_string_lossy().into_owned();
+        files.list.push(NamedFile { path, bytes_max, found: found.clone() });
+        found
+    })
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -249,6 +311,35 @@ fn put(to: &mut Vec<u8>, bytes: &[u8]) {
     to.extend_from_slice(bytes);
 }
 
+/// How many files; each path, how much was to be read, 1 and the bytes, or 0 and why there are none.
+fn put_files(to: &mut Vec<u8>, files: &Files) {
+    put_number(to, files.list.len());
+    for file in &files.list {
+        put(to, file.path.as_bytes());
+        to.extend_from_slice(&file.bytes_max.to_le_bytes());
+        put_number(to, usize::from(file.found.is_ok()));
+        match &file.found {
+            Ok(bytes) => put(to, bytes),
+            Err(why) => put(to, why.as_bytes()),
+        }
+    }
+}
+
+fn take_files(from: &mut &[u8]) -> Option<Files> {
+    let mut files = Files::default();
+    for _ in 0..take_number(from)? {
+        let path = take_text(from)?;
+        let (bytes_max, rest) = from.split_first_chunk()?;
+        *from = rest;
+        let found = match take_number(from)? {
+            1 => Ok(take(from)?.to_vec()),
+            _ => Err(take_text(from)?),
+        };
+        files.list.push(NamedFile { path, bytes_max: u64::from_le_bytes(*bytes_max), found });
+    }
+    Some(files)
+}
+
 /// How many names; each, then how many addresses it has, and these, or why it has none.
 fn put_names(to: &mut Vec<u8>, names: &Names) {
     put_number(to, names.found.len());
@@ -286,13 +377,14 @@ fn take_text(from: &mut &[u8]) -> Option<String> {
     take(from).map(|bytes| String::from_utf8_lossy(bytes).into_owned())
 }
 
-fn decode_read(mut bytes: &[u8]) -> Option<(Vec<Source>, Names)> {
+fn decode_read(mut bytes: &[u8]) -> Option<(Vec<Source>, Files, Names)> {
     let from = &mut bytes;
     let mut sources = Vec::new();
     for _ in 0..take_number(from)? {
         let name = take_text(from)?;
         sources.push(Source::new(&name, take(from)?));
     }
+    let files = take_files(from)?;
     let mut found = HashMap::new();
     for _ in 0..take_number(from)? {
         let host = take_text(from)?;
@@ -309,7 +401,7 @@ fn decode_read(mut bytes: &[u8]) -> Option<(Vec<Source>, Names)> {
         };
         found.insert(host, addresses);
     }
-    from.is_empty().then_some((sources, Names { found }))
+    from.is_empty().then_some((sources, files, Names { found }))
 }
 
 #[cfg(test)]
@@ -342,11 +434,25 @@ mod tests {
 
     #[test]
     fn texts_and_names_come_as_they_are_read() {
-        let mut duties = duties(&one());
+        let file = std::env::temp_dir().join(format!("oneport-duties-{}.http", std::process::id()));
+        std::fs::write(&file, "HTTP/1.0 503 Later\r\n\r\nlater").unwrap();
+        let text = format!("{} errorfile 503 {}\n errorfile 500 /no/such/file\n", one(), file.display());
+        let mut duties = duties(&text);
         let answer = duties.answer(&Request::Read.encode()).unwrap();
+        std::fs::remove_file(&file).unwrap();
         assert!(answer.done);
-        let (sources, names) = decode_read(&answer.bytes).unwrap();
-        assert_eq!((&*sources[0].name, sources[0].text.as_slice()), ("k.cfg", one().as_bytes()));
+        let (sources, files, _) = decode_read(&answer.bytes).unwrap();
+        assert_eq!((&*sources[0].name, sources[0].text.as_slice()), ("k.cfg", text.as_bytes()));
+        let loaded = config::load_with(&sources, &|_| None, Some(files.reader()));
+        let said: Vec<String> = loaded.diagnostics.iter().map(ToString::to_string).collect();
+        let errors: Vec<&String> = said.iter().filter(|said| said.contains("error:")).collect();
+        assert_eq!(errors.len(), 1, "{said:?}");
+        assert!(errors[0].contains("k.cfg:6") && errors[0].contains("/no/such/file"), "{said:?}");
+
+        duties = self::duties(&one());
+        let answer = duties.answer(&Request::Read.encode()).unwrap();
+        let (_, files, names) = decode_read(&answer.bytes).unwrap();
+        assert!((files.reader())(Path::new("/etc/passwd"), 1_000).unwrap_err().contains("has not read"));
         assert_eq!(names.addresses("localhost", 80).unwrap()[0], "127.0.0.1:80".parse().unwrap());
         for cut in 0..answer.bytes.len() {
             assert!(decode_read(&answer.bytes[..cut]).is_none(), "{cut}");

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::{Keyword, Sections, lines, logs};
+use super::{Keyword, Sections, errors, lines, logs};
 use crate::config::builder::{Builder, Statement};
 use crate::config::diagnostics::{Fault, Span};
 use crate::config::draft::ProxyKind;
@@ -11,7 +11,7 @@ use crate::config::model::{
     CaptureSlot, Format, HttpAction, HttpRule, MatchKind, Matcher, Piece, Redirect, RedirectKind, Reply,
     ReplyBody, Side, TargetPart, VarId,
 };
-use crate::config::sample::{self, Reader};
+use crate::config::sample::{self, Reader, ReferenceKind};
 use crate::config::{condition, format, patterns, suggest, values};
 use crate::http::edit::is_own;
 
@@ -82,16 +82,13 @@ const ACTIONS: &[(&str, u8, Make)] = &[
     ("allow", 7, |_, _| Ok(HttpAction::Allow)),
     ("deny", 3, |words, reader| {
         let status = if reader_is_response(words) { 502 } else { 403 };
-        Ok(HttpAction::Deny(reply(words, reader, status)?))
+        Ok(HttpAction::Deny(reply(words, reader, plain_reply(status))?))
     }),
     ("return", 3, |words, reader| {
-        let mut reply = reply(words, reader, 200)?;
-        if matches!(reply.body, ReplyBody::Page) && reply.status < 400 {
-            reply.body = ReplyBody::Empty;
-        }
-        Ok(HttpAction::Return(reply))
+        let empty = Reply { body: ReplyBody::Empty, ..plain_reply(200) };
+        Ok(HttpAction::Return(reply(words, reader, empty)?))
     }),
-    ("tarpit", REQUEST, |words, reader| Ok(HttpAction::Tarpit(reply(words, reader, 500)?))),
+    ("tarpit", REQUEST, |words, reader| Ok(HttpAction::Tarpit(reply(words, reader, plain_reply(500))?))),
     ("auth", REQUEST, |words, reader| {
         let realm = match words.option("realm") {
             true => format::parse(reader, words.next("a realm")?)?,
@@ -155,9 +152,18 @@ struct Words<'w> {
     /// The action's own word.
     action: &'w [u8],
     side: u8,
+    /// The largest answer in a file.
+    answer_bytes_max: u64,
+    /// What is to be warned of.
+    warning: Option<(Span, &'static str)>,
 }
 
 impl<'w> Words<'w> {
+    fn new(b: &Builder<'_>, st: &Statement<'w>, rest: &'w [Word]) -> Self {
+        let answer_bytes_max = errors::answer_bytes_max(b);
+        Self { rest, at: st.name_span(), action: b"", side: REQUEST, answer_bytes_max, warning: None }
+    }
+
     fn next(&mut self, what: &str) -> Result<&'w Word, Fault> {
         let [word, rest @ ..] = self.rest else {
             return Err(Fault::at(self.at, format!("{what} was expected behind this word")));
@@ -259,11 +265,27 @@ fn read<'w>(
     make: impl FnOnce(&mut Words<'w>, &mut Reader<'_>) -> Result<HttpAction, Fault>,
 ) -> Result<HttpRule, Fault> {
     let spot = b.spot(st, words.first().map(|word| word.span));
+    let mut words = Words::new(b, st, words);
     let (acls, mut reader) = b.terms(&spot)?;
-    let mut words = Words { rest: words, at: st.name_span(), action: b"", side: REQUEST };
     let action = make(&mut words, &mut reader)?;
     let condition = condition::parse(acls, &mut reader, st.place, words.rest)?;
+    if let Some((span, message)) = words.warning {
+        b.warn(st, Some(span), message);
+    }
     Ok(HttpRule { action, condition, place: st.place.clone() })
+}
+
+/// The answer of `http-error`.
+pub(super) fn error_reply(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<Reply, Fault> {
+    let spot = b.spot(st, Some(st.name_span()));
+    let mut words = Words::new(b, st, st.args());
+    let empty = Reply { body: ReplyBody::Empty, ..plain_reply(500) };
+    let reply = reply(&mut words, &mut b.reader(&spot), empty)?;
+    st.end(words.rest)?;
+    if let Some((span, message)) = words.warning {
+        b.warn(st, Some(span), message);
+    }
+    Ok(reply)
 }
 
 fn push(rules: &mut Vec<HttpRule>, rule: HttpRule) -> Result<(), Fault> {
@@ -286,9 +308,12 @@ fn status(word: &Word, min: u32, max: u32) -> Result<u16, Fault> {
     values::number(word, min, max).map(|status| u16::try_from(status).unwrap_or(500))
 }
 
-/// `[status N] [content-type T] [string S|lf-string F|file F|lf-file F] [hdr NAME FORMAT]…`.
-fn reply(words: &mut Words<'_>, reader: &mut Reader<'_>, default: u16) -> Result<Reply, Fault> {
-    let mut reply = plain_reply(default);
+/// `[status N] [content-type T] [string S|lf-string F|file F|lf-file F|errorfile F|errorfiles NAME|default-errorfiles]
+/// [hdr NAME FORMAT]…`; what is not written stays as it is.
+fn reply(words: &mut Words<'_>, reader: &mut Reader<'_>, mut reply: Reply) -> Result<Reply, Fault> {
+    // An answer that comes with its own header.
+    let mut whole = false;
+    let mut section = None;
     loop {
         if words.option("status") || words.option("deny_status") {
             reply.status = status(words.next("a status")?, 200, 599)?;
@@ -300,26 +325,45 @@ fn reply(words: &mut Words<'_>, reader: &mut Reader<'_>, default: u16) -> Result
         } else if words.option("lf-string") {
             reply.body = ReplyBody::Format(format::parse(reader, words.next("a text")?)?);
         } else if words.option("file") {
-            reply.body = ReplyBody::Bytes(file(words.next("a file")?)?.into());
+            reply.body = ReplyBody::Bytes(file(reader, words.next("a file")?)?.into());
         } else if words.option("lf-file") {
             let word = words.next("a file")?;
-            let text = Word { bytes: file(word)?, span: word.span };
+            let text = Word { bytes: file(reader, word)?, span: word.span };
             reply.body = ReplyBody::Format(format::parse(reader, &text)?);
         } else if words.option("hdr") {
             let name = header_name(words.next("a name")?)?;
             reply.headers.push((name, format::parse(reader, words.next("a value")?)?));
         } else if words.option("default-errorfiles") {
+            whole = true;
             reply.body = ReplyBody::Page;
+        } else if words.option("errorfile") {
+            whole = true;
+            let word = words.next("a file")?;
+            let page = errors::whole_answer(&reader.shared.files, word, words.answer_bytes_max)?;
+            reply.body = ReplyBody::Whole(page);
+        } else if words.option("errorfiles") {
+            whole = true;
+            let word = words.next("the name of an `http-errors` section")?;
+            let id = reader.reference(ReferenceKind::Pages, word.text()?);
+            let id = id.map_err(|why| Fault::at(word.span, why))?;
+            section = Some(id);
+            reply.body = ReplyBody::Pages(id);
         } else {
             break;
         }
     }
+    if let Some(id) = section {
+        reader.shared.wanted_pages.push((id, reply.status, reader.spot.clone()));
+    }
+    if whole && !(reply.headers.is_empty() && reply.content_type.is_none()) {
+        reply.headers.clear();
+        words.warning = Some((words.at, "no effect of `hdr` and `content-type`: the answer comes whole"));
+    }
     Ok(reply)
 }
 
-fn file(word: &Word) -> Result<Vec<u8>, Fault> {
-    let path = std::path::Path::new(word.text()?);
-    patterns::read_file(path, FILE_BYTES_MAX).map_err(|why| Fault::at(word.span, why))
+fn file(reader: &Reader<'_>, word: &Word) -> Result<Vec<u8>, Fault> {
+    reader.shared.files.read(word.text()?, FILE_BYTES_MAX).map_err(|why| Fault::at(word.span, why))
 }
 
 /// Text that can stand in a header's value.

@@ -15,13 +15,12 @@ pub(crate) const KEYWORDS: &[(Sections, &str)] = &[
     (Sections::DEFAULTS.or(Sections::BACKEND), "tcp-request content|tcp-request inspect-delay"),
     (
         Sections::DEFAULTS.or(Sections::FRONTEND).or(Sections::LISTEN),
-        "error-log-format|log-steps|monitor-net|option http-drop-request-trailers|option http-ignore-probes|\
+        "error-log-format|log-steps|option http-drop-request-trailers|option http-ignore-probes|\
      option http-use-proxy-header|option httpslog|quic-initial|tcp-request connection|tcp-request session",
     ),
     (
         Sections::DEFAULTS.or(Sections::FRONTEND).or(Sections::LISTEN).or(Sections::BACKEND),
-        "errorfiles|http-error|\
-     option http-buffer-request|option http-no-delay|\
+        "option http-buffer-request|option http-no-delay|\
      option http-restrict-req-hdr-names|option originalto|tcp-request",
     ),
     (
@@ -118,4 +117,4 @@ pub(crate) const CONVERTERS: &str = "51d.single|add_item|aes_cbc_dec|aes_cbc_enc
 pub(crate) const ACLS: &str = "RDP_COOKIE";
 
 /// Sections.
-pub(crate) const SECTIONS: &str = "acme|crt-store|fcgi-app|http-errors|log-forward|log-profile|program|ring";
+pub(crate) const SECTIONS: &str = "acme|crt-store|fcgi-app|log-forward|log-profile|program|ring";

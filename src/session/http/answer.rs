@@ -2,16 +2,18 @@
 
 use super::super::Session;
 use super::super::trace::Trace;
+use super::super::world::Scene;
 use std::rc::Rc;
 
 use super::Next;
-use super::rules::Response;
+use super::rules::{Response, configured, made};
 use crate::backend::Backend;
-use crate::config::HttpRules;
+use crate::config::{ErrorPage, HttpRules};
 use crate::http::{
     After, Method, RequestFacts, ResponseEdits, Version, answer, parse_response, without_body, write_response,
 };
 use crate::net::Buffer;
+use crate::rules::View;
 
 /// Sends an error page; what follows is a close that lets the client read it.
 pub(super) async fn refuse(session: &Session, status: u16, trace: &mut Trace) -> Next {
@@ -59,11 +61,14 @@ pub(super) async fn send(
 
 /// The page that the configuration has for a status, else our own.
 fn page(session: &Session, status: u16, backend: Option<&Backend>) -> Rc<[u8]> {
-    let find = |list: &[(u16, Rc<[u8]>)]| {
-        list.iter().find(|(known, _)| *known == status).map(|(_, page)| page.clone())
-    };
-    let configured = backend.and_then(|backend| find(&backend.config.errors));
-    configured.or_else(|| find(&session.frontend.config.errors)).unwrap_or_else(|| Rc::from(answer(status)))
+    match configured(session, backend, status) {
+        Some(ErrorPage::Whole(page)) => page.clone(),
+        Some(ErrorPage::Made(reply)) => {
+            let scene = Scene { backend, ..Scene::of(session) };
+            made(reply, &View::new(b"", true).within(&scene)).into()
+        }
+        None => Rc::from(answer(status)),
+    }
 }
 
 /// Sends an answer of our own, changed by the rules for all answers; without bytes the page of its status.

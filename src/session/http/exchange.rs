@@ -72,7 +72,10 @@ async fn end_by_rule(
     trace: &mut Trace,
 ) -> Next {
     match end {
-        End::Drop { reset } => {
+        End::Drop { reset, tarpit } => {
+            if tarpit {
+                wait_in_tarpit(session).await;
+            }
             trace.end(b'P', b'R');
             if reset {
                 session.client.reset_on_close();
@@ -81,13 +84,17 @@ async fn end_by_rule(
         }
         End::Answer { status, bytes, termination: (who, phase), keep_alive, tarpit } => {
             if tarpit {
-                session.deadline.set_after(session.frontend.config.timeouts.tarpit_ms);
-                let _ = session.deadline.guard(std::future::pending::<()>()).await;
+                wait_in_tarpit(session).await;
             }
             trace.end(who, phase);
             answer::deliver(session, (status, bytes), facts, keep_alive && may_stay, trace).await
         }
     }
+}
+
+async fn wait_in_tarpit(session: &Session) {
+    session.deadline.set_after(session.frontend.config.timeouts.tarpit_ms);
+    let _ = session.deadline.guard(std::future::pending::<()>()).await;
 }
 
 /// Hands the request, as it came, to a backend in `mode tcp`.

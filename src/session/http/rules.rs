@@ -8,7 +8,8 @@ use super::super::fill::fill;
 use super::super::world::Scene;
 use crate::backend::Backend;
 use crate::config::{
-    Acl, CaptureSlot, HttpAction, HttpRule, Redirect, RedirectKind, Regex, Reply, ReplyBody, TargetPart,
+    Acl, CaptureSlot, ErrorPage, HttpAction, HttpRule, Redirect, RedirectKind, Regex, Reply, ReplyBody,
+    Target, TargetPart,
 };
 use crate::http::answer::{compose, has_page};
 use crate::http::edit::{FieldEdits, Text, path_of};
@@ -28,8 +29,8 @@ pub(super) enum End {
         /// Only after `timeout tarpit`.
         tarpit: bool,
     },
-    /// Without a word; with a reset, or not.
-    Drop { reset: bool },
+    /// Without a word; with a reset, or not, and only after `timeout tarpit`, or at once.
+    Drop { reset: bool, tarpit: bool },
 }
 
 impl End {
@@ -97,7 +98,7 @@ impl Request<'_> {
             return Ok(Done::Next);
         }
         let filled = filled(&rule.action, &view);
-        if let Some(done) = common(self.session, &rule.action, &view, &filled) {
+        if let Some(done) = common(scene, &rule.action, &view, &filled) {
             return Ok(done);
         }
         let target = self.head.target.of(view.bytes());
@@ -174,7 +175,7 @@ impl Response<'_> {
             return Ok(Done::Next);
         }
         let filled = filled(&rule.action, &view);
-        if let Some(done) = common(self.session, &rule.action, &view, &filled) {
+        if let Some(done) = common(&scene, &rule.action, &view, &filled) {
             return Ok(done);
         }
         if let HttpAction::Redirect(redirect) = &rule.action {
@@ -206,24 +207,15 @@ fn editable<'t>(text: &'t mut Option<Text>, bytes: &[u8], len: usize, session: &
 }
 
 /// The actions that mean the same for requests and answers.
-fn common(session: &Session, action: &HttpAction, view: &View<'_>, filled: &[u8]) -> Option<Done> {
+fn common(scene: &Scene<'_>, action: &HttpAction, view: &View<'_>, filled: &[u8]) -> Option<Done> {
+    let session = scene.session;
     let phase = if view.response().is_some() { b'H' } else { b'R' };
     Some(match action {
         HttpAction::Allow => Done::Stop,
         HttpAction::StrictMode(_) => Done::Next,
-        HttpAction::Deny(reply) => {
-            Done::End(End::answer(reply.status, composed(reply, view), (b'P', phase), true))
-        }
-        HttpAction::Tarpit(reply) => Done::End(End::Answer {
-            status: reply.status,
-            bytes: composed(reply, view),
-            termination: (b'P', b'T'),
-            keep_alive: false,
-            tarpit: true,
-        }),
-        HttpAction::Return(reply) => {
-            Done::End(End::answer(reply.status, composed(reply, view), (b'L', phase), true))
-        }
+        HttpAction::Deny(reply) => Done::End(replied(scene, reply, view, (b'P', phase))),
+        HttpAction::Tarpit(reply) => Done::End(replied(scene, reply, view, (b'P', b'T'))),
+        HttpAction::Return(reply) => Done::End(replied(scene, reply, view, (b'L', phase))),
         HttpAction::Auth(_) => {
             let realm: Vec<u8> =
                 filled.iter().copied().filter(|&b| b >= b' ' && b != b'"' && b != 0x7f).collect();
@@ -236,8 +228,8 @@ fn common(session: &Session, action: &HttpAction, view: &View<'_>, filled: &[u8]
             const BODY: &[u8] = b"<!doctype html><title>Unauthorized</title><h1>401 Unauthorized</h1>\n";
             Done::End(End::answer(401, compose(401, &fields, BODY), (b'P', phase), true))
         }
-        HttpAction::SilentDrop => Done::End(End::Drop { reset: true }),
-        HttpAction::Reject => Done::End(End::Drop { reset: false }),
+        HttpAction::SilentDrop => Done::End(End::Drop { reset: true, tarpit: false }),
+        HttpAction::Reject => Done::End(End::Drop { reset: false, tarpit: false }),
         HttpAction::SetVar(id, expr) => {
             let mut found = None;
             value(expr, view, &mut |sample| found = Some(sample.clone().into_owned()));
@@ -270,13 +262,57 @@ fn common(session: &Session, action: &HttpAction, view: &View<'_>, filled: &[u8]
     })
 }
 
-/// The whole answer of a rule; empty where the page of its status is meant.
-fn composed(reply: &Reply, view: &View<'_>) -> Vec<u8> {
+/// The page that the configuration has for a status.
+pub(super) fn configured<'a>(
+    session: &'a Session,
+    backend: Option<&'a Backend>,
+    status: u16,
+) -> Option<&'a ErrorPage> {
+    let find =
+        |list: &'a [(u16, ErrorPage)]| list.iter().find(|(known, _)| *known == status).map(|(_, page)| page);
+    backend.and_then(|b| find(&b.config.errors)).or_else(|| find(&session.frontend.config.errors))
+}
+
+/// A request's end by a rule's answer.
+fn replied(scene: &Scene<'_>, reply: &Reply, view: &View<'_>, termination: (u8, u8)) -> End {
+    let tarpit = termination.1 == b'T';
+    match composed(scene, reply, view) {
+        None => End::Drop { reset: false, tarpit },
+        Some(bytes) => End::Answer { status: reply.status, bytes, termination, keep_alive: !tarpit, tarpit },
+    }
+}
+
+/// The whole answer of a rule; empty where the page of its status is meant, `None` where nothing is to be said.
+fn composed(scene: &Scene<'_>, reply: &Reply, view: &View<'_>) -> Option<Vec<u8>> {
+    let status = reply.status;
+    let whole = |page: &[u8]| (!page.is_empty()).then(|| page.to_vec());
+    match &reply.body {
+        // A page can take no further fields; what has none gets an empty body.
+        ReplyBody::Page if reply.headers.is_empty() => match configured(scene.session, scene.backend, status)
+        {
+            // Here the request can still be seen.
+            Some(ErrorPage::Made(reply)) => Some(made(reply, view)),
+            Some(ErrorPage::Whole(page)) => whole(page),
+            None if has_page(status) => Some(Vec::new()),
+            None => Some(made(reply, view)),
+        },
+        ReplyBody::Whole(page) => whole(page),
+        ReplyBody::Pages(id) => match scene.session.frontend.shared.references.get(id.0) {
+            Some(Target::Pages(pages)) => match pages.iter().find(|(known, _)| *known == status) {
+                Some((_, page)) => whole(page),
+                None => Some(made(reply, view)),
+            },
+            _ => Some(made(reply, view)),
+        },
+        _ => Some(made(reply, view)),
+    }
+}
+
+/// An answer made of its parts.
+pub(super) fn made(reply: &Reply, view: &View<'_>) -> Vec<u8> {
     let mut text = Vec::new();
     let body: &[u8] = match &reply.body {
-        // A page can take no further fields; what has none gets an empty body.
-        ReplyBody::Page if reply.headers.is_empty() && has_page(reply.status) => return Vec::new(),
-        ReplyBody::Page | ReplyBody::Empty => b"",
+        ReplyBody::Page | ReplyBody::Empty | ReplyBody::Whole(_) | ReplyBody::Pages(_) => b"",
         ReplyBody::Bytes(bytes) => bytes,
         ReplyBody::Format(format) => {
             fill(format, view, &mut text);
