@@ -153,6 +153,10 @@ pub fn page(file: &[u8]) -> Result<Vec<u8>, &'static str> {
             fields.push((name, field.value.of(file)));
         }
     }
+    let is_close = |value: &[u8]| value.trim_ascii().eq_ignore_ascii_case(b"close");
+    if head.values(file, "connection").any(is_close) {
+        fields.push((b"Connection", b"close"));
+    }
     if matches!(head.framing, Framing::Chunked) {
         return Err("its body is chunked");
     }

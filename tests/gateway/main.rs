@@ -10,6 +10,7 @@ mod bad_input;
 mod config_errors;
 mod device;
 mod differential;
+mod errors;
 mod explain;
 mod found;
 mod framing;

@@ -59,15 +59,15 @@ pub(super) async fn send(
     Next::CloseGently
 }
 
-/// The page that the configuration has for a status, else our own.
-fn page(session: &Session, status: u16, backend: Option<&Backend>) -> Rc<[u8]> {
+/// The page that the configuration has for a status, else our own, which it then says.
+fn page(session: &Session, status: u16, backend: Option<&Backend>) -> (Rc<[u8]>, bool) {
     match configured(session, backend, status) {
-        Some(ErrorPage::Whole(page)) => page.clone(),
+        Some(ErrorPage::Whole(page)) => (page.clone(), false),
         Some(ErrorPage::Made(reply)) => {
             let scene = Scene { backend, ..Scene::of(session) };
-            made(reply, &View::new(b"", true).within(&scene)).into()
+            (made(reply, &View::new(b"", true).within(&scene)).into(), false)
         }
-        None => Rc::from(answer(status)),
+        None => (Rc::from(answer(status)), true),
     }
 }
 
@@ -80,16 +80,18 @@ pub(super) async fn deliver(
     trace: &mut Trace,
 ) -> Next {
     let backend = trace.backend.clone();
-    let whole: Rc<[u8]> = match bytes.is_empty() {
+    let (whole, is_own): (Rc<[u8]>, bool) = match bytes.is_empty() {
         true => page(session, status, backend.as_deref()),
-        false => bytes.into(),
+        false => (bytes.into(), false),
     };
     if whole.is_empty() {
         // An empty error file: close without a word.
         trace.status = i16::try_from(status).unwrap_or(-1);
         return Next::Close;
     }
-    let Some((mut out, body_at)) = head(session, &whole, backend.as_deref(), facts, keep_alive, trace) else {
+    let mut may_stay = keep_alive;
+    let fate = (&mut may_stay, is_own);
+    let Some((mut out, body_at)) = head(session, &whole, backend.as_deref(), facts, fate, trace) else {
         return Next::Close;
     };
     let mut body = match facts.method {
@@ -107,7 +109,7 @@ pub(super) async fn deliver(
         }
         trace.bytes_to_client = trace.bytes_to_client.saturating_add(len);
         if body.is_empty() {
-            return if keep_alive { Next::Another } else { Next::CloseGently };
+            return if may_stay { Next::Another } else { Next::CloseGently };
         }
     }
 }
@@ -119,11 +121,13 @@ fn head(
     whole: &[u8],
     backend: Option<&Backend>,
     facts: RequestFacts,
-    keep_alive: bool,
+    (may_stay, is_own): (&mut bool, bool),
     trace: &mut Trace,
 ) -> Option<(Buffer, usize)> {
     let to = RequestFacts { method: Method::Get, version: Version::Http11 };
     let head = parse_response(whole, to).ok()??;
+    // Our own pages say that they close, which concerns only those after which it must be so.
+    *may_stay &= is_own || head.keep_alive;
     let body_at = head.len;
     let mut work = Response { session, backend, head, bytes: whole, text: None };
     if let Some(backend) = backend {
@@ -133,7 +137,7 @@ fn head(
     let frontend = &session.frontend.config;
     let _ = work.run(&frontend.http_rules.after, &frontend.acls);
     trace.status = i16::try_from(work.head.status).unwrap_or(-1);
-    let after = if keep_alive { After::KeepAlive } else { After::Close };
+    let after = if *may_stay { After::KeepAlive } else { After::Close };
     let edits = ResponseEdits { client: facts.version, after, add_fields: &[] };
     let mut out = Buffer::take();
     let len = write_response(&work.head, work.head_bytes(), &edits, out.room()).ok()?;
