@@ -25,6 +25,9 @@ const SECTION_NAMES: [&str; 7] =
 /// Most proxies of a configuration.
 const PROXIES_MAX: usize = 65_536;
 
+/// Whole answers by status.
+pub(crate) type WholeAnswers = Vec<(u16, Rc<[u8]>)>;
+
 /// One line: its keyword, its arguments, its place.
 pub(crate) struct Statement<'a> {
     /// The keyword it was found to be.
@@ -148,7 +151,7 @@ pub(crate) struct Builder<'a> {
     pub userlists: Vec<UserList>,
     users: userlist::Draft,
     /// `http-errors` sections: name, answers by status.
-    pub error_sections: Vec<(String, Vec<(u16, Rc<[u8]>)>)>,
+    pub error_sections: Vec<(String, WholeAnswers)>,
     blocks: Blocks,
     /// Keywords of which was said that they do nothing (yet).
     told: Vec<&'static str>,
@@ -259,7 +262,7 @@ impl<'a> Builder<'a> {
     }
 
     /// The answers of the current `http-errors` section, where this is one.
-    pub fn error_section(&mut self) -> Option<&mut Vec<(u16, Rc<[u8]>)>> {
+    pub fn error_section(&mut self) -> Option<&mut WholeAnswers> {
         match self.section {
             Section::HttpErrors => self.error_sections.last_mut().map(|(_, pages)| pages),
             _ => None,

@@ -20,6 +20,7 @@ mod keeper;
 mod listening;
 mod load;
 mod log_format;
+mod log_readers;
 mod logs;
 mod memory;
 mod notify;
