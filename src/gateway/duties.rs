@@ -6,14 +6,14 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::path::Path;
 use std::rc::Rc;
 
 use rustix::io::Errno;
 
 use super::Names;
+use super::files::{Files, put_files, recording, take_files};
 use super::listen::{Missing, Sockets, open_one};
-use crate::config::{self, BindAddress, Config, ReadFile, Source};
+use crate::config::{self, BindAddress, Config, Source};
 use crate::process::keeper::{ANSWER_BYTES_MAX, Answer, DESCRIPTORS_MAX, Duties, Keeper, REQUEST_BYTES};
 use crate::process::pidfile::PidFile;
 
@@ -177,60 +177,6 @@ impl GatewayKeeper {
     }
 }
 
-/// The files that a configuration names, as the keeper has read them.
-#[derive(Debug, Default)]
-pub struct Files {
-    list: Vec<NamedFile>,
-    /// Length of them all.
-    bytes: usize,
-}
-
-/// A file that was asked for.
-#[derive(Debug)]
-struct NamedFile {
-    path: String,
-    /// How much was to be read of it.
-    bytes_max: u64,
-    /// What is in it, or why it was not read.
-    found: Result<Vec<u8>, String>,
-}
-
-impl Files {
-    fn get(&self, path: &Path, bytes_max: u64) -> Option<Result<Vec<u8>, String>> {
-        let same = |file: &&NamedFile| file.bytes_max == bytes_max && Path::new(&file.path) == path;
-        self.list.iter().find(same).map(|file| file.found.clone())
-    }
-
-    /// Gives them to whoever loads the configuration.
-    #[must_use]
-    pub fn reader(self) -> ReadFile {
-        Rc::new(move |path, bytes_max| {
-            // Both have read the same texts with the same program, so this would be a fault of ours.
-            let missing = || Err(format!("the keeper process has not read `{}`", path.display()));
-            self.get(path, bytes_max).unwrap_or_else(missing)
-        })
-    }
-}
-
-/// Reads files and keeps what was read, each once.
-fn recording(files: Rc<RefCell<Files>>) -> ReadFile {
-    Rc::new(move |path, bytes_max| {
-        let mut files = files.borrow_mut();
-        if let Some(found) = files.get(path, bytes_max) {
-            return found;
-        }
-        let mut found = config::read_file(path, bytes_max);
-        files.bytes = files.bytes.saturating_add(found.as_ref().map_or(0, Vec::len));
-        if files.bytes > ANSWER_BYTES_MAX {
-            let mib = ANSWER_BYTES_MAX >> 20;
-            found = Err(format!("`{}`: the files of a reload are longer than {mib} MiB", path.display()));
-        }
-        let path = path.to_string_lossy().into_owned();
-        files.list.push(NamedFile { path, bytes_max, found: found.clone() });
-        found
-    })
-}
-
 #[derive(Debug, PartialEq, Eq)]
 enum Request {
     Read,
@@ -301,43 +247,14 @@ fn refused(bytes: &[u8]) -> io::Error {
     }
 }
 
-fn put_number(to: &mut Vec<u8>, number: usize) {
+pub(super) fn put_number(to: &mut Vec<u8>, number: usize) {
     // More than a configuration can have makes the reader stop at the end of the bytes.
     to.extend_from_slice(&u32::try_from(number).unwrap_or(u32::MAX).to_le_bytes());
 }
 
-fn put(to: &mut Vec<u8>, bytes: &[u8]) {
+pub(super) fn put(to: &mut Vec<u8>, bytes: &[u8]) {
     put_number(to, bytes.len());
     to.extend_from_slice(bytes);
-}
-
-/// How many files; each path, how much was to be read, 1 and the bytes, or 0 and why there are none.
-fn put_files(to: &mut Vec<u8>, files: &Files) {
-    put_number(to, files.list.len());
-    for file in &files.list {
-        put(to, file.path.as_bytes());
-        to.extend_from_slice(&file.bytes_max.to_le_bytes());
-        put_number(to, usize::from(file.found.is_ok()));
-        match &file.found {
-            Ok(bytes) => put(to, bytes),
-            Err(why) => put(to, why.as_bytes()),
-        }
-    }
-}
-
-fn take_files(from: &mut &[u8]) -> Option<Files> {
-    let mut files = Files::default();
-    for _ in 0..take_number(from)? {
-        let path = take_text(from)?;
-        let (bytes_max, rest) = from.split_first_chunk()?;
-        *from = rest;
-        let found = match take_number(from)? {
-            1 => Ok(take(from)?.to_vec()),
-            _ => Err(take_text(from)?),
-        };
-        files.list.push(NamedFile { path, bytes_max: u64::from_le_bytes(*bytes_max), found });
-    }
-    Some(files)
 }
 
 /// How many names; each, then how many addresses it has, and these, or why it has none.
@@ -360,20 +277,20 @@ fn put_names(to: &mut Vec<u8>, names: &Names) {
     }
 }
 
-fn take_number(from: &mut &[u8]) -> Option<usize> {
+pub(super) fn take_number(from: &mut &[u8]) -> Option<usize> {
     let (number, rest) = from.split_first_chunk()?;
     *from = rest;
     usize::try_from(u32::from_le_bytes(*number)).ok()
 }
 
-fn take<'a>(from: &mut &'a [u8]) -> Option<&'a [u8]> {
+pub(super) fn take<'a>(from: &mut &'a [u8]) -> Option<&'a [u8]> {
     let length = take_number(from)?;
     let (bytes, rest) = from.split_at_checked(length)?;
     *from = rest;
     Some(bytes)
 }
 
-fn take_text(from: &mut &[u8]) -> Option<String> {
+pub(super) fn take_text(from: &mut &[u8]) -> Option<String> {
     take(from).map(|bytes| String::from_utf8_lossy(bytes).into_owned())
 }
 
@@ -409,6 +326,7 @@ mod tests {
     use super::*;
     use std::net::TcpListener;
     use std::os::fd::AsFd;
+    use std::path::Path;
 
     fn duties(text: &str) -> GatewayDuties {
         let text = text.to_owned();

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::{Keyword, Sections, http_rules};
+use super::{Keyword, Sections, replies};
 use crate::config::builder::{Builder, Statement};
 use crate::config::condition;
 use crate::config::diagnostics::Fault;
@@ -186,7 +186,7 @@ fn http_error(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
         [word, code, ..] if word.is("status") => page_status(code)?,
         _ => return Err(usage(st)),
     };
-    let reply = http_rules::error_reply(b, st)?;
+    let reply = replies::error_reply(b, st)?;
     let status = reply.status;
     let page = match &reply.body {
         ReplyBody::Page => None,

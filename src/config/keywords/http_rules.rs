@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::replies::{plain_reply, reply};
 use super::{Keyword, Sections, errors, lines, logs};
 use crate::config::builder::{Builder, Statement};
 use crate::config::diagnostics::{Fault, Span};
@@ -11,15 +12,13 @@ use crate::config::model::{
     CaptureSlot, Format, HttpAction, HttpRule, MatchKind, Matcher, Piece, Redirect, RedirectKind, Reply,
     ReplyBody, Side, TargetPart, VarId,
 };
-use crate::config::sample::{self, Reader, ReferenceKind};
+use crate::config::sample::{self, Reader};
 use crate::config::{condition, format, patterns, suggest, values};
 use crate::http::edit::is_own;
 
-const RULES: Sections = Sections::FRONTEND.or(Sections::LISTEN).or(Sections::BACKEND);
+pub(super) const RULES: Sections = Sections::FRONTEND.or(Sections::LISTEN).or(Sections::BACKEND);
 /// Rules of one kind in one proxy.
 const RULES_MAX: usize = 65_536;
-/// The largest file of an answer.
-const FILE_BYTES_MAX: u64 = 65_535;
 
 pub(super) const TABLE: &[Keyword] = &[
     Keyword::new(
@@ -145,26 +144,26 @@ const ACTIONS: &[(&str, u8, Make)] = &[
 ];
 
 /// The words of a rule, read from the left.
-struct Words<'w> {
-    rest: &'w [Word],
+pub(super) struct Words<'w> {
+    pub(super) rest: &'w [Word],
     /// The last word that was read.
-    at: Span,
+    pub(super) at: Span,
     /// The action's own word.
     action: &'w [u8],
     side: u8,
     /// The largest answer in a file.
-    answer_bytes_max: u64,
+    pub(super) answer_bytes_max: u64,
     /// What is to be warned of.
-    warning: Option<(Span, &'static str)>,
+    pub(super) warning: Option<(Span, &'static str)>,
 }
 
 impl<'w> Words<'w> {
-    fn new(b: &Builder<'_>, st: &Statement<'w>, rest: &'w [Word]) -> Self {
+    pub(super) fn new(b: &Builder<'_>, st: &Statement<'w>, rest: &'w [Word]) -> Self {
         let answer_bytes_max = errors::answer_bytes_max(b);
         Self { rest, at: st.name_span(), action: b"", side: REQUEST, answer_bytes_max, warning: None }
     }
 
-    fn next(&mut self, what: &str) -> Result<&'w Word, Fault> {
+    pub(super) fn next(&mut self, what: &str) -> Result<&'w Word, Fault> {
         let [word, rest @ ..] = self.rest else {
             return Err(Fault::at(self.at, format!("{what} was expected behind this word")));
         };
@@ -173,7 +172,7 @@ impl<'w> Words<'w> {
     }
 
     /// Takes a word if it is this one.
-    fn option(&mut self, name: &str) -> bool {
+    pub(super) fn option(&mut self, name: &str) -> bool {
         let is = self.rest.first().is_some_and(|word| word.is(name));
         if is && let [word, rest @ ..] = self.rest {
             (self.rest, self.at) = (rest, word.span);
@@ -225,6 +224,13 @@ fn rule(b: &mut Builder<'_>, st: &Statement<'_>, side: u8) -> Result<(), Fault> 
             format!("no effect on `{name}`: the gateway itself decides about this header"),
         );
     }
+    if let [name, ..] = rest
+        && let Some(bare) = name.bytes.strip_suffix(b":")
+        && text.ends_with("-header")
+    {
+        let bare = String::from_utf8_lossy(bare);
+        b.warn(st, Some(name.span), format!("the colon is not part of the name: taken as `{bare}`"));
+    }
     if let HttpAction::Capture(_, slot, _) = &mut rule.action
         && let CaptureSlot::Own(len_bytes) = *slot
     {
@@ -258,7 +264,7 @@ fn own_header(action: &HttpAction) -> Option<&str> {
 }
 
 /// Reads an action and the condition behind it.
-fn read<'w>(
+pub(super) fn read<'w>(
     b: &mut Builder<'_>,
     st: &Statement<'w>,
     words: &'w [Word],
@@ -275,20 +281,7 @@ fn read<'w>(
     Ok(HttpRule { action, condition, place: st.place.clone() })
 }
 
-/// The answer of `http-error`.
-pub(super) fn error_reply(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<Reply, Fault> {
-    let spot = b.spot(st, Some(st.name_span()));
-    let mut words = Words::new(b, st, st.args());
-    let empty = Reply { body: ReplyBody::Empty, ..plain_reply(500) };
-    let reply = reply(&mut words, &mut b.reader(&spot), empty)?;
-    st.end(words.rest)?;
-    if let Some((span, message)) = words.warning {
-        b.warn(st, Some(span), message);
-    }
-    Ok(reply)
-}
-
-fn push(rules: &mut Vec<HttpRule>, rule: HttpRule) -> Result<(), Fault> {
+pub(super) fn push(rules: &mut Vec<HttpRule>, rule: HttpRule) -> Result<(), Fault> {
     if rules.len() == RULES_MAX {
         return Err(Fault::line(format!("a section has at most {RULES_MAX} rules of one kind")));
     }
@@ -300,86 +293,26 @@ fn text_format(text: &[u8]) -> Format {
     Format { pieces: vec![Piece::Text(text.into())] }
 }
 
-fn plain_reply(status: u16) -> Reply {
-    Reply { status, content_type: None, body: ReplyBody::Page, headers: Vec::new() }
-}
-
-fn status(word: &Word, min: u32, max: u32) -> Result<u16, Fault> {
+pub(super) fn status(word: &Word, min: u32, max: u32) -> Result<u16, Fault> {
     values::number(word, min, max).map(|status| u16::try_from(status).unwrap_or(500))
 }
 
-/// `[status N] [content-type T] [string S|lf-string F|file F|lf-file F|errorfile F|errorfiles NAME|default-errorfiles]
-/// [hdr NAME FORMAT]…`; what is not written stays as it is.
-fn reply(words: &mut Words<'_>, reader: &mut Reader<'_>, mut reply: Reply) -> Result<Reply, Fault> {
-    // An answer that comes with its own header.
-    let mut whole = false;
-    let mut section = None;
-    loop {
-        if words.option("status") || words.option("deny_status") {
-            reply.status = status(words.next("a status")?, 200, 599)?;
-        } else if words.option("content-type") {
-            let word = words.next("a type")?;
-            reply.content_type = Some(value_text(word)?.into());
-        } else if words.option("string") {
-            reply.body = ReplyBody::Bytes(words.next("a text")?.bytes.as_slice().into());
-        } else if words.option("lf-string") {
-            reply.body = ReplyBody::Format(format::parse(reader, words.next("a text")?)?);
-        } else if words.option("file") {
-            reply.body = ReplyBody::Bytes(file(reader, words.next("a file")?)?.into());
-        } else if words.option("lf-file") {
-            let word = words.next("a file")?;
-            let text = Word { bytes: file(reader, word)?, span: word.span };
-            reply.body = ReplyBody::Format(format::parse(reader, &text)?);
-        } else if words.option("hdr") {
-            let name = header_name(words.next("a name")?)?;
-            reply.headers.push((name, format::parse(reader, words.next("a value")?)?));
-        } else if words.option("default-errorfiles") {
-            whole = true;
-            reply.body = ReplyBody::Page;
-        } else if words.option("errorfile") {
-            whole = true;
-            let word = words.next("a file")?;
-            let page = errors::whole_answer(&reader.shared.files, word, words.answer_bytes_max)?;
-            reply.body = ReplyBody::Whole(page);
-        } else if words.option("errorfiles") {
-            whole = true;
-            let word = words.next("the name of an `http-errors` section")?;
-            let id = reader.reference(ReferenceKind::Pages, word.text()?);
-            let id = id.map_err(|why| Fault::at(word.span, why))?;
-            section = Some(id);
-            reply.body = ReplyBody::Pages(id);
-        } else {
-            break;
-        }
-    }
-    if let Some(id) = section {
-        reader.shared.wanted_pages.push((id, reply.status, reader.spot.clone()));
-    }
-    if whole && !(reply.headers.is_empty() && reply.content_type.is_none()) {
-        reply.headers.clear();
-        words.warning = Some((words.at, "no effect of `hdr` and `content-type`: the answer comes whole"));
-    }
-    Ok(reply)
-}
-
-fn file(reader: &Reader<'_>, word: &Word) -> Result<Vec<u8>, Fault> {
-    reader.shared.files.read(word.text()?, FILE_BYTES_MAX).map_err(|why| Fault::at(word.span, why))
-}
-
 /// Text that can stand in a header's value.
-fn value_text(word: &Word) -> Result<&str, Fault> {
+pub(super) fn value_text(word: &Word) -> Result<&str, Fault> {
     match word.bytes.iter().any(u8::is_ascii_control) {
         true => Err(Fault::at(word.span, "a control character cannot stand in a header")),
         false => word.text(),
     }
 }
 
-fn header_name(word: &Word) -> Result<Rc<str>, Fault> {
+pub(super) fn header_name(word: &Word) -> Result<Rc<str>, Fault> {
+    // HAProxy takes `X-Name:` and writes two colons.
+    let bytes = word.bytes.strip_suffix(b":").unwrap_or(&word.bytes);
     let tchar = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-    if word.bytes.is_empty() || !word.bytes.iter().all(|&b| tchar(b)) {
+    if bytes.is_empty() || !bytes.iter().all(|&b| tchar(b)) {
         return Err(Fault::at(word.span, format!("{} is no header name", word.quoted())));
     }
-    Ok(word.text()?.into())
+    Ok(String::from_utf8_lossy(bytes).into())
 }
 
 /// `SAMPLE len N`, or `SAMPLE id N` for a slot that `declare capture` has made.

@@ -6,7 +6,8 @@ use super::super::world::Scene;
 use std::rc::Rc;
 
 use super::Next;
-use super::rules::{Response, configured, made};
+use super::replies::{configured, made};
+use super::rules::Response;
 use crate::backend::Backend;
 use crate::config::{ErrorPage, HttpRules};
 use crate::http::{

@@ -1,18 +1,20 @@
 //! The rules for HTTP at work. No waiting in here.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use super::super::Session;
 use super::super::extra::LogLevel;
 use super::super::fill::fill;
 use super::super::world::Scene;
+use super::replies::replied;
 use crate::backend::Backend;
 use crate::config::{
-    Acl, CaptureSlot, ErrorPage, HttpAction, HttpRule, Redirect, RedirectKind, Regex, Reply, ReplyBody,
-    Target, TargetPart,
+    Acl, CaptureSlot, HttpAction, HttpRule, HttpRules, LineRule, LineWork, Redirect, RedirectKind, Regex,
+    TargetPart,
 };
-use crate::http::answer::{compose, has_page};
-use crate::http::edit::{FieldEdits, Text, path_of};
+use crate::http::answer::compose;
+use crate::http::edit::{Change, FieldEdits, Text, path_of};
 use crate::http::{RequestHead, ResponseHead, TooLong};
 use crate::rules::{Sample, Scratch, View, applies, expand, matches, value};
 
@@ -66,13 +68,23 @@ impl Request<'_> {
         self.text.as_ref().map_or(self.bytes, Text::bytes)
     }
 
-    /// Runs one list of rules. `Ok(false)` = it was left early by `allow`.
-    pub fn run(
+    /// Runs the lists of a proxy.
+    pub fn run_all(
         &mut self,
-        rules: &[HttpRule],
+        rules: &HttpRules,
         acls: &[Acl],
         backend: Option<&Rc<Backend>>,
     ) -> Result<(), End> {
+        for list in [&rules.request, &rules.lines, &rules.added, &rules.redirects] {
+            if !list.is_empty() {
+                self.run(list, acls, backend)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs one list of rules; `allow` leaves it early.
+    fn run(&mut self, rules: &[HttpRule], acls: &[Acl], backend: Option<&Rc<Backend>>) -> Result<(), End> {
         let scene = Scene { backend: backend.map(|backend| &**backend), ..Scene::of(self.session) };
         let mut strict = true;
         for rule in rules {
@@ -121,6 +133,13 @@ impl Request<'_> {
                     self.head.set_target(text, &target)?;
                 }
             }
+            HttpAction::Lines(rule) => {
+                let found = Cell::new(false);
+                let text = editable(&mut self.text, self.bytes, self.head.len, self.session);
+                self.head.lines(text, &|line| changed(rule, line, &found))?;
+                let view = View::with_head(text.bytes(), &self.head).within(scene);
+                return Ok(line_found(scene, rule, &found, &view));
+            }
             HttpAction::SetMethod(_) => {
                 let text = editable(&mut self.text, self.bytes, self.head.len, self.session);
                 self.head.set_method(text, &filled)?;
@@ -147,6 +166,14 @@ impl Response<'_> {
     /// What the head's spans point into.
     pub fn head_bytes(&self) -> &[u8] {
         self.text.as_ref().map_or(self.bytes, Text::bytes)
+    }
+
+    /// Runs the lists of a proxy for its server's answers.
+    pub fn run_all(&mut self, rules: &HttpRules, acls: &[Acl]) -> Result<(), End> {
+        for list in [&rules.response, &rules.response_lines, &rules.response_added] {
+            self.run(list, acls)?;
+        }
+        Ok(())
     }
 
     /// Runs one list of rules.
@@ -183,12 +210,38 @@ impl Response<'_> {
         }
         let text = editable(&mut self.text, self.bytes, self.head.len, self.session);
         match &rule.action {
+            HttpAction::Lines(rule) => {
+                let found = Cell::new(false);
+                self.head.edit().lines(text, &|line| changed(rule, line, &found))?;
+                let view = View::of_response(text.bytes(), &self.head).within(&scene);
+                return Ok(line_found(&scene, rule, &found, &view));
+            }
             HttpAction::SetStatus(status, reason) => {
                 self.head.set_status(text, *status, reason.as_bytes())?;
             }
             action => change_fields(action, &filled, self.head.edit(), text)?,
         }
         Ok(Done::Next)
+    }
+}
+
+/// What a rule makes of a line.
+fn changed(rule: &LineRule, line: &[u8], found: &Cell<bool>) -> Change {
+    match &rule.work {
+        LineWork::Replace(by) => substituted(&rule.regex, line, by).map_or(Change::Keep, Change::To),
+        work if rule.regex.engine.is_match(&String::from_utf8_lossy(line)) => {
+            found.set(true);
+            if matches!(work, LineWork::Remove) { Change::Remove } else { Change::Keep }
+        }
+        _ => Change::Keep,
+    }
+}
+
+/// What follows from lines that were found.
+fn line_found(scene: &Scene<'_>, rule: &LineRule, found: &Cell<bool>, view: &View<'_>) -> Done {
+    match &rule.work {
+        LineWork::End(action) if found.get() => common(scene, action, view, b"").unwrap_or(Done::Next),
+        _ => Done::Next,
     }
 }
 
@@ -260,85 +313,6 @@ fn common(scene: &Scene<'_>, action: &HttpAction, view: &View<'_>, filled: &[u8]
         }
         _ => return None,
     })
-}
-
-/// The page that the configuration has for a status.
-pub(super) fn configured<'a>(
-    session: &'a Session,
-    backend: Option<&'a Backend>,
-    status: u16,
-) -> Option<&'a ErrorPage> {
-    let find =
-        |list: &'a [(u16, ErrorPage)]| list.iter().find(|(known, _)| *known == status).map(|(_, page)| page);
-    backend.and_then(|b| find(&b.config.errors)).or_else(|| find(&session.frontend.config.errors))
-}
-
-/// A request's end by a rule's answer.
-fn replied(scene: &Scene<'_>, reply: &Reply, view: &View<'_>, termination: (u8, u8)) -> End {
-    let tarpit = termination.1 == b'T';
-    match composed(scene, reply, view) {
-        None => End::Drop { reset: false, tarpit },
-        Some(bytes) => End::Answer { status: reply.status, bytes, termination, keep_alive: !tarpit, tarpit },
-    }
-}
-
-/// The whole answer of a rule; empty where the page of its status is meant, `None` where nothing is to be said.
-fn composed(scene: &Scene<'_>, reply: &Reply, view: &View<'_>) -> Option<Vec<u8>> {
-    let status = reply.status;
-    let whole = |page: &[u8]| (!page.is_empty()).then(|| page.to_vec());
-    match &reply.body {
-        // A page can take no further fields; what has none gets an empty body.
-        ReplyBody::Page if reply.headers.is_empty() => match configured(scene.session, scene.backend, status)
-        {
-            // Here the request can still be seen.
-            Some(ErrorPage::Made(reply)) => Some(made(reply, view)),
-            Some(ErrorPage::Whole(page)) => whole(page),
-            None if has_page(status) => Some(Vec::new()),
-            None => Some(made(reply, view)),
-        },
-        ReplyBody::Whole(page) => whole(page),
-        ReplyBody::Pages(id) => match scene.session.frontend.shared.references.get(id.0) {
-            Some(Target::Pages(pages)) => match pages.iter().find(|(known, _)| *known == status) {
-                Some((_, page)) => whole(page),
-                None => Some(made(reply, view)),
-            },
-            _ => Some(made(reply, view)),
-        },
-        _ => Some(made(reply, view)),
-    }
-}
-
-/// An answer made of its parts.
-pub(super) fn made(reply: &Reply, view: &View<'_>) -> Vec<u8> {
-    let mut text = Vec::new();
-    let body: &[u8] = match &reply.body {
-        ReplyBody::Page | ReplyBody::Empty | ReplyBody::Whole(_) | ReplyBody::Pages(_) => b"",
-        ReplyBody::Bytes(bytes) => bytes,
-        ReplyBody::Format(format) => {
-            fill(format, view, &mut text);
-            &text
-        }
-    };
-    let values: Vec<Vec<u8>> = reply
-        .headers
-        .iter()
-        .map(|(_, format)| {
-            let mut value = Vec::new();
-            fill(format, view, &mut value);
-            value.retain(|&b| b == b'\t' || b >= b' ' && b != 0x7f);
-            value
-        })
-        .collect();
-    let mut fields: Vec<(&[u8], &[u8])> = Vec::new();
-    if let Some(kind) = reply.content_type.as_ref().filter(|_| !body.is_empty()) {
-        fields.push((b"Content-Type", kind.as_bytes()));
-    } else if matches!(reply.body, ReplyBody::Bytes(_) | ReplyBody::Format(_)) {
-        fields.push((b"Content-Type", b"text/plain"));
-    }
-    for ((name, _), value) in reply.headers.iter().zip(&values) {
-        fields.push((name.as_bytes(), value));
-    }
-    compose(reply.status, &fields, body)
 }
 
 /// The answer of a redirect; `None` where there is nowhere to go.
