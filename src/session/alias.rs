@@ -242,7 +242,8 @@ impl Facts<'_> {
                 }
                 None => path,
             },
-            Alias::Hq => return quoted(flags.quote, line, &|line| line.push_encoded(query)),
+            Alias::Hq if query.is_empty() => return quoted(flags.quote, line, &|_| ()),
+            Alias::Hq => query,
             _ => request.rsplit(|byte| *byte == b' ').next().unwrap_or_default(),
         };
         text(part, flags, line);
@@ -344,9 +345,13 @@ fn text(bytes: &[u8], flags: Flags, line: &mut LogLine) {
         if bytes.is_empty() && !flags.quote {
             line.push(b'-');
         } else if flags.escape {
-            let mut out = Vec::new();
-            write_flagged(bytes, Flags { escape: true, ..Flags::default() }, &mut out);
-            line.push_text(&out);
+            // What is encoded needs no escape.
+            for byte in bytes {
+                if matches!(byte, b'\\' | b']') {
+                    line.push(b'\\');
+                }
+                line.push_encoded(std::slice::from_ref(byte));
+            }
         } else {
             line.push_encoded(bytes);
         }

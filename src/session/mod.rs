@@ -234,11 +234,11 @@ impl Session {
                     Mode::Tcp => Route::Tcp(backend),
                 });
             }
-            Sniffed::Chosen(None) => self.log_refused(*b"SC--"),
-            Sniffed::Rejected => self.log_refused(*b"PR--"),
+            Sniffed::Chosen(None) => self.log_refused(*b"SC--", buffer),
+            Sniffed::Rejected => self.log_refused(*b"PR--", buffer),
             Sniffed::Ended { sent_something, who } => {
                 if sent_something || !frontend.config.dont_log_null {
-                    self.log_refused([who, b'R', b'-', b'-']);
+                    self.log_refused([who, b'R', b'-', b'-'], buffer);
                 }
             }
         }

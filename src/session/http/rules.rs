@@ -234,7 +234,7 @@ fn common(session: &Session, action: &HttpAction, view: &View<'_>, filled: &[u8]
                 (b"Content-Type", b"text/html"),
             ];
             const BODY: &[u8] = b"<!doctype html><title>Unauthorized</title><h1>401 Unauthorized</h1>\n";
-            Done::End(End::answer(401, compose(401, &fields, BODY), (b'P', phase), true))
+            Done::End(End::answer(401, compose(401, &fields, BODY), (b'L', phase), true))
         }
         HttpAction::SilentDrop => Done::End(End::Drop { reset: true }),
         HttpAction::Reject => Done::End(End::Drop { reset: false }),
