@@ -89,9 +89,13 @@ pub fn refused(line: &mut LogLine, refused: &Refused, zone: &Zone) {
     }
     line.push_bytes(b": ");
     line.push_bytes(refused.reason.as_bytes());
-    if refused.skipped > 0 {
+}
+
+/// At the end of such a line: so many were not written since the last one.
+pub fn skipped(line: &mut LogLine, count: u32) {
+    if count > 0 {
         line.push_bytes(b" (");
-        line.push_u64(u64::from(refused.skipped));
+        line.push_u64(u64::from(count));
         line.push_bytes(b" more such connections were not logged)");
     }
 }

@@ -81,11 +81,9 @@ impl Logger {
         &self.sinks
     }
 
-    /// Writes the line of a connection that never became a session.
-    pub fn refused(&self, refused: &Refused, now_ms: i64) {
-        let mut line = LogLine::new();
-        line::refused(&mut line, refused, &self.sinks.zone());
-        self.send(SESSION_SEVERITY, line.as_bytes(), b"", now_ms);
+    /// The line of a connection that never became a session.
+    pub fn refused_line(&self, line: &mut LogLine, refused: &Refused) {
+        line::refused(line, refused, &self.sinks.zone());
     }
 
     /// Writes a message that is not a session line, such as a server's change of state. `severity` is 0

@@ -99,7 +99,8 @@ impl Facts<'_> {
                     let mut out = Vec::new();
                     match text.as_slice() {
                         [] if !flags.quote => out.push(b'-'),
-                        text => write_flagged(text, *flags, &mut out),
+                        // Hexadecimal are numbers and addresses of variables only.
+                        text => write_flagged(text, Flags { hex: false, ..*flags }, &mut out),
                     }
                     // One line it stays, whatever a header or a variable holds.
                     line.push_text(&out);
@@ -152,8 +153,8 @@ impl Facts<'_> {
             }
             Alias::Lc => counter(self.session.frontend.logger.lines(), flags, line),
             Alias::Rt => {
-                let number = self.trace.map(|trace| trace.number);
-                counter(number.unwrap_or(self.session.frontend.process.numbers.get()), flags, line);
+                let number = self.trace.map_or_else(|| self.session.number(), |trace| trace.number);
+                counter(number, flags, line);
             }
             Alias::Pid => counter(self.session.frontend.logger.sinks().pid(), flags, line),
             Alias::T
@@ -288,7 +289,8 @@ impl Facts<'_> {
             Alias::Ti => idle,
             Alias::Tq => until_request,
             Alias::Tt => whole,
-            Alias::Td if timers.response < 0 => -1,
+            // In mode tcp data flow from the connect on.
+            Alias::Td if timers.response < 0 && (timers.request >= 0 || timers.connect < 0) => -1,
             Alias::Td => {
                 whole.saturating_sub(sum(&[until_request, timers.wait, timers.connect, timers.response]))
             }

@@ -7,12 +7,12 @@ use super::alias::Facts;
 use super::capture::Captured;
 use super::extra::LogLevel;
 use crate::backend::{Backend, Server, Slot};
-use crate::config::{LogFormat, Mode};
+use crate::config::{Format, LogFormat, Mode};
 use crate::net::Buffer;
 use crate::observe::{BAD_REQUEST, LogLine, NO_SERVER, Peer, Record, SESSION_SEVERITY, Timers};
 
 /// `option log-separate-errors`: err.
-const ERROR_SEVERITY: u8 = 3;
+pub(super) const ERROR_SEVERITY: u8 = 3;
 
 /// Facts for one line.
 pub(super) struct Trace {
@@ -147,6 +147,9 @@ impl Trace {
         };
         let server =
             self.backend.as_ref().zip(self.server).and_then(|(backend, index)| backend.servers.get(index));
+        // Made now if it was not: what follows only reads.
+        session.note_number(self.number);
+        session.known_id();
         let extra = session.extra.borrow();
         let mut record = record(session, Some(self), self.backend.as_deref(), server);
         record.unfinished = unfinished;
@@ -213,6 +216,15 @@ pub(super) fn record<'a>(
         record.request = trace.request.as_deref().unwrap_or(BAD_REQUEST);
     }
     record
+}
+
+/// Fills `error-log-format` for a connection that never became a session.
+pub(super) fn fill_refused(session: &Session, format: &Format, line: &mut LogLine) {
+    let mut trace = Trace::since_accept(session);
+    // What HAProxy says of them.
+    (trace.status, trace.termination) = (0, *b"PR--");
+    let record = record(session, Some(&trace), None, None);
+    Facts { session, trace: Some(&trace), record: &record }.fill(format, line);
 }
 
 impl Session {

@@ -28,7 +28,7 @@ const RULES: &[Rule] = &[
     (r"\b1[789]\d{8}(\.\d+)?\b", "SECONDS"),
     // A number that its writer calls milliseconds: `ms=%Tr`.
     (r"\bms=\+?\d+", "ms=N"),
-    (r"(127\.0\.0\.1|::1):\d+", "${1}:PORT"),
+    (r#"(127\.0\.0\.1"? |127\.0\.0\.1:|::1:)\d+"#, "${1}PORT"),
     // The bytes, milliseconds and timers of `option httplog clf`.
     (r#" (\d{3}) \d+ "" "" CLIENT \d{3} "#, r#" ${1} BYTES "" "" CLIENT MS "#),
     (
