@@ -15,7 +15,7 @@ use log::{Level, LevelFilter, Log, Metadata};
 
 use super::line::LogLine;
 use super::logger::Logger;
-use super::target::{write_at_once, write_patiently};
+use super::outlet::{write_at_once, write_patiently};
 use crate::process::wall_ms;
 
 /// How much goes to the terminal.

@@ -7,7 +7,7 @@ use super::fill::write as write_flagged;
 use super::trace::Trace;
 use super::world::Scene;
 use crate::config::{Alias, Flags, Format, LinePart, Piece};
-use crate::observe::line::push_captured;
+use crate::observe::formats::push_captured;
 use crate::observe::{LogLine, Peer, Record, timestamp, zone::Zone};
 use crate::rules::{Sample, Scratch, View, World, value};
 

@@ -6,7 +6,7 @@ use std::cell::Cell;
 use super::Session;
 use super::trace::{ERROR_SEVERITY, fill_refused};
 use crate::net::{Buffer, Header, HeaderError, parse_header};
-use crate::observe::{LogLine, Refused, SESSION_SEVERITY, line::skipped as skipped_since};
+use crate::observe::{LogLine, Refused, SESSION_SEVERITY, formats::skipped as skipped_since};
 use crate::reactor::Expired;
 
 /// Lines about refused headers that a frontend writes within a second; the others are counted.
