@@ -12,6 +12,7 @@ pub mod line;
 pub mod logger;
 mod outlet;
 pub mod record;
+pub mod repeats;
 pub mod syslog;
 pub mod target;
 pub mod timestamp;
