@@ -90,7 +90,7 @@ fn the_gateway_file_means_what_it_says() {
     assert_eq!(config.global.maxconn, Some(4_096));
     let all = &config.frontends[0];
     assert_eq!(all.binds[0].address, BindAddress::Inet("0.0.0.0:80".parse().unwrap()));
-    assert_eq!(all.inspect_delay_ms, Some(500));
+    assert_eq!(all.tcp.request_delay_ms, Some(500));
     assert_eq!(all.default_backend, Some(BackendId(0)));
     assert_eq!(all.use_backends[0].backend, BackendId(1));
     let terms = &all.use_backends[1].condition.as_ref().unwrap().any_of[0];

@@ -11,6 +11,18 @@ pub struct UserList {
     pub users: Vec<User>,
 }
 
+impl UserList {
+    /// The user with this name and this password.
+    #[must_use]
+    pub fn user(&self, name: &[u8], password: &[u8]) -> Option<&User> {
+        let user = self.users.iter().find(|user| user.name.as_bytes() == name)?;
+        let Password::Plain(right) = &user.password else { return None };
+        // How long it takes does not tell where the first wrong byte stands.
+        let wrong = right.iter().zip(password).fold(0, |wrong, (a, b)| wrong | (a ^ b));
+        (wrong == 0 && right.len() == password.len()).then_some(user)
+    }
+}
+
 /// `user NAME …`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {

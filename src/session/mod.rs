@@ -13,6 +13,7 @@ mod proxy_header;
 mod relay;
 mod sniff;
 mod tcp;
+mod tcp_rules;
 mod trace;
 mod tunnel;
 mod world;
@@ -88,14 +89,50 @@ impl Tasks {
 }
 
 /// What the expressions of one configuration share.
-#[derive(Default)]
 pub struct Shared {
     /// What they name; a `RefId` is an index into it.
-    pub references: Vec<config::Target>,
-    /// By variable: whether it outlives a request (`sess.…`).
-    pub lasting: Vec<bool>,
+    references: Vec<config::Target>,
+    /// By variable: how long it lives.
+    scopes: Vec<Scope>,
+    /// The variables of the whole process (`proc.…`).
+    variables: RefCell<extra::Variables>,
+    /// The user lists.
+    userlists: Vec<config::UserList>,
     /// Every frontend of the configuration, for `fe_conn(name)`.
     pub frontends: RefCell<Vec<Weak<Frontend>>>,
+}
+
+impl Shared {
+    /// Of a configuration whose frontends are still to be made.
+    pub fn new(
+        references: Vec<config::Target>,
+        variables: &[Rc<str>],
+        userlists: Vec<config::UserList>,
+    ) -> Self {
+        let scope = |name: &Rc<str>| match name.split_once('.') {
+            Some(("proc", _)) => Scope::Process,
+            Some(("sess", _)) => Scope::Session,
+            _ => Scope::Request,
+        };
+        Self {
+            references,
+            scopes: variables.iter().map(scope).collect(),
+            variables: RefCell::default(),
+            userlists,
+            frontends: RefCell::default(),
+        }
+    }
+}
+
+/// How long a variable lives.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Scope {
+    /// As long as the configuration is in force.
+    Process,
+    /// As long as the connection.
+    Session,
+    /// As long as the request.
+    Request,
 }
 
 /// What all sessions of the process share.
@@ -200,9 +237,13 @@ impl Session {
 
     async fn run(&self) {
         let mut buffer = None;
-        if self.bind().is_some_and(|bind| bind.accept_proxy)
-            && !Box::pin(proxy_header::read(self, &mut buffer)).await
-        {
+        if !self.is_let_in(&self.frontend.config.tcp.connection) {
+            return;
+        }
+        if self.expects_header() && !Box::pin(proxy_header::read(self, &mut buffer)).await {
+            return;
+        }
+        if !self.is_let_in(&self.frontend.config.tcp.session) {
             return;
         }
         match self.route(&mut buffer).await {
@@ -222,11 +263,10 @@ impl Session {
     /// there is to log of that is logged.
     async fn route(&self, buffer: &mut Option<Buffer>) -> Option<Route> {
         let frontend = &self.frontend;
-        if frontend.config.mode == Mode::Http && frontend.config.content_rules.is_empty() {
+        if frontend.config.mode == Mode::Http {
             return Some(Route::Http(None));
         }
-        match sniff::sniff(self, buffer).await {
-            Sniffed::Chosen(_) if frontend.config.mode == Mode::Http => return Some(Route::Http(None)),
+        match sniff::sniff(self, None, buffer).await {
             Sniffed::Chosen(Some(id)) => {
                 let backend = frontend.backend(id)?.clone();
                 return Some(match backend.config.mode {
@@ -235,7 +275,11 @@ impl Session {
                 });
             }
             Sniffed::Chosen(None) => self.log_refused(*b"SC--"),
-            Sniffed::Rejected => self.log_refused(*b"PR--"),
+            Sniffed::Rejected(ruling) => {
+                self.end_by(ruling);
+                self.hush_if_null(buffer.is_some());
+                self.log_refused(*b"PR--");
+            }
             Sniffed::Ended { sent_something, who } => {
                 if sent_something || !frontend.config.dont_log_null {
                     self.log_refused([who, b'R', b'-', b'-']);
@@ -269,6 +313,11 @@ impl Session {
     /// The address it was accepted on.
     fn bind(&self) -> Option<&Bind> {
         self.frontend.config.binds.get(usize::from(self.bind))
+    }
+
+    /// Whether it begins with a PROXY protocol header.
+    fn expects_header(&self) -> bool {
+        self.bind().is_some_and(|bind| bind.accept_proxy) || self.is_header_expected()
     }
 
     /// The same as HAProxy numbers them: from 1, frontend by frontend.

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::Session;
+use super::tcp_rules;
 use super::trace::{InUse, Trace};
 use super::tunnel::Tunnel;
 use crate::backend::{Backend, ConnectError, ConnectFailure, Connected, NoServer, Slot, connect};
@@ -31,6 +32,11 @@ pub(super) async fn open(
 ) -> Result<Box<Carrier>, Box<Trace>> {
     let in_use = InUse::new(backend.clone());
     trace.backend = Some(backend.clone());
+    if !backend.config.tcp.request.is_empty()
+        && !tcp_rules::lets_in(session, &backend, &mut first, &mut trace).await
+    {
+        return Err(Box::new(trace));
+    }
     let bytes = first.as_ref().map(Buffer::bytes).unwrap_or_default();
     let Some(connected) = server_for(session, &backend, bytes, &mut trace).await else {
         return Err(Box::new(trace));
@@ -65,7 +71,14 @@ impl Carrier {
     /// The tunnel, from its beginning to its log line.
     pub(super) async fn run(self: Box<Self>, session: &Session) {
         let mut carrier = self;
-        let Self { trace, server, tunnel, http, .. } = &mut *carrier;
+        let Self { trace, server, tunnel, slot, http, .. } = &mut *carrier;
+        let backend = slot.backend();
+        if !backend.config.tcp.response.is_empty()
+            && !Box::pin(tcp_rules::lets_out(session, backend, server, tunnel, trace)).await
+        {
+            let Self { mut trace, http, .. } = *carrier;
+            return trace.log(session, http);
+        }
         trace.log_early(session, *http);
         let end = tunnel.run(&session.client, server, &session.deadline).await;
         trace.bytes_from_client = trace.bytes_from_client.saturating_add(end.up_bytes);

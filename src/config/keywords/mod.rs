@@ -18,6 +18,7 @@ mod proxy;
 mod rules;
 pub(crate) mod server;
 mod takes;
+mod tcp_lint;
 mod timeouts;
 mod users;
 

@@ -31,7 +31,7 @@ pub struct HttpRule {
 /// What a rule does.
 #[derive(Debug, Clone)]
 pub enum HttpAction {
-    /// No further rules of this kind.
+    /// No further rules of this kind (`allow`, in rules for TCP `accept`).
     Allow,
     /// An answer of our own that says no.
     Deny(Reply),
@@ -87,6 +87,10 @@ pub enum HttpAction {
     SilentDrop,
     /// Closes.
     Reject,
+    /// `tcp-response content close`: closes the server's side; what it has sent is still delivered.
+    Close,
+    /// `tcp-request connection expect-proxy layer4`: a PROXY protocol header comes first.
+    ExpectProxy,
     /// `strict-mode on|off`: whether a change that cannot be made is an error.
     StrictMode(bool),
 }

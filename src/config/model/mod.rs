@@ -49,6 +49,8 @@ pub enum Target {
     Backend(BackendId),
     /// A server: its backend, and its index there.
     Server(BackendId, usize),
+    /// A user list: its index in [`Config::userlists`].
+    Users(usize),
 }
 
 /// Index of a backend in [`Config::backends`].
@@ -152,10 +154,8 @@ pub struct Frontend {
     pub backlog: Option<u32>,
     /// Its ACLs, the predefined and anonymous ones it uses included.
     pub acls: Vec<Acl>,
-    /// `tcp-request inspect-delay`, milliseconds; `None` = content rules do not wait.
-    pub inspect_delay_ms: Option<u64>,
-    /// `tcp-request content` rules in file order.
-    pub content_rules: Vec<ContentRule>,
+    /// Its rules for connections and their first bytes.
+    pub tcp: TcpRules,
     /// Its rules for HTTP.
     pub http_rules: HttpRules,
     /// `errorfile` and its like: whole answers, by status.
@@ -201,6 +201,8 @@ pub struct Backend {
     pub balance: Balance,
     /// Its ACLs.
     pub acls: Vec<Acl>,
+    /// Its rules for first bytes.
+    pub tcp: TcpRules,
     /// Its rules for HTTP.
     pub http_rules: HttpRules,
     /// `errorfile` and its like: whole answers, by status.

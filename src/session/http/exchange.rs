@@ -75,7 +75,7 @@ async fn end_by_rule(
         End::Drop { reset } => {
             trace.end(b'P', b'R');
             if reset {
-                session.client.reset_on_close();
+                session.client.drop_silently();
             }
             Next::Close
         }
@@ -95,7 +95,11 @@ async fn tunnel(session: &Session, backend: Rc<Backend>, input: &mut Option<Buff
     match tcp::open(session, backend, input.take(), trace).await {
         Ok(carrier) => Next::Tunnel(carrier.of_http()),
         Err(mut trace) => {
-            let next = answer::refuse(session, 503, &mut trace).await;
+            let next = match trace.termination {
+                // Rules of the backend, or the client itself, have ended the connection.
+                [_, b'R', ..] => Next::Close,
+                _ => answer::refuse(session, 503, &mut trace).await,
+            };
             trace.log(session, true);
             next
         }

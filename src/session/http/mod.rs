@@ -4,7 +4,7 @@ mod answer;
 mod exchange;
 mod prepare;
 mod respond;
-mod rules;
+pub(super) mod rules;
 
 use std::future::poll_fn;
 use std::rc::Rc;

@@ -71,6 +71,12 @@ pub(super) fn prepare(session: &Session, input: &mut Option<Buffer>, trace: &mut
         Ok(None) => return refuse(HeadError::RequestLine),
         Err(error) => return refuse(error),
     };
+    session.capture_request(&head, buffer.bytes());
+    // Before the request is known to the log, as in HAProxy.
+    if let Err(end) = session.ruling_on_request(None, &head, buffer.bytes()) {
+        trace.timers.request = -1;
+        return Prepared::End { end, facts: head.facts(), keep_alive: false };
+    }
     if session.frontend.logger.is_active() {
         trace.request = Some(request_line(&head, buffer.bytes()));
     }
@@ -85,7 +91,6 @@ pub(super) fn prepare(session: &Session, input: &mut Option<Buffer>, trace: &mut
         buffer.consume(head_len);
         return Prepared::Monitor { status, facts, keep_alive: may_stay };
     }
-    session.capture_request(&work.head, buffer.bytes());
     let routed = route(&mut work, trace);
     let rules::Request { head, text, .. } = work;
     let backend = match routed {
@@ -155,6 +160,10 @@ fn route(work: &mut rules::Request<'_>, trace: &mut Trace) -> Result<Option<Rc<B
     trace.backend = Some(backend.clone());
     let config = &backend.config;
     if config.mode == Mode::Http {
+        if let Err(end) = session.ruling_on_request(Some(&backend), &work.head, work.head_bytes()) {
+            trace.timers.request = -1;
+            return Err(end);
+        }
         work.run(&config.http_rules.request, &config.acls, Some(&backend))?;
         work.run(&config.http_rules.redirects, &config.acls, Some(&backend))?;
     }

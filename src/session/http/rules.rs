@@ -16,7 +16,7 @@ use crate::http::{RequestHead, ResponseHead, TooLong};
 use crate::rules::{Sample, Scratch, View, applies, expand, matches, value};
 
 /// How rules end a request or replace an answer.
-pub(super) enum End {
+pub(in crate::session) enum End {
     /// With this answer; empty = the page of its status.
     Answer {
         status: u16,
@@ -43,7 +43,7 @@ impl End {
 }
 
 /// What has become of a rule.
-enum Done {
+pub(in crate::session) enum Done {
     Next,
     Stop,
     End(End),
@@ -191,7 +191,7 @@ impl Response<'_> {
     }
 }
 
-fn filled(action: &HttpAction, view: &View<'_>) -> Vec<u8> {
+pub(in crate::session) fn filled(action: &HttpAction, view: &View<'_>) -> Vec<u8> {
     let mut out = Vec::new();
     if let Some(format) = action.format() {
         fill(format, view, &mut out);
@@ -206,7 +206,12 @@ fn editable<'t>(text: &'t mut Option<Text>, bytes: &[u8], len: usize, session: &
 }
 
 /// The actions that mean the same for requests and answers.
-fn common(session: &Session, action: &HttpAction, view: &View<'_>, filled: &[u8]) -> Option<Done> {
+pub(in crate::session) fn common(
+    session: &Session,
+    action: &HttpAction,
+    view: &View<'_>,
+    filled: &[u8],
+) -> Option<Done> {
     let phase = if view.response().is_some() { b'H' } else { b'R' };
     Some(match action {
         HttpAction::Allow => Done::Stop,
@@ -242,12 +247,12 @@ fn common(session: &Session, action: &HttpAction, view: &View<'_>, filled: &[u8]
             let mut found = None;
             value(expr, view, &mut |sample| found = Some(sample.clone().into_owned()));
             if let Some(found) = found {
-                session.set_variable(*id, found);
+                session.set_variable(*id, Some(found));
             }
             Done::Next
         }
         HttpAction::SetVarFormat(id, _) => {
-            session.set_variable(*id, Sample::Bytes(filled.to_vec().into()));
+            session.set_variable(*id, Some(Sample::Bytes(filled.to_vec().into())));
             Done::Next
         }
         HttpAction::Capture(side, slot, expr) => {
@@ -263,7 +268,7 @@ fn common(session: &Session, action: &HttpAction, view: &View<'_>, filled: &[u8]
             Done::Next
         }
         HttpAction::UnsetVar(id) => {
-            session.unset_variable(*id);
+            session.set_variable(*id, None);
             Done::Next
         }
         _ => return None,
