@@ -85,3 +85,29 @@ impl Draft {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_is_known_by_name_and_password() {
+        let user = |name: &str, password| User { name: name.to_owned(), password, groups: Vec::new() };
+        let list = UserList {
+            name: "people".to_owned(),
+            users: vec![user("ann", Password::Plain(b"secret".to_vec())), user("cat", Password::None)],
+        };
+        let known = |name: &str, password: &str| list.user(name.as_bytes(), password.as_bytes()).is_some();
+        assert!(known("ann", "secret"));
+        for (name, password) in [
+            ("ann", "secre"),
+            ("ann", "secrets"),
+            ("ann", ""),
+            ("ann", "Secret"),
+            ("cat", ""),
+            ("ben", "secret"),
+        ] {
+            assert!(!known(name, password), "{name} {password}");
+        }
+    }
+}

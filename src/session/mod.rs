@@ -276,6 +276,7 @@ impl Session {
             }
             Sniffed::Chosen(None) => self.log_refused(*b"SC--"),
             Sniffed::Rejected(ruling) => {
+                self.read_what_came(buffer).await;
                 self.end_by(ruling);
                 self.hush_if_null(buffer.is_some());
                 self.log_refused(*b"PR--");

@@ -73,18 +73,16 @@ impl Carrier {
         let mut carrier = self;
         let Self { trace, server, tunnel, slot, http, .. } = &mut *carrier;
         let backend = slot.backend();
-        if !backend.config.tcp.response.is_empty()
-            && !Box::pin(tcp_rules::lets_out(session, backend, server, tunnel, trace)).await
+        if backend.config.tcp.response.is_empty()
+            || Box::pin(tcp_rules::lets_out(session, backend, server, tunnel, trace)).await
         {
-            let Self { mut trace, http, .. } = *carrier;
-            return trace.log(session, http);
-        }
-        trace.log_early(session, *http);
-        let end = tunnel.run(&session.client, server, &session.deadline).await;
-        trace.bytes_from_client = trace.bytes_from_client.saturating_add(end.up_bytes);
-        trace.bytes_to_client = trace.bytes_to_client.saturating_add(end.down_bytes);
-        if end.who != b'-' {
-            trace.end(end.who, b'D');
+            trace.log_early(session, *http);
+            let end = tunnel.run(&session.client, server, &session.deadline).await;
+            trace.bytes_from_client = trace.bytes_from_client.saturating_add(end.up_bytes);
+            trace.bytes_to_client = trace.bytes_to_client.saturating_add(end.down_bytes);
+            if end.who != b'-' {
+                trace.end(end.who, b'D');
+            }
         }
         // Neither the line nor the server's load counts a tunnel that has ended.
         let Self { mut trace, in_use, slot, server, http, .. } = *carrier;

@@ -1,5 +1,8 @@
 //! `tcp-request` and `tcp-response` rules at work (configuration §4.2).
 
+use std::future::poll_fn;
+use std::task::Poll;
+
 use super::Session;
 use super::http::rules::Done;
 use super::http::rules::{End, common, filled};
@@ -117,6 +120,17 @@ impl Session {
         }
     }
 
+    /// Reads what has come already where nothing was read so far: a close with unread bytes would be a reset.
+    pub(super) async fn read_what_came(&self, buffer: &mut Option<Buffer>) {
+        poll_fn(|context| {
+            if buffer.is_none() && self.client.poll_fill(context, buffer).is_ready() && buffer.is_some() {
+                self.note_first_byte();
+            }
+            Poll::Ready(())
+        })
+        .await;
+    }
+
     /// No line for a connection that sent nothing, where that is not wanted.
     pub(super) fn hush_if_null(&self, sent_something: bool) {
         if !sent_something && self.frontend.config.dont_log_null {
@@ -135,6 +149,7 @@ pub(super) async fn lets_in(
     match sniff(session, Some(backend), first).await {
         Sniffed::Chosen(_) => return true,
         Sniffed::Rejected(ruling) => {
+            session.read_what_came(first).await;
             session.end_by(ruling);
             trace.end(b'P', b'R');
         }

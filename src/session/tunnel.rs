@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::io;
 use std::task::{Context, Poll, ready};
 
-use super::relay::{Bound, Flow, FlowError, Waiting};
+use super::relay::{Flow, FlowError, Waiting};
 use crate::net::{Buffer, Stream};
 use crate::reactor::Deadline;
 
@@ -97,11 +97,7 @@ impl Tunnel {
 
     /// Nothing more is read from the server; what it has sent is still delivered.
     pub fn end_server(&mut self) {
-        let held = self.down.ready_bytes().len() as u64;
-        let rest = std::mem::replace(&mut self.down, Flow::unframed(None)).into_rest();
-        if let Ok(down) = Flow::new(Bound::Length(held), rest) {
-            self.down = down;
-        }
+        self.down.end_here();
         self.state.up_open = false;
     }
 

@@ -107,7 +107,8 @@ impl Builder<'_> {
         template.check(kind).map_err(|why| Fault::at(heading, why))?;
         let lines = template.lines.clone();
         self.replaying = true;
-        let read = lines.iter().filter(|line| line.keyword.sections.meets(self.section.mask())).try_for_each(
+        let mask = self.section.mask();
+        let read = lines.iter().filter(|line| line.keyword.sections.meets(mask)).try_for_each(
             |Line { keyword, place, text, name, args }| {
                 let st =
                     Statement { keyword, negated: false, to_default: false, place, line: text, name, args };

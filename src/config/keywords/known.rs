@@ -20,11 +20,11 @@ pub(crate) const KEYWORDS: &[(Sections, &str)] = &[
         Sections::DEFAULTS.or(Sections::FRONTEND).or(Sections::LISTEN).or(Sections::BACKEND),
         "errorfiles|http-error|\
      option http-buffer-request|option http-no-delay|\
-     option http-restrict-req-hdr-names|option originalto|tcp-request",
+     option http-restrict-req-hdr-names|option originalto",
     ),
     (
         Sections::DEFAULTS.or(Sections::LISTEN).or(Sections::BACKEND),
-        "option checkcache|option http-drop-response-trailers|tcp-response",
+        "option checkcache|option http-drop-response-trailers",
     ),
     (Sections::FRONTEND.or(Sections::LISTEN).or(Sections::BACKEND), "filter"),
     (Sections::LISTEN.or(Sections::BACKEND), "server-template|stick|use-server"),
