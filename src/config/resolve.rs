@@ -4,9 +4,10 @@
 use super::builder::Builder;
 use super::diagnostics::{DIAGNOSTICS_MAX, Severity, Sink, Spot};
 use super::draft::{NameRef, Proxy, ProxyKind, Settings, Timeouts};
+use super::keywords::looks_at_bytes;
 use super::model::{
-    Acl, Backend, BackendId, ClientTimeouts, Config, Frontend, Global, HttpOptions, HttpRules, LogTarget,
-    Mode, ServerTimeouts, Target, TcpRules, UseBackend,
+    Acl, Backend, BackendId, ClientTimeouts, Config, Frontend, Global, HttpOptions, HttpRule, HttpRules,
+    LogTarget, Mode, ServerTimeouts, Target, TcpRules, UseBackend,
 };
 use super::privileges::{Account, Privileges, Written};
 use super::sample::{Reference, ReferenceKind};
@@ -288,6 +289,7 @@ fn check_delays(b: &mut Builder<'_>) {
     for proxy in b.proxies.iter().filter(|proxy| !proxy.settings.disabled) {
         let TcpRules { request, request_delay_ms, response, response_delay_ms, .. } = &proxy.tcp_rules;
         let http = proxy.settings.mode == Some(Mode::Http);
+        let look = |rules: &[HttpRule]| rules.iter().any(|rule| looks_at_bytes(rule, &proxy.acls));
         let mut warn = |what: &str, seen: &str| {
             let message = format!(
                 "{} `{}` has `{what} content` rules but no `{what} inspect-delay`: they see only what {seen}",
@@ -296,10 +298,10 @@ fn check_delays(b: &mut Builder<'_>) {
             );
             b.sink.push(Severity::Warning, proxy.spot.clone(), message);
         };
-        if !request.is_empty() && request_delay_ms.is_none() && !http {
+        if request_delay_ms.is_none() && !http && look(request) {
             warn("tcp-request", "has come with the first bytes");
         }
-        if response.iter().any(|rule| rule.condition.is_some()) && response_delay_ms.is_none() {
+        if response_delay_ms.is_none() && look(response) {
             warn("tcp-response", "is known before the first byte");
         }
     }

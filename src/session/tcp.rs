@@ -7,6 +7,7 @@ use super::tcp_rules;
 use super::trace::{InUse, Trace};
 use super::tunnel::Tunnel;
 use crate::backend::{Backend, ConnectError, ConnectFailure, Connected, NoServer, Slot, connect};
+use crate::config::Mode;
 use crate::net::{Buffer, Stream};
 
 /// A tunnel that stands: the server's connection, both directions, and what is logged at the end.
@@ -33,7 +34,7 @@ pub(super) async fn open(
     let in_use = InUse::new(backend.clone());
     trace.backend = Some(backend.clone());
     if !backend.config.tcp.request.is_empty()
-        && !tcp_rules::lets_in(session, &backend, &mut first, &mut trace).await
+        && !Box::pin(tcp_rules::lets_in(session, &backend, &mut first, &mut trace)).await
     {
         return Err(Box::new(trace));
     }
@@ -73,9 +74,9 @@ impl Carrier {
         let mut carrier = self;
         let Self { trace, server, tunnel, slot, http, .. } = &mut *carrier;
         let backend = slot.backend();
-        if backend.config.tcp.response.is_empty()
-            || Box::pin(tcp_rules::lets_out(session, backend, server, tunnel, trace)).await
-        {
+        // A tunnel that began as an HTTP answer was asked about as such.
+        let asks = backend.config.mode == Mode::Tcp && !backend.config.tcp.response.is_empty();
+        if !asks || Box::pin(tcp_rules::lets_out(session, backend, server, tunnel, trace)).await {
             trace.log_early(session, *http);
             let end = tunnel.run(&session.client, server, &session.deadline).await;
             trace.bytes_from_client = trace.bytes_from_client.saturating_add(end.up_bytes);

@@ -11,6 +11,7 @@ use crate::support::program::only_oneport;
 use crate::support::socket::End;
 use crate::support::syslog::Syslog;
 
+const REFUSED: &str = " tcp-request inspect-delay 5s\n tcp-request content reject if { req.len ge 5 }";
 const GET: &str = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
 
 /// A frontend `f` and a backend `b`, with lines for each.
@@ -53,9 +54,7 @@ fn a_connection_that_is_refused_at_its_accept_is_reset_and_not_logged() {
     let backend = Backend::echo();
     for rule in ["tcp-request connection reject if { src 127.0.0.0/8 }", "tcp-request session reject"] {
         let rig = Rig::start("tcp", &backend, &format!(" no option dontlognull\n {rule}"), "");
-        let (bytes, end) = rig.sent("hello");
-        assert!(bytes.is_empty());
-        assert_eq!(end, End::Reset, "{rule}");
+        assert_eq!(rig.gateway.client().read_to_end(), (Vec::new(), End::Reset), "{rule}");
         std::thread::sleep(ms(300));
         assert_eq!(rig.logged(), [""; 0], "{rule}");
     }
@@ -65,11 +64,7 @@ fn a_connection_that_is_refused_at_its_accept_is_reset_and_not_logged() {
 #[test]
 fn what_content_rules_refuse_is_logged_as_pr() {
     let backend = Backend::echo();
-    for (front, back, proxy) in [
-        (" tcp-request content reject", "", "f"),
-        ("", " tcp-request content reject", "b"),
-        ("", " tcp-request inspect-delay 2s\n tcp-request content reject if { req.len ge 5 }", "b"),
-    ] {
+    for (front, back, proxy) in [(REFUSED, "", "f"), ("", REFUSED, "b")] {
         let rig = Rig::start("tcp", &backend, front, back);
         assert_eq!(rig.sent("hello"), (Vec::new(), End::Closed));
         let line = tcp_line(&rig.syslog.wait_for("] f "));
@@ -83,7 +78,9 @@ fn what_content_rules_refuse_is_logged_as_pr() {
 #[test]
 fn who_is_refused_without_having_sent_anything_is_not_logged_with_dontlognull() {
     let backend = Backend::echo();
-    let rig = Rig::start("tcp", &backend, " tcp-request content reject", "");
+    let rules =
+        " tcp-request inspect-delay 500ms\n tcp-request content reject if { req.len gt 0 } or WAIT_END";
+    let rig = Rig::start("tcp", &backend, rules, "");
     assert_eq!(rig.gateway.client().read_to_end(), (Vec::new(), End::Closed));
     assert_eq!(rig.sent("x"), (Vec::new(), End::Closed));
     rig.syslog.wait_for("] f ");
@@ -157,15 +154,22 @@ fn close_ends_the_servers_side_and_delivers_what_it_has_sent() {
 #[test]
 fn a_silent_drop_says_nothing() {
     let backend = Backend::echo();
-    for rule in ["connection silent-drop", "session silent-drop", "content silent-drop"] {
-        let rig = Rig::start("tcp", &backend, &format!(" tcp-request {rule}"), "");
+    for (rule, logged) in [
+        ("tcp-request connection silent-drop", 0),
+        ("tcp-request session silent-drop", 0),
+        ("tcp-request inspect-delay 5s\n tcp-request content silent-drop if { req.len gt 0 }", 1),
+    ] {
+        let rig = Rig::start("tcp", &backend, &format!(" {rule}"), "");
         let mut client = rig.gateway.client();
         client.send("hello");
-        let (bytes, end) = client.read_until_quiet(ms(300));
-        assert!(bytes.is_empty());
-        // HAProxy, as root, leaves even this out.
-        assert!(matches!(end, End::Reset | End::Open), "{rule}: {end:?}");
+        // HAProxy, as root, leaves out even the reset.
+        let (bytes, _) = client.read_until_quiet(ms(400));
+        assert!(bytes.is_empty(), "{rule}");
+        let lines = rig.logged();
+        assert_eq!(lines.len(), logged, "{rule}: {lines:?}");
+        assert!(lines.iter().all(|line| tcp_line(line).termination == "PR"), "{lines:?}");
     }
+    assert_eq!(backend.accepts(), 0);
 }
 
 #[test]
@@ -189,7 +193,7 @@ fn captures_variables_and_log_levels_of_tcp_sessions() {
         client.read_to_end();
     }
     let line = rig.syslog.wait_for("] f ");
-    assert!(line.ends_with("] f {hel} <127.0.0.1> --"), "{line}");
+    assert!(line.trim_end().ends_with("] f {hel} <127.0.0.1> --"), "{line}");
     std::thread::sleep(ms(200));
     assert_eq!(rig.logged().len(), 1);
 }
@@ -275,6 +279,46 @@ fn rules_of_a_tcp_backend_hold_for_an_upgrade_too() {
             }
         }
     }
+}
+
+#[test]
+fn each_request_of_a_sniffed_connection_is_asked_about() {
+    if only_oneport("HAProxy closes a sniffed connection after its first request") {
+        return;
+    }
+    let web = Backend::answering(|request| ok(&request.values("x-path").join(",")));
+    let gateway = Gateway::start(|port| {
+        format!(
+            "{DEFAULTS}frontend f\n mode tcp\n bind 127.0.0.1:{port}\n tcp-request inspect-delay 5s\n\
+             tcp-request content set-var(txn.path) path\n tcp-request content reject if {{ path_beg /no }}\n\
+             tcp-request content accept if HTTP\n http-request set-header X-Path %[var(txn.path)]\n\
+             default_backend web\nbackend web\n mode http\n server s 127.0.0.1:{}\n",
+            web.port
+        )
+    });
+    let mut client = gateway.client();
+    for path in ["/one", "/two"] {
+        client.send(format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n"));
+        assert_eq!(client.answer().text(), path);
+    }
+    client.send("GET /no/three HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert_eq!(client.read_to_end(), (Vec::new(), End::Closed));
+}
+
+#[test]
+fn an_upgrade_is_asked_about_as_an_answer_and_its_first_bytes_arrive() {
+    let backend = Backend::start(|peer| {
+        if peer.read_head().is_some() {
+            peer.write("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\nfirst");
+        }
+        peer.read_to_end();
+    });
+    let rules = " tcp-response inspect-delay 5s\n tcp-response content reject if { status 403 }";
+    let rig = Rig::start("http", &backend, "", rules);
+    let mut client = rig.gateway.client();
+    client.send("GET / HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n");
+    assert_eq!(client.answer().status, 101);
+    assert_eq!(client.read_exact(5), b"first");
 }
 
 /// What `-c` says of lines in a frontend, whether it takes them, and what HAProxy's words for it share with ours.
@@ -371,11 +415,17 @@ fn rules_that_never_hold_are_warned_of() {
         ("tcp-request session reject if HTTP", "the ACL `HTTP` never matches"),
         ("tcp-request content reject if { status 200 }", "the server has not sent anything yet"),
         ("tcp-request content accept\n tcp-request content reject", "this rule is never reached"),
+        (
+            "tcp-request inspect-delay 0\n tcp-request content reject if HTTP",
+            "no `tcp-request inspect-delay`",
+        ),
+        ("tcp-request inspect-delay 0\n tcp-request content set-var(txn.a) src", ""),
     ] {
         let (fine, said) = check(&format!(
             "{DEFAULTS}frontend f\n bind 127.0.0.1:29999\n mode tcp\n tcp-request inspect-delay 1s\n {line}\n\
              default_backend b\nbackend b\n mode tcp\n server s 127.0.0.1:1\n"
         ));
         assert!(fine && said.contains(part), "{line}: {said}");
+        assert_eq!(part.is_empty(), !said.contains("warning"), "{line}: {said}");
     }
 }

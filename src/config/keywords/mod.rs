@@ -24,6 +24,7 @@ mod users;
 
 pub use markdown::markdown;
 pub(crate) use proxy::BIND;
+pub(crate) use tcp_lint::looks_at_bytes;
 
 use super::builder::{Builder, Statement};
 use super::diagnostics::{Fault, Span};

@@ -3,8 +3,9 @@
 use super::http_rules::{ANSWER, CONNECTION, CONTENT, SESSION};
 use crate::config::builder::{Builder, Statement};
 use crate::config::diagnostics::Fault;
+use crate::config::draft::AclTable;
 use crate::config::lint;
-use crate::config::model::{AclTest, Expr, HttpAction, HttpRule, Piece, Side};
+use crate::config::model::{AclTest, Expr, Fetch, HttpAction, HttpRule, Piece, Side};
 
 /// Looks at a rule of this kind.
 ///
@@ -17,22 +18,15 @@ pub(super) fn check(b: &mut Builder<'_>, st: &Statement<'_>, rule: &HttpRule, si
         _ => (None, "no byte has come by then"),
     };
     let missing = |expr: &Expr| expr.fetch.message().is_some_and(|needed| Some(needed) != there);
-    let fault = |expr: &Expr| {
-        let message = format!("`{}` has no value in `{}` rules: {why}", expr.text, st.keyword.name);
-        Err(Fault::at(st.name_span(), message))
-    };
-    match &rule.action {
-        HttpAction::SetVar(_, expr) | HttpAction::Capture(_, _, expr) if missing(expr) => return fault(expr),
-        HttpAction::SetVarFormat(_, format) => {
-            for piece in &format.pieces {
-                if let Piece::Sample(expr, _) = piece
-                    && missing(expr)
-                {
-                    return fault(expr);
-                }
-            }
+    let mut fault = None;
+    values(&rule.action, &mut |expr| {
+        if missing(expr) {
+            let message = format!("`{}` has no value in `{}` rules: {why}", expr.text, st.keyword.name);
+            fault = Some(Fault::at(st.name_span(), message));
         }
-        _ => {}
+    });
+    if let Some(fault) = fault {
+        return Err(fault);
     }
     let proxy = b.proxy()?;
     let acls = &proxy.acls;
@@ -66,4 +60,29 @@ pub(super) fn check(b: &mut Builder<'_>, st: &Statement<'_>, rule: &HttpRule, si
         b.warn(st, None, message);
     }
     Ok(())
+}
+
+/// Whether a rule looks at the bytes of a message, or at whether there are more to come.
+pub(crate) fn looks_at_bytes(rule: &HttpRule, acls: &AclTable) -> bool {
+    let looks = |expr: &Expr| expr.fetch.message().is_some() || expr.fetch == Fetch::WaitEnd;
+    let mut found = false;
+    values(&rule.action, &mut |expr| found |= looks(expr));
+    let terms = rule.condition.iter().flat_map(|condition| condition.any_of.iter().flatten());
+    let mut tests = terms.filter_map(|term| acls.by_id(term.acl)).flat_map(|acl| &acl.tests);
+    found || tests.any(|test| looks(&test.expr))
+}
+
+/// Shows the expressions whose values an action takes.
+fn values(action: &HttpAction, show: &mut dyn FnMut(&Expr)) {
+    match action {
+        HttpAction::SetVar(_, expr) | HttpAction::Capture(_, _, expr) => show(expr),
+        HttpAction::SetVarFormat(_, format) => {
+            for piece in &format.pieces {
+                if let Piece::Sample(expr, _) = piece {
+                    show(expr);
+                }
+            }
+        }
+        _ => {}
+    }
 }

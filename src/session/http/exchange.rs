@@ -33,7 +33,7 @@ pub(super) async fn handle(
         return next;
     }
     trace.timers.request = trace.elapsed_ms(session);
-    let mut exchange = match prepare(session, input, &mut trace) {
+    let mut exchange = match prepare(session, input, nth, &mut trace) {
         Prepared::Send(request) => Exchange::new(session, request, input, nth, trace),
         Prepared::Tunnel(backend) => return Box::pin(tunnel(session, backend, input, trace)).await,
         Prepared::Refuse { status, termination: (who, phase) } => {

@@ -62,7 +62,12 @@ pub(super) enum Prepared {
 }
 
 /// Parses, routes, and rewrites the request at the front of `input`, and takes its bytes out of there.
-pub(super) fn prepare(session: &Session, input: &mut Option<Buffer>, trace: &mut Trace) -> Prepared {
+pub(super) fn prepare(
+    session: &Session,
+    input: &mut Option<Buffer>,
+    nth: u32,
+    trace: &mut Trace,
+) -> Prepared {
     let refuse = |error: HeadError| Prepared::Refuse { status: error.status(), termination: (b'P', b'R') };
     let Some(buffer) = input.as_mut() else { return refuse(HeadError::RequestLine) };
     let head = match parse_request(buffer.bytes()) {
@@ -72,8 +77,10 @@ pub(super) fn prepare(session: &Session, input: &mut Option<Buffer>, trace: &mut
         Err(error) => return refuse(error),
     };
     session.capture_request(&head, buffer.bytes());
-    // Before the request is known to the log, as in HAProxy.
-    if let Err(end) = session.ruling_on_request(None, &head, buffer.bytes()) {
+    // Before the request is known to the log, as in HAProxy. Sniffing has asked about the first one.
+    if (nth > 0 || session.frontend.config.mode == Mode::Http)
+        && let Err(end) = session.ruling_on_request(None, &head, buffer.bytes())
+    {
         trace.timers.request = -1;
         return Prepared::End { end, facts: head.facts(), keep_alive: false };
     }
