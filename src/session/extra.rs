@@ -1,11 +1,12 @@
 //! What only some sessions have: variables, captured headers, an id, what a PROXY protocol header has told.
 
+use std::cmp::Ordering;
 use std::net::SocketAddr;
 
 use super::capture::Captured;
 use super::fill;
 use super::{Scope, Session};
-use crate::config::VarId;
+use crate::config::{SetVar, VarId};
 use crate::rules::{Sample, View};
 
 /// Variables with their values.
@@ -99,6 +100,35 @@ impl Session {
             return put(&mut self.frontend.shared.variables.borrow_mut(), id, value);
         }
         put(&mut self.extra.borrow_mut().get_or_insert_default().variables, id, value)
+    }
+
+    /// Sets a variable where its conditions hold.
+    pub(super) fn set_variable_if(&self, to: SetVar, new: Sample<'static>) {
+        let is_met = to.conditions == 0 || {
+            let old = self.variable(to.id);
+            // Those of the process exist from the beginning.
+            let exists = old.is_some() || self.scope(to.id) == Scope::Process;
+            let is_empty = matches!(&new, Sample::Bytes(bytes) if bytes.is_empty());
+            let order = match (&old, &new) {
+                (Some(Sample::Int(old)), Sample::Int(new)) => Some(old.cmp(new)),
+                _ => None,
+            };
+            // In the order of `SET_CONDITIONS`.
+            let hold = [
+                exists,
+                !exists,
+                is_empty,
+                !is_empty,
+                old.is_some(),
+                old.is_none(),
+                order.is_none_or(Ordering::is_gt),
+                order.is_none_or(Ordering::is_lt),
+            ];
+            (0..8).zip(hold).all(|(bit, holds)| holds || to.conditions >> bit & 1 == 0)
+        };
+        if is_met {
+            self.set_variable(to.id, Some(new));
+        }
     }
 
     fn scope(&self, id: VarId) -> Scope {

@@ -9,7 +9,7 @@ use crate::config::draft::ProxyKind;
 use crate::config::lexer::Word;
 use crate::config::model::{
     CaptureSlot, Format, HttpAction, HttpRule, MatchKind, Matcher, Piece, Redirect, RedirectKind, Reply,
-    ReplyBody, Side, TargetPart, VarId,
+    ReplyBody, SET_CONDITIONS, SetVar, Side, TargetPart,
 };
 use crate::config::sample::{self, Reader};
 use crate::config::{condition, format, patterns, suggest, values};
@@ -143,7 +143,7 @@ const ACTIONS: &[(&str, u8, Make)] = &[
         let id = words.variable(reader)?;
         Ok(HttpAction::SetVarFormat(id, format::parse(reader, words.next("a text")?)?))
     }),
-    ("unset-var(", ALL, |words, reader| Ok(HttpAction::UnsetVar(words.variable(reader)?))),
+    ("unset-var(", ALL, |words, reader| Ok(HttpAction::UnsetVar(words.variable(reader)?.id))),
     ("capture", REQUEST | RESPONSE | CONTENT, capture),
     ("set-log-level", REQUEST | RESPONSE | CONTENT | ANSWER, |words, _| log_level(words)),
     ("silent-drop", REQUEST | TCP, |_, _| Ok(HttpAction::SilentDrop)),
@@ -196,12 +196,23 @@ impl<'w> Words<'w> {
         is
     }
 
-    /// The variable in the action's own word.
-    fn variable(&self, reader: &mut Reader<'_>) -> Result<VarId, Fault> {
+    /// The variable in the action's own word, and the conditions behind it.
+    fn variable(&self, reader: &mut Reader<'_>) -> Result<SetVar, Fault> {
         let text = String::from_utf8_lossy(self.action);
         let inner = text.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
         let name = inner.ok_or_else(|| Fault::at(self.at, "the bracket is never closed"))?;
-        reader.variable(name.trim()).map_err(|why| Fault::at(self.at, why))
+        let mut parts = name.split(',').map(str::trim);
+        let name = parts.next().unwrap_or_default();
+        let id = reader.variable(name).map_err(|why| Fault::at(self.at, why))?;
+        let mut conditions = 0;
+        for part in parts {
+            let Some(bit) = SET_CONDITIONS.iter().position(|known| *known == part) else {
+                let hint = suggest::hint(part, SET_CONDITIONS.into_iter());
+                return Err(Fault::at(self.at, format!("`{part}` is no condition of `set-var`{hint}")));
+            };
+            conditions |= 1 << bit;
+        }
+        Ok(SetVar { id, conditions })
     }
 }
 

@@ -296,16 +296,16 @@ pub(in crate::session) fn common(
         }
         HttpAction::SilentDrop => Done::End(End::Drop { reset: true }),
         HttpAction::Reject => Done::End(End::Drop { reset: false }),
-        HttpAction::SetVar(id, expr) => {
+        HttpAction::SetVar(to, expr) => {
             let mut found = None;
             value(expr, view, &mut |sample| found = Some(sample.clone().into_owned()));
             if let Some(found) = found {
-                session.set_variable(*id, Some(found));
+                session.set_variable_if(*to, found);
             }
             Done::Next
         }
-        HttpAction::SetVarFormat(id, _) => {
-            session.set_variable(*id, Some(Sample::Bytes(filled.to_vec().into())));
+        HttpAction::SetVarFormat(to, _) => {
+            session.set_variable_if(*to, Sample::Bytes(filled.to_vec().into()));
             Done::Next
         }
         HttpAction::Capture(side, slot, expr) => {
