@@ -143,8 +143,7 @@ impl Runtime {
         };
         let messages = logger(&global.logs, None, &Place::default());
         let mut frontends = Vec::with_capacity(config.frontends.len());
-        let lasting = config.variables.iter().map(|name| name.starts_with("sess.")).collect();
-        let shared = Rc::new(Shared { references: config.references, lasting, ..Shared::default() });
+        let shared = Rc::new(Shared::new(config.references, &config.variables, config.userlists));
         for frontend in config.frontends {
             let Some(logger) = logger(&frontend.logs, frontend.log_tag.as_ref(), &frontend.place) else {
                 continue;

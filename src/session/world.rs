@@ -2,11 +2,11 @@
 
 use std::net::SocketAddr;
 
-use super::alias::Facts;
+use super::alias::{Facts, line_part};
 use super::trace::record;
 use super::{Frontend, Session};
 use crate::backend::{Backend, Server};
-use crate::config::{Alias, BackendId, Figure, Flags, Named, RefId, Side, Target, VarId};
+use crate::config::{Alias, BackendId, Figure, Flags, LinePart, Named, RefId, Side, Target, User, VarId};
 use crate::observe::LogLine;
 use crate::rules::{Sample, World};
 
@@ -129,6 +129,11 @@ impl World for Scene<'_> {
         slots.get(index)?.as_ref().map(|text| text.to_vec())
     }
 
+    fn captured_line(&self, part: LinePart) -> Option<Vec<u8>> {
+        let extra = self.session.extra.borrow();
+        line_part(extra.as_ref()?.request_line.as_ref()?, part).map(<[u8]>::to_vec)
+    }
+
     fn unique_id(&self) -> Option<Vec<u8>> {
         self.session.known_id().map(Vec::from)
     }
@@ -139,6 +144,11 @@ impl World for Scene<'_> {
         let mut line = LogLine::new();
         Facts { session: self.session, trace: None, record: &record }.write(alias, flags, &mut line);
         out.extend_from_slice(line.as_bytes());
+    }
+
+    fn user(&self, list: RefId, name: &[u8], password: &[u8]) -> Option<&User> {
+        let Target::Users(at) = self.target(Some(list))? else { return None };
+        self.frontend().shared.userlists.get(*at)?.user(name, password)
     }
 
     fn variable(&self, id: VarId) -> Option<Sample<'static>> {

@@ -35,6 +35,7 @@ mod rig;
 mod rules;
 mod servers;
 mod sniff;
+mod tcp_rules;
 mod timeouts;
 mod tunnel;
 mod wait_bind;

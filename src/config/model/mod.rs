@@ -40,6 +40,10 @@ pub struct Config {
     pub variables: Vec<std::rc::Rc<str>>,
 }
 
+/// Among [`Config::variables`] where an expression reads the request's line, which is kept then: no variable of the
+/// language has such a name.
+pub const REQUEST_LINE: &str = "line";
+
 /// What an expression names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
@@ -51,6 +55,8 @@ pub enum Target {
     Server(BackendId, usize),
     /// The answers of an `http-errors` section, by status.
     Pages(std::rc::Rc<[(u16, std::rc::Rc<[u8]>)]>),
+    /// A user list: its index in [`Config::userlists`].
+    Users(usize),
 }
 
 /// Index of a backend in [`Config::backends`].
@@ -154,10 +160,8 @@ pub struct Frontend {
     pub backlog: Option<u32>,
     /// Its ACLs, the predefined and anonymous ones it uses included.
     pub acls: Vec<Acl>,
-    /// `tcp-request inspect-delay`, milliseconds; `None` = content rules do not wait.
-    pub inspect_delay_ms: Option<u64>,
-    /// `tcp-request content` rules in file order.
-    pub content_rules: Vec<ContentRule>,
+    /// Its rules for connections and their first bytes.
+    pub tcp: TcpRules,
     /// Its rules for HTTP.
     pub http_rules: HttpRules,
     /// `errorfile` and its like, by status.
@@ -205,6 +209,8 @@ pub struct Backend {
     pub balance: Balance,
     /// Its ACLs.
     pub acls: Vec<Acl>,
+    /// Its rules for first bytes.
+    pub tcp: TcpRules,
     /// Its rules for HTTP.
     pub http_rules: HttpRules,
     /// `errorfile` and its like, by status.

@@ -33,7 +33,7 @@ pub(super) async fn handle(
         return next;
     }
     trace.timers.request = trace.elapsed_ms(session);
-    let mut exchange = match prepare(session, input, &mut trace) {
+    let mut exchange = match prepare(session, input, nth, &mut trace) {
         Prepared::Send(request) => Exchange::new(session, request, input, nth, trace),
         Prepared::Tunnel(backend) => return Box::pin(tunnel(session, backend, input, trace)).await,
         Prepared::Refuse { status, termination: (who, phase) } => {
@@ -77,14 +77,18 @@ async fn end_by_rule(
                 wait_in_tarpit(session).await;
             }
             trace.end(b'P', b'R');
+            trace.timers.request = -1;
             if reset {
-                session.client.reset_on_close();
+                session.client.drop_silently();
             }
             Next::Close
         }
         End::Answer { status, bytes, termination: (who, phase), keep_alive, tarpit } => {
             if tarpit {
                 wait_in_tarpit(session).await;
+                // As HAProxy tells it: the tarpit is a wait before the request.
+                trace.timers.wait = trace.elapsed_ms(session);
+                trace.timers.request = -1;
             }
             trace.end(who, phase);
             answer::deliver(session, (status, bytes), facts, keep_alive && may_stay, trace).await
@@ -102,7 +106,11 @@ async fn tunnel(session: &Session, backend: Rc<Backend>, input: &mut Option<Buff
     match tcp::open(session, backend, input.take(), trace).await {
         Ok(carrier) => Next::Tunnel(carrier.of_http()),
         Err(mut trace) => {
-            let next = answer::refuse(session, 503, &mut trace).await;
+            let next = match trace.termination {
+                // Rules of the backend, or the client itself, have ended the connection.
+                [_, b'R', ..] => Next::Close,
+                _ => answer::refuse(session, 503, &mut trace).await,
+            };
             trace.log(session, true);
             next
         }
@@ -273,7 +281,7 @@ impl<'a> Exchange<'a> {
         self.may_replay = false;
         self.replay = None;
         self.trace.timers.response = self.since_connect();
-        self.trace.log_early(self.session, true);
+        self.trace.log_early(self.session, true, answer.out.len());
         if answer.tunnel {
             self.answered = true;
             self.send_to_client(&mut answer.out).await?;

@@ -19,7 +19,7 @@ use crate::http::{RequestHead, ResponseHead, TooLong};
 use crate::rules::{Sample, Scratch, View, applies, expand, matches, value};
 
 /// How rules end a request or replace an answer.
-pub(super) enum End {
+pub(in crate::session) enum End {
     /// With this answer; empty = the page of its status.
     Answer {
         status: u16,
@@ -46,7 +46,7 @@ impl End {
 }
 
 /// What has become of a rule.
-enum Done {
+pub(in crate::session) enum Done {
     Next,
     Stop,
     End(End),
@@ -245,7 +245,7 @@ fn line_found(scene: &Scene<'_>, rule: &LineRule, found: &Cell<bool>, view: &Vie
     }
 }
 
-fn filled(action: &HttpAction, view: &View<'_>) -> Vec<u8> {
+pub(in crate::session) fn filled(action: &HttpAction, view: &View<'_>) -> Vec<u8> {
     let mut out = Vec::new();
     if let Some(format) = action.format() {
         fill(format, view, &mut out);
@@ -260,7 +260,12 @@ fn editable<'t>(text: &'t mut Option<Text>, bytes: &[u8], len: usize, session: &
 }
 
 /// The actions that mean the same for requests and answers.
-fn common(scene: &Scene<'_>, action: &HttpAction, view: &View<'_>, filled: &[u8]) -> Option<Done> {
+pub(in crate::session) fn common(
+    scene: &Scene<'_>,
+    action: &HttpAction,
+    view: &View<'_>,
+    filled: &[u8],
+) -> Option<Done> {
     let session = scene.session;
     let phase = if view.response().is_some() { b'H' } else { b'R' };
     Some(match action {
@@ -279,20 +284,20 @@ fn common(scene: &Scene<'_>, action: &HttpAction, view: &View<'_>, filled: &[u8]
                 (b"Content-Type", b"text/html"),
             ];
             const BODY: &[u8] = b"<!doctype html><title>Unauthorized</title><h1>401 Unauthorized</h1>\n";
-            Done::End(End::answer(401, compose(401, &fields, BODY), (b'P', phase), true))
+            Done::End(End::answer(401, compose(401, &fields, BODY), (b'L', phase), true))
         }
         HttpAction::SilentDrop => Done::End(End::Drop { reset: true, tarpit: false }),
         HttpAction::Reject => Done::End(End::Drop { reset: false, tarpit: false }),
-        HttpAction::SetVar(id, expr) => {
+        HttpAction::SetVar(to, expr) => {
             let mut found = None;
             value(expr, view, &mut |sample| found = Some(sample.clone().into_owned()));
             if let Some(found) = found {
-                session.set_variable(*id, found);
+                session.set_variable_if(*to, found);
             }
             Done::Next
         }
-        HttpAction::SetVarFormat(id, _) => {
-            session.set_variable(*id, Sample::Bytes(filled.to_vec().into()));
+        HttpAction::SetVarFormat(to, _) => {
+            session.set_variable_if(*to, Sample::Bytes(filled.to_vec().into()));
             Done::Next
         }
         HttpAction::Capture(side, slot, expr) => {
@@ -308,7 +313,7 @@ fn common(scene: &Scene<'_>, action: &HttpAction, view: &View<'_>, filled: &[u8]
             Done::Next
         }
         HttpAction::UnsetVar(id) => {
-            session.unset_variable(*id);
+            session.set_variable(*id, None);
             Done::Next
         }
         _ => return None,
