@@ -3,7 +3,7 @@
 use super::diagnostics::Spot;
 use super::keywords::server::Parameters;
 use super::model::{
-    Acl, AclId, AclTest, Balance, Bind, Captures, Condition, ConnectionMode, ContentRule, ForwardFor,
+    Acl, AclId, AclTest, Balance, Bind, Captures, Condition, ConnectionMode, ContentRule, HttpOptions,
     HttpRule, HttpRules, Lines, LogFormat, LogTarget, Mode, Place, Server,
 };
 use std::collections::BTreeMap;
@@ -20,8 +20,8 @@ pub(crate) struct Settings {
     pub default_backend: Option<NameRef>,
     pub timeouts: Timeouts,
     pub connection: Option<ConnectionMode>,
-    pub forward_for: Option<ForwardFor>,
-    pub reuse: Option<bool>,
+    /// All but `connection`, which stands above.
+    pub http: HttpOptions,
     pub default_server: Option<Parameters>,
     pub log_global: bool,
     pub logs: Vec<LogTarget>,

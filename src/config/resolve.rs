@@ -349,8 +349,7 @@ fn server_timeouts(t: &Timeouts, tunnel_default: bool) -> ServerTimeouts {
 fn http_options(settings: &Settings) -> HttpOptions {
     HttpOptions {
         connection: settings.connection.unwrap_or_default(),
-        forward_for: settings.forward_for.clone(),
-        reuse: settings.reuse.unwrap_or(true),
+        ..settings.http.clone()
     }
 }
 

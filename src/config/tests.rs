@@ -333,7 +333,7 @@ fn options_and_their_no_forms() {
     assert!(f.tcp_keepalive && f.dont_log_null);
     assert_eq!(f.log_format, LogFormat::Tcp);
     assert_eq!(f.http.connection, ConnectionMode::Close);
-    let forward_for = ForwardFor { header: "X-Real-IP".into(), if_none: true };
+    let forward_for = ForwardFor { header: "X-Real-IP".into(), if_none: true, except: None };
     assert_eq!(f.http.forward_for, Some(forward_for));
 }
 

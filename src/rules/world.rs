@@ -49,6 +49,10 @@ pub trait World {
     }
     /// Writes `%name` of a text.
     fn alias(&self, _alias: Alias, _flags: Flags, _out: &mut Vec<u8>) {}
+    /// Whether requests to a proxy bring `Proxy-Authorization` (`option http-use-proxy-header`).
+    fn uses_proxy_header(&self) -> bool {
+        false
+    }
     /// Whether a user of this list has this password.
     fn is_user(&self, _list: &str, _user: &[u8], _password: &[u8]) -> bool {
         false

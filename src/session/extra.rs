@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use super::Session;
 use super::capture::Captured;
 use super::fill;
+use super::reserve::Reserve;
 use crate::config::VarId;
 use crate::rules::{Sample, View};
 
@@ -30,6 +31,8 @@ pub(super) struct Extra {
     pub idle_since_ms: u64,
     /// `http-request set-log-level`.
     log_level: LogLevel,
+    /// Server connections of this client alone.
+    pub reserve: Reserve,
 }
 
 /// What a rule says of the log line's severity.

@@ -11,6 +11,7 @@ mod fill;
 mod http;
 mod proxy_header;
 mod relay;
+mod reserve;
 mod sniff;
 mod tcp;
 mod trace;
@@ -237,7 +238,8 @@ impl Session {
             Sniffed::Chosen(None) => self.log_refused(*b"SC--"),
             Sniffed::Rejected => self.log_refused(*b"PR--"),
             Sniffed::Ended { sent_something, who } => {
-                if sent_something || !frontend.config.dont_log_null {
+                let probe = frontend.config.dont_log_null || frontend.config.http.ignore_probes;
+                if sent_something || !probe {
                     self.log_refused([who, b'R', b'-', b'-']);
                 }
             }

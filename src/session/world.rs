@@ -133,6 +133,10 @@ impl World for Scene<'_> {
         self.session.known_id().map(Vec::from)
     }
 
+    fn uses_proxy_header(&self) -> bool {
+        self.frontend().config.http.proxy_header
+    }
+
     fn alias(&self, alias: Alias, flags: Flags, out: &mut Vec<u8>) {
         let server = self.backend.zip(self.server).and_then(|(backend, at)| backend.servers.get(at));
         let record = record(self.session, None, self.backend, server);

@@ -15,6 +15,7 @@ mod found;
 mod framing;
 mod http;
 mod http_options;
+mod http_reuse;
 mod keeper;
 mod listening;
 mod load;

@@ -199,10 +199,11 @@ pub(crate) const GROUPS: &[Group] = &[
         PROXIES,
         Takes::Nothing,
         Silent("the kernel decides, or bulk is spliced anyway"),
-        "option http-pretend-keepalive|option http-use-htx|option idle-close-on-response|option splice-auto|\
+        "option http-use-htx|option idle-close-on-response|option splice-auto|\
          option splice-request|option splice-response|option tcp-smart-accept|option tcp-smart-connect|\
          option tcpsplice",
     ),
+    group(PROXIES, Takes::Nothing, Silent("no bytes are ever held back"), "option http-no-delay"),
     group(
         PROXIES,
         Takes::Nothing,

@@ -15,14 +15,12 @@ pub(crate) const KEYWORDS: &[(Sections, &str)] = &[
     (Sections::DEFAULTS.or(Sections::BACKEND), "tcp-request content|tcp-request inspect-delay"),
     (
         Sections::DEFAULTS.or(Sections::FRONTEND).or(Sections::LISTEN),
-        "error-log-format|log-steps|monitor-net|option http-drop-request-trailers|option http-ignore-probes|\
-     option http-use-proxy-header|option httpslog|quic-initial|tcp-request connection|tcp-request session",
+        "error-log-format|log-steps|monitor-net|option http-drop-request-trailers|option httpslog|quic-initial|tcp-request connection|tcp-request session",
     ),
     (
         Sections::DEFAULTS.or(Sections::FRONTEND).or(Sections::LISTEN).or(Sections::BACKEND),
         "errorfiles|http-error|\
-     option http-buffer-request|option http-no-delay|\
-     option http-restrict-req-hdr-names|option originalto|tcp-request",
+     option http-buffer-request|tcp-request",
     ),
     (
         Sections::DEFAULTS.or(Sections::LISTEN).or(Sections::BACKEND),

@@ -4,7 +4,7 @@ use super::{Keyword, Sections, Status};
 use crate::config::builder::{Builder, Statement};
 use crate::config::diagnostics::Fault;
 use crate::config::draft::NameRef;
-use crate::config::model::{Balance, Mode};
+use crate::config::model::{Balance, Mode, Reuse};
 use crate::config::values::{name, number};
 
 const CLIENT: Sections = Sections::CLIENT_SIDE;
@@ -36,7 +36,7 @@ pub(super) const TABLE: &[Keyword] = &[
         SERVER,
         "1.6",
         "never|safe|aggressive|always",
-        "whether idle server connections serve further requests; all but never do what is safe here",
+        "when idle server connections serve further requests; without it those that may be repeated always",
         http_reuse,
     )
     .lenient(),
@@ -133,13 +133,15 @@ fn http_reuse(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
     const EXPECTED: &str = "never, safe, aggressive or always";
     let word = st.one(EXPECTED)?;
     let reuse = match word.bytes.as_slice() {
-        b"never" => false,
-        b"safe" | b"aggressive" | b"always" => true,
+        b"never" => Reuse::Never,
+        b"safe" => Reuse::Safe,
+        b"aggressive" => Reuse::Aggressive,
+        b"always" => Reuse::Always,
         _ => {
             return Err(Fault::at(word.span, format!("{} is no mode; expected {EXPECTED}", word.quoted())));
         }
     };
-    b.settings()?.reuse = Some(reuse);
+    b.settings()?.http.reuse = reuse;
     Ok(())
 }
 

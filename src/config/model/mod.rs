@@ -341,18 +341,48 @@ pub struct Check {
     pub send_proxy: Option<SendProxy>,
 }
 
-/// `option forwardfor`.
+/// `option forwardfor` or `option originalto`: an address to tell servers of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ForwardFor {
-    /// The header's name; default `X-Forwarded-For`.
+    /// The header's name; default `X-Forwarded-For` or `X-Original-To`.
     pub header: String,
     /// `if-none`: leave a header that the client sent as it is, and add nothing.
     pub if_none: bool,
+    /// `except`: nothing is told of addresses in here.
+    pub except: Option<Net>,
 }
 
-/// What becomes of connections after an HTTP answer; a greater value wins between frontend and backend
-/// (configuration §4, "option httpclose").
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+/// `http-reuse`: when a request may go over a server connection that has carried others (configuration §4.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Reuse {
+    /// Where nothing is written: always for a request that may be repeated, else as `safe`.
+    #[default]
+    Repeatable,
+    /// Only that of the same client's earlier requests.
+    Never,
+    /// Not the first request of a client's connection.
+    Safe,
+    /// The first one too, where the server connection has carried more than one request.
+    Aggressive,
+    /// Each request.
+    Always,
+}
+
+/// `option http-restrict-req-hdr-names`: what becomes of header names with other characters than letters, digits and `-`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum HeaderNames {
+    /// Nothing.
+    #[default]
+    Preserve,
+    /// The fields are removed.
+    Delete,
+    /// The request is refused with a 403.
+    Reject,
+}
+
+/// What becomes of connections after an HTTP answer (configuration §4.2, "option httpclose"). A server's connection
+/// closes where frontend or backend say so, a client's where the frontend does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ConnectionMode {
     /// Both sides are kept alive.
     #[default]
@@ -364,14 +394,24 @@ pub enum ConnectionMode {
 }
 
 /// Options of a proxy for HTTP.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct HttpOptions {
     /// `option http-server-close`, `option httpclose`, `option http-keep-alive`.
     pub connection: ConnectionMode,
-    /// `option forwardfor`. A backend's wins over the frontend's.
+    /// `option forwardfor`. The header that a backend names wins over the frontend's.
     pub forward_for: Option<ForwardFor>,
-    /// `http-reuse`: false for `never`. A server connection then serves one request.
-    pub reuse: bool,
+    /// `option originalto`, the same for the address the client came to.
+    pub original_to: Option<ForwardFor>,
+    /// `http-reuse`.
+    pub reuse: Reuse,
+    /// `option http-restrict-req-hdr-names`, of each proxy after its rules.
+    pub header_names: HeaderNames,
+    /// `option http-pretend-keepalive`: a server is not told that its connection will close.
+    pub pretend_keep_alive: bool,
+    /// `option http-ignore-probes`: neither answer nor log line for a connection that sent nothing.
+    pub ignore_probes: bool,
+    /// `option http-use-proxy-header`: `Proxy-Connection` in requests to a proxy.
+    pub proxy_header: bool,
 }
 
 /// Timeouts of a frontend. Where the file sets none, the defaults given here apply (and a warning names them).

@@ -8,12 +8,12 @@ use super::super::fill::fill;
 use super::super::world::Scene;
 use crate::backend::Backend;
 use crate::config::{
-    Acl, CaptureSlot, HttpAction, HttpRule, Redirect, RedirectKind, Regex, Reply, ReplyBody, TargetPart,
+    Acl, CaptureSlot, HeaderNames, HttpAction, HttpRule, Redirect, RedirectKind, Regex, Reply, ReplyBody, TargetPart,
 };
 use crate::http::answer::{compose, has_page};
 use crate::http::edit::{FieldEdits, Text, path_of};
 use crate::http::{RequestHead, ResponseHead, TooLong};
-use crate::rules::{Sample, Scratch, View, applies, expand, matches, value};
+use crate::rules::{Sample, Scratch, View, applies, expand, is_to_proxy, matches, value};
 
 /// How rules end a request or replace an answer.
 pub(super) enum End {
@@ -86,6 +86,24 @@ impl Request<'_> {
                 strict = on;
             }
         }
+        Ok(())
+    }
+
+    /// What `option http-restrict-req-hdr-names` says of the head as it stands.
+    pub fn restrict_names(&mut self, names: HeaderNames) -> Result<(), End> {
+        if names == HeaderNames::Preserve {
+            return Ok(());
+        }
+        let is_odd = |name: &[u8]| !name.iter().all(|&b| b.is_ascii_alphanumeric() || b == b'-');
+        let bytes = self.head_bytes();
+        if !self.head.fields.iter().any(|field| is_odd(field.name.of(bytes))) {
+            return Ok(());
+        }
+        if names == HeaderNames::Reject {
+            return Err(End::answer(403, Vec::new(), (b'P', b'R'), true));
+        }
+        let text = editable(&mut self.text, self.bytes, self.head.len, self.session);
+        self.head.edit().remove(text, &is_odd);
         Ok(())
     }
 
@@ -228,13 +246,18 @@ fn common(session: &Session, action: &HttpAction, view: &View<'_>, filled: &[u8]
             let realm: Vec<u8> =
                 filled.iter().copied().filter(|&b| b >= b' ' && b != b'"' && b != 0x7f).collect();
             let challenge = [b"Basic realm=\"", &realm[..], b"\""].concat();
+            // In front of a proxy that asks in its own words.
+            let target = view.head().map(|head| head.target.of(view.bytes()));
+            let to_proxy = session.frontend.config.http.proxy_header && target.is_some_and(is_to_proxy);
+            let (status, name): (u16, &[u8]) =
+                if to_proxy { (407, b"Proxy-Authenticate") } else { (401, b"WWW-Authenticate") };
             let fields: [(&[u8], &[u8]); 3] = [
-                (b"WWW-Authenticate", &challenge),
+                (name, &challenge),
                 (b"Cache-Control", b"no-cache"),
                 (b"Content-Type", b"text/html"),
             ];
-            const BODY: &[u8] = b"<!doctype html><title>Unauthorized</title><h1>401 Unauthorized</h1>\n";
-            Done::End(End::answer(401, compose(401, &fields, BODY), (b'P', phase), true))
+            const BODY: &[u8] = b"<!doctype html><title>Unauthorized</title><h1>Unauthorized</h1>\n";
+            Done::End(End::answer(status, compose(status, &fields, BODY), (b'P', phase), true))
         }
         HttpAction::SilentDrop => Done::End(End::Drop { reset: true }),
         HttpAction::Reject => Done::End(End::Drop { reset: false }),
