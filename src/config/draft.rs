@@ -14,6 +14,8 @@ use std::rc::Rc;
 pub(crate) struct Settings {
     pub mode: Option<Mode>,
     pub maxconn: Option<u32>,
+    /// `rate-limit sessions`; 0 = none.
+    pub accepts_a_second: u32,
     pub backlog: Option<u32>,
     pub balance: Option<Balance>,
     pub retries: Option<u32>,

@@ -24,7 +24,7 @@ use std::rc::{Rc, Weak};
 
 use crate::backend::{Backend, ClientEnds};
 use crate::config::{self, BackendId, Bind, Mode};
-use crate::net::{Accepted, Buffer, Stream};
+use crate::net::{Accepted, Buffer, Rate, Stream};
 use crate::observe::{Logger, Peer};
 use crate::reactor::{Deadline, Handle};
 use extra::Extra;
@@ -54,6 +54,8 @@ pub struct Frontend {
     pub process: Rc<Process>,
     /// Client connections now.
     pub connections: Cell<u32>,
+    /// `rate-limit sessions`.
+    pub rate: Rate,
     /// The longest request head, bytes (`tune.bufsize` less `tune.maxrewrite`).
     pub head_bytes_max: usize,
     /// A stop or a reload has taken this configuration out of force: connections end after their request.

@@ -7,10 +7,7 @@ use super::Sections;
 
 /// Proxy and global keywords by the sections HAProxy allows them in.
 pub(crate) const KEYWORDS: &[(Sections, &str)] = &[
-    (
-        Sections::GLOBAL,
-        "h1-accept-payload-with-any-method|pp2-never-send-local|set-var|set-var-fmt|unix-bind",
-    ),
+    (Sections::GLOBAL, "h1-accept-payload-with-any-method|pp2-never-send-local|set-var|set-var-fmt"),
     (Sections::DEFAULTS, "http-after-response|http-request|http-response"),
     (Sections::DEFAULTS.or(Sections::BACKEND), "tcp-request content|tcp-request inspect-delay"),
     (
@@ -32,7 +29,7 @@ pub(crate) const KEYWORDS: &[(Sections, &str)] = &[
 ];
 
 /// Parameters of a `bind` line.
-pub(crate) const BIND: &str = "accept-netscaler-cip|gid|group|interface|mss|namespace|proto|ssl|uid|user";
+pub(crate) const BIND: &str = "accept-netscaler-cip|interface|mss|namespace|proto|ssl";
 
 /// Parameters of a `server` line.
 pub(crate) const SERVER: &str = "addr|check-proto|check-ssl|check-via-socks4|namespace|no-send-proxy-v2-ssl|\

@@ -237,10 +237,7 @@ fn told_address(
             }
             _ => {
                 let last = if if_none { ", `except NETWORK` or `if-none`" } else { " or `except NETWORK`" };
-                return Err(Fault::at(
-                    word.span,
-                    format!("{}: expected `header NAME`{last}", word.quoted()),
-                ));
+                return Err(Fault::at(word.span, format!("{}: expected `header NAME`{last}", word.quoted())));
             }
         }
     }

@@ -84,6 +84,18 @@ pub(super) const TABLE: &[Keyword] = &[
         },
     )
     .lenient(),
+    Keyword::new(
+        "rate-limit sessions",
+        CLIENT,
+        "1.4",
+        "<number>",
+        "connections that the frontend accepts a second; others wait in the kernel's queue",
+        |b, st| {
+            b.settings()?.accepts_a_second = number(st.one("a number")?, 0, i32::MAX as u32)?;
+            Ok(())
+        },
+    )
+    .lenient(),
     Keyword::new("backlog", CLIENT, "1.4", "<number>", "length of the kernel's accept queue", |b, st| {
         let value = number(st.one("a number")?, 0, i32::MAX as u32)?;
         b.settings()?.backlog = Some(value).filter(|&n| n > 0);

@@ -180,6 +180,7 @@ pub(super) fn parse_default(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(
 impl Default for Parameters {
     fn default() -> Self {
         let check = Check {
+            spread_percent: 0,
             inter_ms: 2_000,
             fastinter_ms: None,
             downinter_ms: None,

@@ -20,7 +20,7 @@ pub use sample::*;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use super::privileges::Privileges;
+use super::privileges::{Account, Privileges};
 use super::userlist::UserList;
 
 /// A whole configuration, ready to run.
@@ -73,6 +73,10 @@ pub struct Place {
 pub struct Global {
     /// `maxconn`: concurrent client connections of the process; `None` = work it out from the limits.
     pub maxconn: Option<u32>,
+    /// `maxconnrate` or `maxsessrate`, the smaller of them: connections accepted a second; 0 = no limit.
+    pub accepts_a_second: u32,
+    /// `spread-checks`: percent by which the time between two checks goes up or down.
+    pub spread_checks: u32,
     /// `daemon`: go to the background.
     pub daemon: bool,
     /// `pidfile PATH`.
@@ -106,6 +110,8 @@ impl Default for Global {
     fn default() -> Self {
         Self {
             maxconn: None,
+            accepts_a_second: 0,
+            spread_checks: 0,
             daemon: false,
             pidfile: None,
             ulimit_n: None,
@@ -148,6 +154,8 @@ pub struct Frontend {
     pub binds: Vec<Bind>,
     /// `maxconn` of the frontend; `None` = only the global limit.
     pub maxconn: Option<u32>,
+    /// `rate-limit sessions`: connections accepted a second; 0 = no limit.
+    pub accepts_a_second: u32,
     /// `backlog`: length of the kernel's accept queue; `None` = the frontend's or process's maxconn.
     pub backlog: Option<u32>,
     /// Its ACLs, the predefined and anonymous ones it uses included.
@@ -244,6 +252,10 @@ pub struct Bind {
     pub name: Option<String>,
     /// `mode OCTAL`: permissions of a unix socket.
     pub unix_mode: Option<u32>,
+    /// `user NAME` or `uid N`: the owner of a unix socket's file.
+    pub unix_user: Option<Account>,
+    /// `group NAME` or `gid N`: its group.
+    pub unix_group: Option<Account>,
     /// `v6only`: an IPv6 socket that takes no IPv4 connections. `v4v6` is the opposite; `None` = the system's default.
     pub v6only: Option<bool>,
     /// `transparent`: the address need not be one of this machine.
@@ -337,6 +349,8 @@ pub struct Check {
     pub fall: u32,
     /// `port`: another port for the check.
     pub port: Option<u16>,
+    /// `spread-checks` of the global section.
+    pub spread_percent: u32,
     /// What a check begins with: what the server's connections do (not on another `port`), or `check-send-proxy`.
     pub send_proxy: Option<SendProxy>,
 }

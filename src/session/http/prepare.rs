@@ -11,7 +11,7 @@ use super::super::trace::Trace;
 use super::super::world::Scene;
 use super::rules::{self, End};
 use crate::backend::Backend;
-use crate::config::{ConnectionMode, ForwardFor, HttpOptions, Mode};
+use crate::config::{ConnectionMode, ForwardFor, HttpOptions, Mode, Net};
 use crate::http::edit::Text;
 use crate::http::{
     After, Chunked, Framing, HeadError, Method, RequestEdits, RequestFacts, RequestHead, Version,
@@ -148,7 +148,8 @@ fn address_header<'a>(
     let told = sides[0].or(sides[1])?;
     let address = client_ip(address?);
     let mut written = sides.iter().flatten();
-    let excepted = written.clone().filter_map(|side| side.except).any(|net| net.contains(address));
+    let is_in = |net: Net| net.address.is_ipv4() == address.is_ipv4() && net.contains(address);
+    let excepted = written.clone().filter_map(|side| side.except).any(is_in);
     let kept = written.all(|side| side.if_none) && is_there(&told.header);
     (!excepted && !kept).then_some((told.header.as_str(), address))
 }

@@ -8,7 +8,8 @@ use super::super::fill::fill;
 use super::super::world::Scene;
 use crate::backend::Backend;
 use crate::config::{
-    Acl, CaptureSlot, HeaderNames, HttpAction, HttpRule, Redirect, RedirectKind, Regex, Reply, ReplyBody, TargetPart,
+    Acl, CaptureSlot, HeaderNames, HttpAction, HttpRule, Redirect, RedirectKind, Regex, Reply, ReplyBody,
+    TargetPart,
 };
 use crate::http::answer::{compose, has_page};
 use crate::http::edit::{FieldEdits, Text, path_of};
@@ -251,11 +252,8 @@ fn common(session: &Session, action: &HttpAction, view: &View<'_>, filled: &[u8]
             let to_proxy = session.frontend.config.http.proxy_header && target.is_some_and(is_to_proxy);
             let (status, name): (u16, &[u8]) =
                 if to_proxy { (407, b"Proxy-Authenticate") } else { (401, b"WWW-Authenticate") };
-            let fields: [(&[u8], &[u8]); 3] = [
-                (name, &challenge),
-                (b"Cache-Control", b"no-cache"),
-                (b"Content-Type", b"text/html"),
-            ];
+            let fields: [(&[u8], &[u8]); 3] =
+                [(name, &challenge), (b"Cache-Control", b"no-cache"), (b"Content-Type", b"text/html")];
             const BODY: &[u8] = b"<!doctype html><title>Unauthorized</title><h1>Unauthorized</h1>\n";
             Done::End(End::answer(status, compose(status, &fields, BODY), (b'P', phase), true))
         }
