@@ -1,5 +1,6 @@
 //! The rules for HTTP at work. No waiting in here.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use super::super::Session;
@@ -8,11 +9,11 @@ use super::super::fill::fill;
 use super::super::world::Scene;
 use crate::backend::Backend;
 use crate::config::{
-    Acl, CaptureSlot, HeaderNames, HttpAction, HttpRule, Redirect, RedirectKind, Regex, Reply, ReplyBody,
-    TargetPart,
+    Acl, CaptureSlot, HeaderNames, HttpAction, HttpRule, HttpRules, LineRule, LineWork, Redirect,
+    RedirectKind, Regex, Reply, ReplyBody, TargetPart,
 };
 use crate::http::answer::{compose, has_page};
-use crate::http::edit::{FieldEdits, Text, path_of};
+use crate::http::edit::{Change, FieldEdits, Text, path_of};
 use crate::http::{RequestHead, ResponseHead, TooLong};
 use crate::rules::{Sample, Scratch, View, applies, expand, is_to_proxy, matches, value};
 
@@ -66,13 +67,25 @@ impl Request<'_> {
         self.text.as_ref().map_or(self.bytes, Text::bytes)
     }
 
-    /// Runs one list of rules. `Ok(false)` = it was left early by `allow`.
-    pub fn run(
+    /// Runs the lists of a proxy; its word on names of headers comes before redirects.
+    pub fn run_all(
         &mut self,
-        rules: &[HttpRule],
+        rules: &HttpRules,
+        names: HeaderNames,
         acls: &[Acl],
         backend: Option<&Rc<Backend>>,
     ) -> Result<(), End> {
+        for list in [&rules.request, &rules.lines, &rules.added] {
+            if !list.is_empty() {
+                self.run(list, acls, backend)?;
+            }
+        }
+        self.restrict_names(names)?;
+        if rules.redirects.is_empty() { Ok(()) } else { self.run(&rules.redirects, acls, backend) }
+    }
+
+    /// Runs one list of rules; `allow` leaves it early.
+    fn run(&mut self, rules: &[HttpRule], acls: &[Acl], backend: Option<&Rc<Backend>>) -> Result<(), End> {
         let scene = Scene { backend: backend.map(|backend| &**backend), ..Scene::of(self.session) };
         let mut strict = true;
         for rule in rules {
@@ -91,7 +104,7 @@ impl Request<'_> {
     }
 
     /// What `option http-restrict-req-hdr-names` says of the head as it stands.
-    pub fn restrict_names(&mut self, names: HeaderNames) -> Result<(), End> {
+    fn restrict_names(&mut self, names: HeaderNames) -> Result<(), End> {
         if names == HeaderNames::Preserve {
             return Ok(());
         }
@@ -139,6 +152,13 @@ impl Request<'_> {
                     self.head.set_target(text, &target)?;
                 }
             }
+            HttpAction::Lines(rule) => {
+                let found = Cell::new(false);
+                let text = editable(&mut self.text, self.bytes, self.head.len, self.session);
+                self.head.lines(text, &|line| changed(rule, line, &found))?;
+                let view = View::with_head(text.bytes(), &self.head).within(scene);
+                return Ok(line_found(self.session, rule, &found, &view));
+            }
             HttpAction::SetMethod(_) => {
                 let text = editable(&mut self.text, self.bytes, self.head.len, self.session);
                 self.head.set_method(text, &filled)?;
@@ -165,6 +185,14 @@ impl Response<'_> {
     /// What the head's spans point into.
     pub fn head_bytes(&self) -> &[u8] {
         self.text.as_ref().map_or(self.bytes, Text::bytes)
+    }
+
+    /// Runs the lists of a proxy for its server's answers.
+    pub fn run_all(&mut self, rules: &HttpRules, acls: &[Acl]) -> Result<(), End> {
+        for list in [&rules.response, &rules.response_lines, &rules.response_added] {
+            self.run(list, acls)?;
+        }
+        Ok(())
     }
 
     /// Runs one list of rules.
@@ -201,12 +229,38 @@ impl Response<'_> {
         }
         let text = editable(&mut self.text, self.bytes, self.head.len, self.session);
         match &rule.action {
+            HttpAction::Lines(rule) => {
+                let found = Cell::new(false);
+                self.head.edit().lines(text, &|line| changed(rule, line, &found))?;
+                let view = View::of_response(text.bytes(), &self.head).within(&scene);
+                return Ok(line_found(self.session, rule, &found, &view));
+            }
             HttpAction::SetStatus(status, reason) => {
                 self.head.set_status(text, *status, reason.as_bytes())?;
             }
             action => change_fields(action, &filled, self.head.edit(), text)?,
         }
         Ok(Done::Next)
+    }
+}
+
+/// What a rule makes of a line.
+fn changed(rule: &LineRule, line: &[u8], found: &Cell<bool>) -> Change {
+    match &rule.work {
+        LineWork::Replace(by) => substituted(&rule.regex, line, by).map_or(Change::Keep, Change::To),
+        work if rule.regex.engine.is_match(&String::from_utf8_lossy(line)) => {
+            found.set(true);
+            if matches!(work, LineWork::Remove) { Change::Remove } else { Change::Keep }
+        }
+        _ => Change::Keep,
+    }
+}
+
+/// What follows from lines that were found.
+fn line_found(session: &Session, rule: &LineRule, found: &Cell<bool>, view: &View<'_>) -> Done {
+    match &rule.work {
+        LineWork::End(action) if found.get() => common(session, action, view, b"").unwrap_or(Done::Next),
+        _ => Done::Next,
     }
 }
 
