@@ -176,7 +176,7 @@ fn mistakes_and_what_is_said_of_them() {
         (in_backend("option persist x"), "unexpected `x`; `option persist` takes no argument"),
         (in_backend("server a 1.1.1.1:80 cookie"), "`cookie` needs a value"),
         (in_backend("server a 1.1.1.1:80 ssl verify none"), "TLS (`ssl`) is not built"),
-        (in_frontend("bind :80 user x"), "not built it yet"),
+        (in_frontend("bind :80 interface x"), "not built it yet"),
         (in_frontend("ring r"), "HAProxy has the section `ring`"),
         (in_backend("balence x"), "did you mean `balance`"),
         (in_backend("option httpchek"), "did you mean `option httpchk`"),

@@ -268,7 +268,11 @@ fn of_fields(fetch: &Fetch, fields: &Fields<'_>, all: bool, visit: Visit<'_>) {
             }
             visit(Sample::Bytes(names.into()));
         }
-        Fetch::Cookie(side, name) => pick(of_cookies(fields, *side, name), all, 0, visit),
+        Fetch::Cookie(side, name) => {
+            // Without a name it is the first, with one the last.
+            let occurrence = i32::from(name.is_empty() && !all);
+            pick(of_cookies(fields, *side, name), all, occurrence, visit);
+        }
         Fetch::CookieCount(side, name) => {
             visit(Sample::Int(count(of_cookies(fields, *side, name).count())));
         }

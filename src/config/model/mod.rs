@@ -292,6 +292,8 @@ pub struct Server {
     pub weight: u32,
     /// `maxconn`: concurrent connections to it; `None` = no limit.
     pub maxconn: Option<u32>,
+    /// `maxqueue`; 0 = no limit. Known to `connslots()` alone.
+    pub maxqueue: u32,
     /// `check …`; `None` = never checked, always up.
     pub check: Option<Check>,
     /// `backup`: used when no other server is up.
