@@ -205,7 +205,7 @@ fn mistakes_and_what_is_said_of_them() {
         (in_frontend("log 127.0.0.1 locl0"), "did you mean `local0`"),
         (in_frontend("log 127.0.0.1 len 5 local0"), "80"),
         (in_frontend("log 127.0.0.1 format rfc9999 local0"), "expected a format"),
-        (in_frontend("option forwardfor except 127.0.0.1"), "`except` is not built yet"),
+        (in_frontend("option forwardfor except nowhere"), "is no address or network"),
         (in_frontend("option forwardfor header a:b"), "no header name"),
         (in_frontend("'unclosed"), "never closed"),
         (in_backend("balance rounrobin"), "did you mean `roundrobin`"),
