@@ -413,11 +413,7 @@ fn server_timeouts(t: &Timeouts, tunnel_default: bool) -> ServerTimeouts {
 }
 
 fn http_options(settings: &Settings) -> HttpOptions {
-    HttpOptions {
-        connection: settings.connection.unwrap_or_default(),
-        forward_for: settings.forward_for.clone(),
-        reuse: settings.reuse.unwrap_or(true),
-    }
+    HttpOptions { connection: settings.connection.unwrap_or_default(), ..settings.http.clone() }
 }
 
 fn logs(settings: &Settings, global: &Global) -> Vec<LogTarget> {
@@ -436,6 +432,7 @@ fn frontend(proxy: Proxy, targets: Targets, global: &Global, tunnel_default: boo
         mode: settings.mode.unwrap_or_default(),
         binds: proxy.binds,
         maxconn: settings.maxconn,
+        accepts_a_second: settings.accepts_a_second,
         backlog: settings.backlog,
         acls: proxy.acls.into_list(),
         tcp: proxy.tcp_rules,
@@ -478,6 +475,9 @@ fn backend(proxy: &Proxy, global: &Global, references: &[Target], tunnel_default
     let settings = &proxy.settings;
     let (acls, tcp, http_rules) = backend_rules(proxy);
     let mut servers = proxy.servers.clone();
+    for check in servers.iter_mut().filter_map(|server| server.check.as_mut()) {
+        check.spread_percent = global.spread_checks;
+    }
     if settings.disabled {
         // What still names it finds no server.
         servers.iter_mut().for_each(|server| server.disabled = true);
