@@ -10,6 +10,7 @@ mod http_rules;
 pub(crate) mod known;
 pub(crate) mod lines;
 mod logs;
+#[cfg(test)]
 mod markdown;
 mod options;
 mod privileges;
@@ -21,7 +22,6 @@ mod takes;
 mod timeouts;
 mod users;
 
-pub use markdown::markdown;
 pub(crate) use proxy::BIND;
 
 use super::builder::{Builder, Statement};
@@ -104,9 +104,11 @@ pub(crate) struct Entry<F> {
     pub no: bool,
     /// Its arguments.
     pub args: &'static str,
-    /// What it does, in one line.
+    /// What it does, in one line. Only the page of keywords shows it, and a test writes that: no binary carries it.
+    #[cfg(test)]
     pub help: &'static str,
-    /// The HAProxy branch that has it; `1.3` = that or an earlier one.
+    /// The HAProxy branch that has it; `1.3` = that or an earlier one. As with the help.
+    #[cfg(test)]
     pub since: &'static str,
     /// What becomes of it.
     pub status: Status,
@@ -171,8 +173,22 @@ impl<F: Copy> Entry<F> {
         help: &'static str,
         parse: F,
     ) -> Self {
-        let status = Status::Works;
-        Self { name, sections, lenient: false, no: false, args, help, since, status, instead: None, parse }
+        #[cfg(not(test))]
+        let _ = (since, help);
+        Self {
+            name,
+            sections,
+            lenient: false,
+            no: false,
+            args,
+            #[cfg(test)]
+            help,
+            #[cfg(test)]
+            since,
+            status: Status::Works,
+            instead: None,
+            parse,
+        }
     }
 
     /// `no` may stand before it.
