@@ -133,7 +133,9 @@ pub(crate) struct Builder<'a> {
     pub proxies: Vec<Proxy>,
     /// The current or last `defaults` section.
     pub defaults: Settings,
-    named_defaults: BTreeMap<String, Settings>,
+    /// Index of each name in `finished_defaults`; the last of a name counts.
+    named_defaults: BTreeMap<String, usize>,
+    finished_defaults: Vec<Settings>,
     defaults_name: Option<String>,
     section: Section,
     section_name: String,
@@ -161,6 +163,7 @@ impl<'a> Builder<'a> {
             proxies: Vec::new(),
             defaults: Settings::default(),
             named_defaults: BTreeMap::new(),
+            finished_defaults: Vec::new(),
             defaults_name: None,
             section: Section::None,
             section_name: String::new(),
@@ -430,7 +433,8 @@ impl<'a> Builder<'a> {
         if self.section == Section::Defaults
             && let Some(name) = self.defaults_name.take()
         {
-            self.named_defaults.insert(name, self.defaults.clone());
+            self.named_defaults.insert(name, self.finished_defaults.len());
+            self.finished_defaults.push(self.defaults.clone());
         }
         self.section = Section::None;
         self.section_name.clear();

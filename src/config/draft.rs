@@ -209,12 +209,7 @@ impl AclTable {
         self.by_key.keys().map(String::as_str).filter(|key| !key.starts_with([' ', '{']))
     }
 
-    /// All of them, in the order of their ids.
-    pub fn list(&self) -> &[Acl] {
-        &self.list
-    }
-
-    /// The same, taken.
+    /// All of them, taken, in the order of their ids.
     pub fn into_list(self) -> Vec<Acl> {
         self.list
     }

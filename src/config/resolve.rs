@@ -50,12 +50,12 @@ pub(crate) fn resolve(mut b: Builder<'_>) -> (Config, Sink) {
         blocks.append(&mut proxy.http_rules.request);
         proxy.http_rules.request = blocks;
     }
-    for (id, (proxy, targets)) in (1..).zip(std::mem::take(&mut b.proxies).into_iter().zip(targets)) {
+    for (id, (mut proxy, targets)) in (1..).zip(std::mem::take(&mut b.proxies).into_iter().zip(targets)) {
         if whole {
             warn_of_timeouts(&mut b.sink, &proxy, tunnel_default);
         }
         if proxy.kind.has_server_side() {
-            config.backends.push(backend(&proxy, &config.global, tunnel_default));
+            config.backends.push(backend(&mut proxy, &config.global, tunnel_default));
         }
         if proxy.kind.has_client_side() && !proxy.settings.disabled {
             config
@@ -397,17 +397,18 @@ fn frontend(proxy: Proxy, targets: Targets, global: &Global, tunnel_default: boo
 }
 
 /// The rules of a backend. In a `listen` section they are the client side's, and run once.
-fn backend_rules(proxy: &Proxy) -> (Vec<Acl>, HttpRules) {
+fn backend_rules(proxy: &mut Proxy) -> (Vec<Acl>, HttpRules) {
     if proxy.kind.has_client_side() {
         return (Vec::new(), HttpRules::default());
     }
-    (proxy.acls.list().to_vec(), proxy.http_rules.clone())
+    (std::mem::take(&mut proxy.acls).into_list(), std::mem::take(&mut proxy.http_rules))
 }
 
-fn backend(proxy: &Proxy, global: &Global, tunnel_default: bool) -> Backend {
-    let settings = &proxy.settings;
+/// Takes from a proxy what a client side has no use for.
+fn backend(proxy: &mut Proxy, global: &Global, tunnel_default: bool) -> Backend {
     let (acls, http_rules) = backend_rules(proxy);
-    let mut servers = proxy.servers.clone();
+    let mut servers = std::mem::take(&mut proxy.servers);
+    let settings = &proxy.settings;
     if settings.disabled {
         // What still names it finds no server.
         servers.iter_mut().for_each(|server| server.disabled = true);

@@ -2,7 +2,6 @@
 //! up the names in it, to open its addresses, and to signal older processes. Requests name nothing but a number in
 //! what the keeper has read itself, so a gateway in strange hands can make it open no file and no port beside.
 
-use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
@@ -139,7 +138,7 @@ impl GatewayKeeper {
     /// The listening sockets that are missing. What could not be opened is told when it is used.
     pub async fn listen(&self, missing: Vec<Missing>) -> Sockets {
         if missing.is_empty() {
-            return Sockets::Brought(HashMap::new());
+            return Sockets::Brought(Vec::new());
         }
         let keeper = self.0.clone();
         let ask = move || {
@@ -249,7 +248,7 @@ fn put(to: &mut Vec<u8>, bytes: &[u8]) {
     to.extend_from_slice(bytes);
 }
 
-/// How many names; each, then how many addresses it has, and these, or why it has none.
+/// How many names; each, in their order, then how many addresses it has, and these, or why it has none.
 fn put_names(to: &mut Vec<u8>, names: &Names) {
     put_number(to, names.found.len());
     for (host, found) in &names.found {
@@ -293,7 +292,7 @@ fn decode_read(mut bytes: &[u8]) -> Option<(Vec<Source>, Names)> {
         let name = take_text(from)?;
         sources.push(Source::new(&name, take(from)?));
     }
-    let mut found = HashMap::new();
+    let mut found = Vec::new();
     for _ in 0..take_number(from)? {
         let host = take_text(from)?;
         let addresses = match take_number(from)? {
@@ -307,7 +306,7 @@ fn decode_read(mut bytes: &[u8]) -> Option<(Vec<Source>, Names)> {
                 Ok(addresses)
             }
         };
-        found.insert(host, addresses);
+        found.push((host, addresses));
     }
     from.is_empty().then_some((sources, Names { found }))
 }
