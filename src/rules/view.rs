@@ -1,7 +1,7 @@
 //! What rules look at: the bytes of a request so far, and their HTTP head, parsed at most once.
 
 use super::world::{NOWHERE, World};
-use crate::http::{HeadError, RequestHead, ResponseHead, parse_request};
+use crate::http::{Framing, HeadError, RequestHead, ResponseHead, parse_request};
 use std::cell::OnceCell;
 
 /// The bytes a client has sent so far, and the gateway around them.
@@ -65,7 +65,13 @@ impl<'a> View<'a> {
 
     /// The first bytes of the body of a request with this head.
     pub(super) fn body(&self, head: &RequestHead) -> &'a [u8] {
-        self.body.unwrap_or_else(|| self.bytes.get(head.len..).unwrap_or_default())
+        let rest = self.body.unwrap_or_else(|| self.bytes.get(head.len..).unwrap_or_default());
+        // What follows the body belongs to the next request.
+        match head.framing {
+            Framing::None => &[],
+            Framing::Length(len) => usize::try_from(len).ok().and_then(|len| rest.get(..len)).unwrap_or(rest),
+            _ => rest,
+        }
     }
 
     /// The same within a gateway.
