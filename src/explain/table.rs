@@ -1,7 +1,9 @@
 //! The routing table of a configuration in plain words.
 
 use super::{Texts, words};
-use crate::config::{Acl, Backend, BackendId, Condition, Config, ContentAction, Frontend};
+use crate::config::{
+    Acl, Backend, BackendId, Condition, Config, ContentAction, Frontend, HttpRule, HttpRules,
+};
 
 /// Each frontend with its addresses and rules, each backend with its servers; of one frontend where `only` says so.
 #[must_use]
@@ -18,7 +20,7 @@ pub fn table(config: &Config, texts: &Texts<'_>, only: Option<usize>) -> String 
                 || frontend.use_backends.iter().any(|rule| rule.backend == BackendId(at))
         };
         if only.is_none_or(|only| config.frontends.get(only).is_some_and(named)) {
-            backend(&mut out, known);
+            backend(&mut out, texts, known);
         }
     }
     out
@@ -33,14 +35,10 @@ fn frontend(out: &mut String, config: &Config, texts: &Texts<'_>, frontend: &Fro
     }
     let rules = || {
         let content = frontend.content_rules.iter().map(|rule| rule.condition.as_ref());
-        content.chain(frontend.use_backends.iter().map(|rule| rule.condition.as_ref()))
+        let http = of_http(&frontend.http_rules).map(|rule| rule.condition.as_ref());
+        content.chain(http).chain(frontend.use_backends.iter().map(|rule| rule.condition.as_ref()))
     };
-    for (id, acl) in frontend.acls.iter().enumerate() {
-        let used = |condition: &Condition| condition.any_of.iter().flatten().any(|term| term.acl.0 == id);
-        if rules().flatten().any(used) {
-            self::acl(out, acl);
-        }
-    }
+    acls(out, &frontend.acls, &|used| rules().flatten().any(used));
     if let Some(ms) = frontend.inspect_delay_ms {
         out.push_str("  waits at most ");
         words::number(out, i64::try_from(ms).unwrap_or(i64::MAX));
@@ -54,6 +52,7 @@ fn frontend(out: &mut String, config: &Config, texts: &Texts<'_>, frontend: &Fro
         self::rule(out, does, rule.condition.as_ref(), &frontend.acls);
         texts.show(out, &rule.place);
     }
+    http_rules(out, texts, [&frontend.http_rules.request, &frontend.http_rules.redirects], &frontend.acls);
     for rule in &frontend.use_backends {
         let does = ["goes to backend ", super::trace::name(config, rule.backend), " "].concat();
         self::rule(out, &does, rule.condition.as_ref(), &frontend.acls);
@@ -67,7 +66,32 @@ fn frontend(out: &mut String, config: &Config, texts: &Texts<'_>, frontend: &Fro
         }
         None => out.push_str("  what is left goes nowhere: there is no default backend\n"),
     }
+    http_answers(out, texts, &frontend.http_rules, &frontend.acls);
     out.push('\n');
+}
+
+/// All of a proxy's rules for HTTP.
+fn of_http(rules: &HttpRules) -> impl Iterator<Item = &HttpRule> {
+    [&rules.request, &rules.redirects, &rules.response, &rules.after].into_iter().flatten()
+}
+
+fn http_rules(out: &mut String, texts: &Texts<'_>, lists: [&[HttpRule]; 2], acls: &[Acl]) {
+    for rule in lists.into_iter().flatten() {
+        let mut does = String::new();
+        words::action(&mut does, &rule.action);
+        does.push(' ');
+        self::rule(out, &does, rule.condition.as_ref(), acls);
+        texts.show(out, &rule.place);
+    }
+}
+
+/// The declarations of those that a condition names.
+fn acls(out: &mut String, acls: &[Acl], any: &dyn Fn(&dyn Fn(&Condition) -> bool) -> bool) {
+    for (id, acl) in acls.iter().enumerate() {
+        if any(&|condition| condition.any_of.iter().flatten().any(|term| term.acl.0 == id)) {
+            self::acl(out, acl);
+        }
+    }
 }
 
 /// Its declarations: alternatives on lines of their own.
@@ -88,7 +112,15 @@ fn rule(out: &mut String, does: &str, condition: Option<&Condition>, acls: &[Acl
     out.push_str("\n      ");
 }
 
-fn backend(out: &mut String, backend: &Backend) {
+/// The rules for what comes back.
+fn http_answers(out: &mut String, texts: &Texts<'_>, rules: &HttpRules, acls: &[Acl]) {
+    if !(rules.response.is_empty() && rules.after.is_empty()) {
+        out.push_str("  to answers:\n");
+    }
+    http_rules(out, texts, [&rules.response, &rules.after], acls);
+}
+
+fn backend(out: &mut String, texts: &Texts<'_>, backend: &Backend) {
     out.push_str("backend ");
     out.push_str(&backend.name);
     out.push_str(" (");
@@ -100,10 +132,14 @@ fn backend(out: &mut String, backend: &Backend) {
         [_] => "\n",
         _ => ", servers take turns by weight\n",
     });
+    let conditions = || of_http(&backend.http_rules).filter_map(|rule| rule.condition.as_ref());
+    acls(out, &backend.acls, &|used| conditions().any(used));
+    http_rules(out, texts, [&backend.http_rules.request, &backend.http_rules.redirects], &backend.acls);
     for server in &backend.servers {
         out.push_str("  ");
         words::server(out, server);
         out.push('\n');
     }
+    http_answers(out, texts, &backend.http_rules, &backend.acls);
     out.push('\n');
 }

@@ -1,12 +1,13 @@
 //! What happens to given bytes, step by step. The rooms that decide in a running gateway decide here too; this one
 //! only tells what they said.
 
+use std::cell::Cell;
 use std::net::SocketAddr;
 
 use super::{Texts, words};
 use crate::config::{
-    Acl, Backend, BackendId, Condition, Config, ContentAction, Figure, Frontend, Mode, Named, Place, RefId,
-    Server, Target, Term,
+    Acl, Backend, BackendId, Condition, Config, ContentAction, Figure, Frontend, HttpAction, HttpRule, Mode,
+    Named, Place, RefId, Server, Target, Term,
 };
 use crate::http::parse_request;
 use crate::rules::{self, Choice, ContentVerdict, Verdict, View, World};
@@ -28,6 +29,8 @@ struct Scene<'a> {
     config: &'a Config,
     frontend: &'a Frontend,
     connection: &'a Connection<'a>,
+    /// Once it is chosen.
+    backend: Cell<Option<&'a Backend>>,
 }
 
 impl World for Scene<'_> {
@@ -66,7 +69,8 @@ impl World for Scene<'_> {
         match whose {
             Named::Frontend => Some(&self.frontend.name),
             Named::DefaultBackend => Some(name(self.config, self.frontend.default_backend?)),
-            Named::Backend | Named::Server | Named::Listener => None,
+            Named::Backend => self.backend.get().map(|backend| backend.name.as_str()),
+            Named::Server | Named::Listener => None,
         }
     }
 
@@ -79,7 +83,7 @@ impl World for Scene<'_> {
 #[must_use]
 pub fn trace(config: &Config, texts: &Texts<'_>, frontend: usize, connection: &Connection<'_>) -> String {
     let Some(frontend) = config.frontends.get(frontend) else { return String::new() };
-    let scene = Scene { config, frontend, connection };
+    let scene = Scene { config, frontend, connection, backend: Cell::new(None) };
     let mut teller = Teller { scene: &scene, texts, out: String::new() };
     heading(&mut teller.out, frontend);
     teller.say(&["client ", &connection.from.to_string(), ", ", &bytes(connection.bytes.len()), " so far\n"]);
@@ -207,12 +211,13 @@ impl Teller<'_> {
     /// loop here.
     fn explain(&mut self, len: usize, is_final: bool) {
         let frontend = self.scene.frontend;
+        let acls = &frontend.acls;
         for rule in &frontend.content_rules {
             let does = match rule.action {
                 ContentAction::Accept => "holds: on to the choice of a backend",
                 ContentAction::Reject => "holds: reject",
             };
-            match self.rule(&rule.place, rule.condition.as_ref(), (len, is_final), does) {
+            match self.rule(&rule.place, (rule.condition.as_ref(), acls), (len, is_final), does) {
                 Verdict::No => {}
                 Verdict::Yes if rule.action == ContentAction::Accept => break,
                 Verdict::Yes | Verdict::NotYet => return,
@@ -227,7 +232,8 @@ impl Teller<'_> {
         let Scene { frontend, config, .. } = *self.scene;
         for rule in &frontend.use_backends {
             let does = ["holds: backend ", name(config, rule.backend)].concat();
-            if self.rule(&rule.place, rule.condition.as_ref(), (len, is_final), &does) != Verdict::No {
+            let condition = (rule.condition.as_ref(), frontend.acls.as_slice());
+            if self.rule(&rule.place, condition, (len, is_final), &does) != Verdict::No {
                 return;
             }
         }
@@ -241,7 +247,7 @@ impl Teller<'_> {
     fn rule(
         &mut self,
         place: &Place,
-        condition: Option<&Condition>,
+        (condition, acls): (Option<&Condition>, &[Acl]),
         (len, is_final): (usize, bool),
         does: &str,
     ) -> Verdict {
@@ -250,8 +256,8 @@ impl Teller<'_> {
         let verdict = condition.map_or(Verdict::Yes, |condition| {
             let bytes = scene.connection.bytes;
             let view = View::new(bytes.get(..len).unwrap_or(bytes), is_final).within(scene);
-            terms(&mut self.out, condition, &scene.frontend.acls, &view);
-            rules::evaluate(condition, &scene.frontend.acls, &view)
+            terms(&mut self.out, condition, acls, &view);
+            rules::evaluate(condition, acls, &view)
         });
         let said = match verdict {
             Verdict::Yes => does,
@@ -265,13 +271,46 @@ impl Teller<'_> {
     /// A `mode http` frontend: the head, and the rules with it.
     fn requests(&mut self) {
         let len = self.scene.connection.bytes.len();
-        if self.head() {
+        let frontend = self.scene.frontend;
+        let lists = [frontend.http_rules.request.as_slice(), &frontend.http_rules.redirects];
+        if self.head() && self.http_rules(lists, &frontend.acls) {
             self.explain_choice(len, true);
             match rules::choose_backend(self.scene.frontend, &self.view(len, true)) {
                 Choice::Backend(id) => self.backend(id),
                 Choice::None | Choice::NotYet => self.say(&["=> the answer is 503: there is no backend\n"]),
             }
         }
+    }
+
+    /// The rules for requests, up to one that ends it; true when none does. What they change is not changed here.
+    fn http_rules(&mut self, lists: [&[HttpRule]; 2], acls: &[Acl]) -> bool {
+        let len = self.scene.connection.bytes.len();
+        let mut changed = false;
+        for list in lists {
+            for rule in list {
+                let mut does = String::from("holds: ");
+                words::action(&mut does, &rule.action);
+                let condition = (rule.condition.as_ref(), acls);
+                if self.rule(&rule.place, condition, (len, true), &does) != Verdict::Yes {
+                    continue;
+                }
+                match &rule.action {
+                    HttpAction::Allow => break,
+                    HttpAction::StrictMode(_) | HttpAction::Capture(..) | HttpAction::SetLogLevel(_) => {}
+                    action if ends(action) => {
+                        self.say(&["=> "]);
+                        words::action(&mut self.out, action);
+                        self.say(&["\n"]);
+                        return false;
+                    }
+                    _ => changed = true,
+                }
+            }
+        }
+        if changed {
+            self.say(&["note: what these rules change is not changed here: all rules are shown the request as it came\n"]);
+        }
+        true
     }
 
     /// Says what is wrong with the request's head; true when nothing is.
@@ -294,7 +333,11 @@ impl Teller<'_> {
         self.say(&["=> backend ", &backend.name, " ("]);
         words::place(&mut self.out, &backend.place);
         self.say(&["), ", words::mode(backend.mode), "\n"]);
-        if backend.mode == Mode::Http && !self.head() {
+        self.scene.backend.set(Some(backend));
+        let rules = &backend.http_rules;
+        if backend.mode == Mode::Http
+            && !(self.head() && self.http_rules([&rules.request, &rules.redirects], &backend.acls))
+        {
             return;
         }
         match first_server(backend) {
@@ -305,7 +348,36 @@ impl Teller<'_> {
             }
             None => self.say(&["=> no server is usable (each is disabled or has weight 0): refused\n"]),
         }
+        if backend.mode == Mode::Http {
+            self.answers(backend);
+        }
     }
+
+    /// The rules for answers: what they will see is not known.
+    fn answers(&mut self, backend: &Backend) {
+        let (back, front) = (&backend.http_rules, &self.scene.frontend.http_rules);
+        let lists = [&back.response, &front.response, &back.after, &front.after];
+        if lists.iter().any(|list| !list.is_empty()) {
+            self.say(&["the answer is shown to these rules:\n"]);
+        }
+        for rule in lists.into_iter().flatten() {
+            self.texts.show(&mut self.out, &rule.place);
+        }
+    }
+}
+
+/// Whether an action ends a request.
+fn ends(action: &HttpAction) -> bool {
+    matches!(
+        action,
+        HttpAction::Deny(_)
+            | HttpAction::Tarpit(_)
+            | HttpAction::Return(_)
+            | HttpAction::Auth(_)
+            | HttpAction::Redirect(_)
+            | HttpAction::SilentDrop
+            | HttpAction::Reject
+    )
 }
 
 /// The server of a first connection, and why.
