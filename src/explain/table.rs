@@ -38,7 +38,7 @@ fn frontend(out: &mut String, config: &Config, texts: &Texts<'_>, frontend: &Fro
         let http = of_http(&frontend.http_rules).map(|rule| rule.condition.as_ref());
         content.chain(http).chain(frontend.use_backends.iter().map(|rule| rule.condition.as_ref()))
     };
-    acls(out, &frontend.acls, &|used| rules().flatten().any(used));
+    acls(out, &frontend.acls, &|id| rules().flatten().any(|condition| names(condition, id)));
     if let Some(ms) = frontend.inspect_delay_ms {
         out.push_str("  waits at most ");
         words::number(out, i64::try_from(ms).unwrap_or(i64::MAX));
@@ -85,13 +85,15 @@ fn http_rules(out: &mut String, texts: &Texts<'_>, lists: [&[HttpRule]; 2], acls
     }
 }
 
-/// The declarations of those that a condition names.
-fn acls(out: &mut String, acls: &[Acl], any: &dyn Fn(&dyn Fn(&Condition) -> bool) -> bool) {
-    for (id, acl) in acls.iter().enumerate() {
-        if any(&|condition| condition.any_of.iter().flatten().any(|term| term.acl.0 == id)) {
-            self::acl(out, acl);
-        }
+/// The declarations of those that are used.
+fn acls(out: &mut String, acls: &[Acl], used: &dyn Fn(usize) -> bool) {
+    for (_, acl) in acls.iter().enumerate().filter(|(id, _)| used(*id)) {
+        self::acl(out, acl);
     }
+}
+
+fn names(condition: &Condition, id: usize) -> bool {
+    condition.any_of.iter().flatten().any(|term| term.acl.0 == id)
 }
 
 /// Its declarations: alternatives on lines of their own.
@@ -133,7 +135,7 @@ fn backend(out: &mut String, texts: &Texts<'_>, backend: &Backend) {
         _ => ", servers take turns by weight\n",
     });
     let conditions = || of_http(&backend.http_rules).filter_map(|rule| rule.condition.as_ref());
-    acls(out, &backend.acls, &|used| conditions().any(used));
+    acls(out, &backend.acls, &|id| conditions().any(|condition| names(condition, id)));
     http_rules(out, texts, [&backend.http_rules.request, &backend.http_rules.redirects], &backend.acls);
     for server in &backend.servers {
         out.push_str("  ");
