@@ -9,6 +9,7 @@ mod tests;
 mod trace;
 mod words;
 
+pub use input::from_hex;
 pub use table::table;
 pub use trace::{Connection, trace};
 

@@ -148,6 +148,7 @@ frontend one
  http-request deny if is_admin
  redirect location /new if is_old
  http-response del-header Server
+ reqideny ^x-bad:
  default_backend b
 backend b
  http-request set-path /x if { be_name b } { path /last }
@@ -163,6 +164,11 @@ fn rules_for_http_step_by_step() {
         told(RULES, Some(bytes.as_bytes()), true)
     };
     has(&get("/blocked"), &["block if", "holds: the answer is 403", "=> the answer is 403"]);
+    has(
+        &get("/a HTTP/1.1\r\nX-Bad: 1\r\nX-Rest:"),
+        &["reqideny", "where a line matches", "=> the answer is 403"],
+    );
+    has(&get("/a"), &["reqideny", "but no line matches", "=> server s"]);
     has(&get("/admin"), &["http-request deny", "it is \"/admin\": yes", "=> the answer is 403"]);
     has(&get("/old/a"), &["http-request deny", "does not hold", "redirect", "=> the answer is 302"]);
     // `allow` ends the rules before `redirect`, not those of the backend.

@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 
 use super::{Texts, words};
 use crate::config::{
-    Acl, Backend, BackendId, Condition, Config, ContentAction, Figure, Frontend, HttpAction, HttpRule, Mode,
-    Named, Place, RefId, Server, Target, Term,
+    Acl, Backend, BackendId, Condition, Config, ContentAction, Figure, Frontend, HttpAction, HttpRule,
+    LineRule, LineWork, Mode, Named, Place, RefId, Server, Target, Term,
 };
 use crate::http::parse_request;
 use crate::rules::{self, Choice, ContentVerdict, Verdict, View, World};
@@ -297,11 +297,14 @@ impl Teller<'_> {
                 match &rule.action {
                     HttpAction::Allow => break,
                     HttpAction::StrictMode(_) | HttpAction::Capture(..) | HttpAction::SetLogLevel(_) => {}
-                    action if ends(action) => {
+                    action if self.ends(action) => {
                         self.say(&["=> "]);
                         words::action(&mut self.out, action);
                         self.say(&["\n"]);
                         return false;
+                    }
+                    HttpAction::Lines(LineRule { work: LineWork::End(_), .. }) => {
+                        self.say(&["  but no line matches\n"]);
                     }
                     _ => changed = true,
                 }
@@ -311,6 +314,26 @@ impl Teller<'_> {
             self.say(&["note: what these rules change is not changed here: all rules are shown the request as it came\n"]);
         }
         true
+    }
+
+    /// Whether an action ends this request.
+    fn ends(&self, action: &HttpAction) -> bool {
+        match action {
+            HttpAction::Lines(LineRule { regex, work: LineWork::End(_) }) => {
+                let bytes = self.scene.connection.bytes;
+                let head = parse_request(bytes).ok().flatten().and_then(|head| bytes.get(..head.len));
+                let mut lines = head.unwrap_or_default().split(|&b| b == b'\n').map(<[u8]>::trim_ascii);
+                lines.any(|line| !line.is_empty() && regex.engine.is_match(&String::from_utf8_lossy(line)))
+            }
+            HttpAction::Deny(_)
+            | HttpAction::Tarpit(_)
+            | HttpAction::Return(_)
+            | HttpAction::Auth(_)
+            | HttpAction::Redirect(_)
+            | HttpAction::SilentDrop
+            | HttpAction::Reject => true,
+            _ => false,
+        }
     }
 
     /// Says what is wrong with the request's head; true when nothing is.
@@ -364,20 +387,6 @@ impl Teller<'_> {
             self.texts.show(&mut self.out, &rule.place);
         }
     }
-}
-
-/// Whether an action ends a request.
-fn ends(action: &HttpAction) -> bool {
-    matches!(
-        action,
-        HttpAction::Deny(_)
-            | HttpAction::Tarpit(_)
-            | HttpAction::Return(_)
-            | HttpAction::Auth(_)
-            | HttpAction::Redirect(_)
-            | HttpAction::SilentDrop
-            | HttpAction::Reject
-    )
 }
 
 /// The server of a first connection, and why.

@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use crate::config::{
-    Acl, AclTest, Condition, HttpAction, MatchKind, Matcher, Mode, Patterns, Place, Server, ServerAddress,
-    ServerPort, TargetPart,
+    Acl, AclTest, Condition, HttpAction, LineWork, MatchKind, Matcher, Mode, Patterns, Place, Server,
+    ServerAddress, ServerPort, TargetPart,
 };
 use crate::rules::{Sample, Scratch};
 
@@ -104,6 +104,14 @@ pub(super) fn action(out: &mut String, action: &HttpAction) {
         HttpAction::SetLogLevel(Some(_)) => ("sets the level of the log line", ""),
         HttpAction::SilentDrop => ("the connection is reset without an answer", ""),
         HttpAction::Reject => ("the connection is closed without an answer", ""),
+        HttpAction::Lines(rule) => match &rule.work {
+            LineWork::Remove => ("removes lines", ""),
+            LineWork::Replace(_) => ("changes lines", ""),
+            LineWork::End(end) => {
+                self::action(out, end);
+                (", where a line matches", "")
+            }
+        },
         HttpAction::StrictMode(on) => ("strict mode is ", if *on { "on" } else { "off" }),
     };
     out.push_str(does);

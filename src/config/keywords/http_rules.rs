@@ -15,7 +15,7 @@ use crate::config::sample::{self, Reader};
 use crate::config::{condition, format, patterns, suggest, values};
 use crate::http::edit::is_own;
 
-const RULES: Sections = Sections::FRONTEND.or(Sections::LISTEN).or(Sections::BACKEND);
+pub(super) const RULES: Sections = Sections::FRONTEND.or(Sections::LISTEN).or(Sections::BACKEND);
 /// Rules of one kind in one proxy.
 const RULES_MAX: usize = 65_536;
 /// The largest file of an answer.
@@ -148,7 +148,7 @@ const ACTIONS: &[(&str, u8, Make)] = &[
 ];
 
 /// The words of a rule, read from the left.
-struct Words<'w> {
+pub(super) struct Words<'w> {
     rest: &'w [Word],
     /// The last word that was read.
     at: Span,
@@ -158,7 +158,7 @@ struct Words<'w> {
 }
 
 impl<'w> Words<'w> {
-    fn next(&mut self, what: &str) -> Result<&'w Word, Fault> {
+    pub(super) fn next(&mut self, what: &str) -> Result<&'w Word, Fault> {
         let [word, rest @ ..] = self.rest else {
             return Err(Fault::at(self.at, format!("{what} was expected behind this word")));
         };
@@ -219,6 +219,13 @@ fn rule(b: &mut Builder<'_>, st: &Statement<'_>, side: u8) -> Result<(), Fault> 
             format!("no effect on `{name}`: the gateway itself decides about this header"),
         );
     }
+    if let [name, ..] = rest
+        && let Some(bare) = name.bytes.strip_suffix(b":")
+        && text.ends_with("-header")
+    {
+        let bare = String::from_utf8_lossy(bare);
+        b.warn(st, Some(name.span), format!("the colon is not part of the name: taken as `{bare}`"));
+    }
     if let HttpAction::Capture(_, slot, _) = &mut rule.action
         && let CaptureSlot::Own(len_bytes) = *slot
     {
@@ -252,7 +259,7 @@ fn own_header(action: &HttpAction) -> Option<&str> {
 }
 
 /// Reads an action and the condition behind it.
-fn read<'w>(
+pub(super) fn read<'w>(
     b: &mut Builder<'_>,
     st: &Statement<'w>,
     words: &'w [Word],
@@ -266,7 +273,7 @@ fn read<'w>(
     Ok(HttpRule { action, condition, place: st.place.clone() })
 }
 
-fn push(rules: &mut Vec<HttpRule>, rule: HttpRule) -> Result<(), Fault> {
+pub(super) fn push(rules: &mut Vec<HttpRule>, rule: HttpRule) -> Result<(), Fault> {
     if rules.len() == RULES_MAX {
         return Err(Fault::line(format!("a section has at most {RULES_MAX} rules of one kind")));
     }
@@ -278,7 +285,7 @@ fn text_format(text: &[u8]) -> Format {
     Format { pieces: vec![Piece::Text(text.into())] }
 }
 
-fn plain_reply(status: u16) -> Reply {
+pub(super) fn plain_reply(status: u16) -> Reply {
     Reply { status, content_type: None, body: ReplyBody::Page, headers: Vec::new() }
 }
 
@@ -330,12 +337,14 @@ fn value_text(word: &Word) -> Result<&str, Fault> {
     }
 }
 
-fn header_name(word: &Word) -> Result<Rc<str>, Fault> {
+pub(super) fn header_name(word: &Word) -> Result<Rc<str>, Fault> {
+    // HAProxy takes `X-Name:` and writes two colons.
+    let bytes = word.bytes.strip_suffix(b":").unwrap_or(&word.bytes);
     let tchar = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-    if word.bytes.is_empty() || !word.bytes.iter().all(|&b| tchar(b)) {
+    if bytes.is_empty() || !bytes.iter().all(|&b| tchar(b)) {
         return Err(Fault::at(word.span, format!("{} is no header name", word.quoted())));
     }
-    Ok(word.text()?.into())
+    Ok(String::from_utf8_lossy(bytes).into())
 }
 
 /// `SAMPLE len N`, or `SAMPLE id N` for a slot that `declare capture` has made.

@@ -144,8 +144,7 @@ struct Added<'a> {
 fn route(work: &mut rules::Request<'_>, trace: &mut Trace) -> Result<Option<Rc<Backend>>, End> {
     let session = work.session;
     let frontend = &session.frontend.config;
-    work.run(&frontend.http_rules.request, &frontend.acls, None)?;
-    work.run(&frontend.http_rules.redirects, &frontend.acls, None)?;
+    work.run_all(&frontend.http_rules, &frontend.acls, None)?;
     let scene = Scene::of(session);
     let view = View::with_head(work.head_bytes(), &work.head)
         .with_body(work.bytes.get(work.head.len..).unwrap_or_default())
@@ -158,8 +157,7 @@ fn route(work: &mut rules::Request<'_>, trace: &mut Trace) -> Result<Option<Rc<B
     trace.backend = Some(backend.clone());
     let config = &backend.config;
     if config.mode == Mode::Http {
-        work.run(&config.http_rules.request, &config.acls, Some(&backend))?;
-        work.run(&config.http_rules.redirects, &config.acls, Some(&backend))?;
+        work.run_all(&config.http_rules, &config.acls, Some(&backend))?;
     }
     Ok(Some(backend))
 }

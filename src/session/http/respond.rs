@@ -75,8 +75,8 @@ impl Exchange<'_> {
         let mut work = Response { session: self.session, backend: Some(&backend), head, bytes, text: None };
         // A tunnel is agreed on already: nothing about it can be changed.
         if !tunnel {
-            work.run(&back.http_rules.response, &back.acls).map_err(Failure::Rule)?;
-            work.run(&front.http_rules.response, &front.acls).map_err(Failure::Rule)?;
+            work.run_all(&back.http_rules, &back.acls).map_err(Failure::Rule)?;
+            work.run_all(&front.http_rules, &front.acls).map_err(Failure::Rule)?;
             work.run(&back.http_rules.after, &back.acls).map_err(Failure::Rule)?;
             work.run(&front.http_rules.after, &front.acls).map_err(Failure::Rule)?;
         }

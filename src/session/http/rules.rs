@@ -1,5 +1,6 @@
 //! The rules for HTTP at work. No waiting in here.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use super::super::Session;
@@ -8,10 +9,11 @@ use super::super::fill::fill;
 use super::super::world::Scene;
 use crate::backend::Backend;
 use crate::config::{
-    Acl, CaptureSlot, HttpAction, HttpRule, Redirect, RedirectKind, Regex, Reply, ReplyBody, TargetPart,
+    Acl, CaptureSlot, HttpAction, HttpRule, HttpRules, LineRule, LineWork, Redirect, RedirectKind, Regex,
+    Reply, ReplyBody, TargetPart,
 };
 use crate::http::answer::{compose, has_page};
-use crate::http::edit::{FieldEdits, Text, path_of};
+use crate::http::edit::{Change, FieldEdits, Text, path_of};
 use crate::http::{RequestHead, ResponseHead, TooLong};
 use crate::rules::{Sample, Scratch, View, applies, expand, matches, value};
 
@@ -65,13 +67,23 @@ impl Request<'_> {
         self.text.as_ref().map_or(self.bytes, Text::bytes)
     }
 
-    /// Runs one list of rules. `Ok(false)` = it was left early by `allow`.
-    pub fn run(
+    /// Runs the lists of a proxy.
+    pub fn run_all(
         &mut self,
-        rules: &[HttpRule],
+        rules: &HttpRules,
         acls: &[Acl],
         backend: Option<&Rc<Backend>>,
     ) -> Result<(), End> {
+        for list in [&rules.request, &rules.lines, &rules.added, &rules.redirects] {
+            if !list.is_empty() {
+                self.run(list, acls, backend)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs one list of rules; `allow` leaves it early.
+    fn run(&mut self, rules: &[HttpRule], acls: &[Acl], backend: Option<&Rc<Backend>>) -> Result<(), End> {
         let scene = Scene { backend: backend.map(|backend| &**backend), ..Scene::of(self.session) };
         let mut strict = true;
         for rule in rules {
@@ -120,6 +132,13 @@ impl Request<'_> {
                     self.head.set_target(text, &target)?;
                 }
             }
+            HttpAction::Lines(rule) => {
+                let found = Cell::new(false);
+                let text = editable(&mut self.text, self.bytes, self.head.len, self.session);
+                self.head.lines(text, &|line| changed(rule, line, &found))?;
+                let view = View::with_head(text.bytes(), &self.head).within(scene);
+                return Ok(line_found(self.session, rule, &found, &view));
+            }
             HttpAction::SetMethod(_) => {
                 let text = editable(&mut self.text, self.bytes, self.head.len, self.session);
                 self.head.set_method(text, &filled)?;
@@ -146,6 +165,14 @@ impl Response<'_> {
     /// What the head's spans point into.
     pub fn head_bytes(&self) -> &[u8] {
         self.text.as_ref().map_or(self.bytes, Text::bytes)
+    }
+
+    /// Runs the lists of a proxy for its server's answers.
+    pub fn run_all(&mut self, rules: &HttpRules, acls: &[Acl]) -> Result<(), End> {
+        for list in [&rules.response, &rules.response_lines, &rules.response_added] {
+            self.run(list, acls)?;
+        }
+        Ok(())
     }
 
     /// Runs one list of rules.
@@ -182,12 +209,38 @@ impl Response<'_> {
         }
         let text = editable(&mut self.text, self.bytes, self.head.len, self.session);
         match &rule.action {
+            HttpAction::Lines(rule) => {
+                let found = Cell::new(false);
+                self.head.edit().lines(text, &|line| changed(rule, line, &found))?;
+                let view = View::of_response(text.bytes(), &self.head).within(&scene);
+                return Ok(line_found(self.session, rule, &found, &view));
+            }
             HttpAction::SetStatus(status, reason) => {
                 self.head.set_status(text, *status, reason.as_bytes())?;
             }
             action => change_fields(action, &filled, self.head.edit(), text)?,
         }
         Ok(Done::Next)
+    }
+}
+
+/// What a rule makes of a line.
+fn changed(rule: &LineRule, line: &[u8], found: &Cell<bool>) -> Change {
+    match &rule.work {
+        LineWork::Replace(by) => substituted(&rule.regex, line, by).map_or(Change::Keep, Change::To),
+        work if rule.regex.engine.is_match(&String::from_utf8_lossy(line)) => {
+            found.set(true);
+            if matches!(work, LineWork::Remove) { Change::Remove } else { Change::Keep }
+        }
+        _ => Change::Keep,
+    }
+}
+
+/// What follows from lines that were found.
+fn line_found(session: &Session, rule: &LineRule, found: &Cell<bool>, view: &View<'_>) -> Done {
+    match &rule.work {
+        LineWork::End(action) if found.get() => common(session, action, view, b"").unwrap_or(Done::Next),
+        _ => Done::Next,
     }
 }
 
@@ -369,7 +422,6 @@ fn change_fields(
     text: &mut Text,
 ) -> Result<(), TooLong> {
     match action {
-        HttpAction::AddHeader { name, .. } if crate::http::edit::is_own(name.as_bytes()) => {}
         HttpAction::AddHeader { name, alone, .. } => {
             if *alone {
                 fields.remove(text, &|known| known.eq_ignore_ascii_case(name.as_bytes()));
@@ -377,7 +429,6 @@ fn change_fields(
             fields.add(text, name.as_bytes(), filled)?;
         }
         HttpAction::DelHeader(matcher) => fields.remove(text, &|name| matches(matcher, &Sample::of(name))),
-        HttpAction::ReplaceHeader { name, .. } if crate::http::edit::is_own(name.as_bytes()) => {}
         HttpAction::ReplaceHeader { name, regex, parts, .. } => {
             let make = |old: &[u8]| match parts {
                 false => substituted(regex, old, filled),
