@@ -1,7 +1,6 @@
 //! From a [`Config`] to frontends and backends at work.
 
 use std::cell::Cell;
-use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -10,7 +9,7 @@ use std::rc::Rc;
 use super::Options;
 use crate::backend::{Backend, Server};
 use crate::config::{self, Config, LogAddress, LogTarget, Place};
-use crate::net::resolve;
+use crate::net::{Rate, resolve};
 use crate::observe::Logger;
 use crate::reactor::Handle;
 use crate::session::{Frontend, HeaderRefusals, Process, Shared, Tasks};
@@ -34,7 +33,8 @@ impl fmt::Display for StartError {
 /// runs, or on a helper thread, and never while building.
 #[derive(Debug, Default)]
 pub struct Names {
-    pub(super) found: HashMap<String, Result<Vec<SocketAddr>, String>>,
+    /// Sorted by name.
+    pub(super) found: Vec<(String, Result<Vec<SocketAddr>, String>)>,
 }
 
 impl Names {
@@ -60,7 +60,8 @@ impl Names {
     }
 
     /// Looks them all up; blocks.
-    pub fn look_up(hosts: Vec<String>) -> Self {
+    pub fn look_up(mut hosts: Vec<String>) -> Self {
+        hosts.sort();
         let look_up = |host: String| {
             let found = resolve(&host, 0).map_err(|error| error.to_string());
             (host, found)
@@ -76,11 +77,12 @@ impl Names {
 
     /// The addresses of a host with this port, or why there are none.
     pub(super) fn addresses(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
-        match self.found.get(host) {
-            Some(Ok(addresses)) => {
+        let at = self.found.binary_search_by(|(known, _)| known.as_str().cmp(host));
+        match at.ok().and_then(|at| self.found.get(at)) {
+            Some((_, Ok(addresses))) => {
                 Ok(addresses.iter().map(|address| SocketAddr::new(address.ip(), port)).collect())
             }
-            Some(Err(reason)) => Err(reason.clone()),
+            Some((_, Err(reason))) => Err(reason.clone()),
             None => Err("it was not looked up".into()),
         }
     }
@@ -102,6 +104,8 @@ pub(super) struct Runtime {
     pub messages: Rc<Logger>,
     /// `hard-stop-after`.
     pub hard_stop_after_ms: Option<u64>,
+    /// Connections of the process a second; 0 = no bound.
+    pub accepts_a_second: u32,
 }
 
 impl Runtime {
@@ -148,6 +152,7 @@ impl Runtime {
             let Some(logger) = logger(&frontend.logs, frontend.log_tag.as_ref(), &frontend.place) else {
                 continue;
             };
+            let rate = frontend.accepts_a_second;
             frontends.push(Rc::new(Frontend {
                 config: frontend,
                 backends: backends.clone(),
@@ -155,6 +160,7 @@ impl Runtime {
                 logger,
                 process: process.clone(),
                 connections: Cell::new(0),
+                rate: Rate::new(rate),
                 head_bytes_max: global.bufsize_bytes.saturating_sub(global.maxrewrite_bytes),
                 leaving: Cell::new(false),
                 tasks: global.hard_stop_after_ms.map(|_| Tasks::default()),
@@ -165,7 +171,9 @@ impl Runtime {
         match messages {
             Some(messages) if errors.is_empty() => {
                 let hard_stop_after_ms = global.hard_stop_after_ms;
-                Ok(Self { frontends, backends, messages: Rc::new(messages), hard_stop_after_ms })
+                let accepts_a_second = global.accepts_a_second;
+                let messages = Rc::new(messages);
+                Ok(Self { frontends, backends, messages, hard_stop_after_ms, accepts_a_second })
             }
             _ => Err(errors),
         }

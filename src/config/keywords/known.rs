@@ -7,19 +7,14 @@ use super::Sections;
 
 /// Proxy and global keywords by the sections HAProxy allows them in.
 pub(crate) const KEYWORDS: &[(Sections, &str)] = &[
-    (
-        Sections::GLOBAL,
-        "h1-accept-payload-with-any-method|pp2-never-send-local|set-var|set-var-fmt|unix-bind",
-    ),
+    (Sections::GLOBAL, "h1-accept-payload-with-any-method|pp2-never-send-local|set-var|set-var-fmt"),
     (
         Sections::DEFAULTS.or(Sections::FRONTEND).or(Sections::LISTEN),
-        "log-steps|option http-drop-request-trailers|option http-ignore-probes|\
-     option http-use-proxy-header|option httpslog|quic-initial",
+        "log-steps|option http-drop-request-trailers|option httpslog|quic-initial",
     ),
     (
         Sections::DEFAULTS.or(Sections::FRONTEND).or(Sections::LISTEN).or(Sections::BACKEND),
-        "option http-buffer-request|option http-no-delay|option http-restrict-req-hdr-names|\
-     option originalto",
+        "option http-buffer-request",
     ),
     (
         Sections::DEFAULTS.or(Sections::LISTEN).or(Sections::BACKEND),
@@ -30,7 +25,7 @@ pub(crate) const KEYWORDS: &[(Sections, &str)] = &[
 ];
 
 /// Parameters of a `bind` line.
-pub(crate) const BIND: &str = "accept-netscaler-cip|gid|group|interface|mss|namespace|proto|ssl|uid|user";
+pub(crate) const BIND: &str = "accept-netscaler-cip|interface|mss|namespace|proto|ssl";
 
 /// Parameters of a `server` line.
 pub(crate) const SERVER: &str = "addr|check-proto|check-ssl|check-via-socks4|namespace|no-send-proxy-v2-ssl|\
