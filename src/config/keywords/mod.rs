@@ -22,6 +22,7 @@ mod takes;
 mod tcp_lint;
 mod timeouts;
 mod users;
+mod words;
 
 pub use markdown::markdown;
 pub(crate) use proxy::BIND;
