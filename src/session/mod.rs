@@ -9,6 +9,7 @@ mod capture;
 mod extra;
 mod fill;
 mod http;
+mod monitor;
 mod proxy_header;
 mod relay;
 mod sniff;
@@ -98,6 +99,8 @@ pub struct Shared {
     variables: RefCell<extra::Variables>,
     /// The user lists.
     userlists: Vec<config::UserList>,
+    /// Whether rules read the request's line (`capture.req.uri` and the like).
+    keeps_line: bool,
     /// Every frontend of the configuration, for `fe_conn(name)`.
     pub frontends: RefCell<Vec<Weak<Frontend>>>,
 }
@@ -117,6 +120,7 @@ impl Shared {
         Self {
             references,
             scopes: variables.iter().map(scope).collect(),
+            keeps_line: variables.iter().any(|name| **name == *config::REQUEST_LINE),
             variables: RefCell::default(),
             userlists,
             frontends: RefCell::default(),
@@ -240,6 +244,9 @@ impl Session {
         if !self.is_let_in(&self.frontend.config.tcp.connection) {
             return;
         }
+        if self.is_of_monitor() {
+            return Box::pin(self.answer_monitor()).await;
+        }
         if self.expects_header() && !Box::pin(proxy_header::read(self, &mut buffer)).await {
             return;
         }
@@ -274,16 +281,16 @@ impl Session {
                     Mode::Tcp => Route::Tcp(backend),
                 });
             }
-            Sniffed::Chosen(None) => self.log_refused(*b"SC--"),
+            Sniffed::Chosen(None) => self.log_refused(*b"SC--", buffer),
             Sniffed::Rejected(ruling) => {
                 self.read_what_came(buffer).await;
                 self.end_by(ruling);
                 self.hush_if_null(buffer.is_some());
-                self.log_refused(*b"PR--");
+                self.log_refused(*b"PR--", buffer);
             }
             Sniffed::Ended { sent_something, who } => {
                 if sent_something || !frontend.config.dont_log_null {
-                    self.log_refused([who, b'R', b'-', b'-']);
+                    self.log_refused([who, b'R', b'-', b'-'], buffer);
                 }
             }
         }

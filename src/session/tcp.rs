@@ -40,9 +40,11 @@ pub(super) async fn open(
     }
     let bytes = first.as_ref().map(Buffer::bytes).unwrap_or_default();
     let Some(connected) = server_for(session, &backend, bytes, &mut trace).await else {
+        trace.bytes_from_client = bytes.len() as u64;
         return Err(Box::new(trace));
     };
     let Connected { stream, sent, slot, .. } = connected;
+    trace.bytes_from_client = sent as u64;
     if let Some(buffer) = &mut first {
         buffer.consume(sent);
     }
@@ -77,7 +79,7 @@ impl Carrier {
         // A tunnel that began as an HTTP answer was asked about as such.
         let asks = backend.config.mode == Mode::Tcp && !backend.config.tcp.response.is_empty();
         if !asks || Box::pin(tcp_rules::lets_out(session, backend, server, tunnel, trace)).await {
-            trace.log_early(session, *http);
+            trace.log_early(session, *http, 0);
             let end = tunnel.run(&session.client, server, &session.deadline).await;
             trace.bytes_from_client = trace.bytes_from_client.saturating_add(end.up_bytes);
             trace.bytes_to_client = trace.bytes_to_client.saturating_add(end.down_bytes);

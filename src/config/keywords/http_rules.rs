@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::replies::{plain_reply, reply};
 use super::words::Words;
 use super::{Keyword, Sections, lines, logs, tcp_lint};
 use crate::config::builder::{Builder, Statement};
@@ -20,8 +21,6 @@ pub(super) const PROXIES: Sections = Sections::FRONTEND.or(Sections::LISTEN).or(
 const RULES: Sections = PROXIES.or(Sections::DEFAULTS);
 /// Rules of one kind in one proxy.
 const RULES_MAX: usize = 65_536;
-/// The largest file of an answer.
-const FILE_BYTES_MAX: u64 = 65_535;
 
 pub(super) const TABLE: &[Keyword] = &[
     Keyword::new(
@@ -73,7 +72,7 @@ pub(super) const TABLE: &[Keyword] = &[
     .instead("http-request deny"),
 ];
 
-const REQUEST: u8 = 1;
+pub(super) const REQUEST: u8 = 1;
 const RESPONSE: u8 = 2;
 const AFTER: u8 = 4;
 /// `tcp-request connection`.
@@ -94,16 +93,13 @@ const ACTIONS: &[(&str, u8, Make)] = &[
     ("allow", 7, |_, _| Ok(HttpAction::Allow)),
     ("deny", 3, |words, reader| {
         let status = if reader_is_response(words) { 502 } else { 403 };
-        Ok(HttpAction::Deny(reply(words, reader, status)?))
+        Ok(HttpAction::Deny(reply(words, reader, plain_reply(status))?))
     }),
     ("return", 3, |words, reader| {
-        let mut reply = reply(words, reader, 200)?;
-        if matches!(reply.body, ReplyBody::Page) && reply.status < 400 {
-            reply.body = ReplyBody::Empty;
-        }
-        Ok(HttpAction::Return(reply))
+        let empty = Reply { body: ReplyBody::Empty, ..plain_reply(200) };
+        Ok(HttpAction::Return(reply(words, reader, empty)?))
     }),
-    ("tarpit", REQUEST, |words, reader| Ok(HttpAction::Tarpit(reply(words, reader, 500)?))),
+    ("tarpit", REQUEST, |words, reader| Ok(HttpAction::Tarpit(reply(words, reader, plain_reply(500))?))),
     ("auth", REQUEST, |words, reader| {
         let realm = match words.option("realm") {
             true => format::parse(reader, words.next("a realm")?)?,
@@ -257,10 +253,13 @@ pub(super) fn read<'w>(
     make: impl FnOnce(&mut Words<'w>, &mut Reader<'_>) -> Result<HttpAction, Fault>,
 ) -> Result<HttpRule, Fault> {
     let spot = b.spot(st, words.first().map(|word| word.span));
+    let mut words = Words::new(b, st, words);
     let (acls, mut reader) = b.terms(&spot)?;
-    let mut words = Words { rest: words, at: st.name_span(), action: b"", side: REQUEST };
     let action = make(&mut words, &mut reader)?;
     let condition = condition::parse(acls, &mut reader, st.place, words.rest)?;
+    if let Some((span, message)) = words.warning {
+        b.warn(st, Some(span), message);
+    }
     Ok(HttpRule { action, condition, place: st.place.clone() })
 }
 
@@ -276,52 +275,12 @@ fn text_format(text: &[u8]) -> Format {
     Format { pieces: vec![Piece::Text(text.into())] }
 }
 
-pub(super) fn plain_reply(status: u16) -> Reply {
-    Reply { status, content_type: None, body: ReplyBody::Page, headers: Vec::new() }
-}
-
-fn status(word: &Word, min: u32, max: u32) -> Result<u16, Fault> {
+pub(super) fn status(word: &Word, min: u32, max: u32) -> Result<u16, Fault> {
     values::number(word, min, max).map(|status| u16::try_from(status).unwrap_or(500))
 }
 
-/// `[status N] [content-type T] [string S|lf-string F|file F|lf-file F] [hdr NAME FORMAT]…`.
-fn reply(words: &mut Words<'_>, reader: &mut Reader<'_>, default: u16) -> Result<Reply, Fault> {
-    let mut reply = plain_reply(default);
-    loop {
-        if words.option("status") || words.option("deny_status") {
-            reply.status = status(words.next("a status")?, 200, 599)?;
-        } else if words.option("content-type") {
-            let word = words.next("a type")?;
-            reply.content_type = Some(value_text(word)?.into());
-        } else if words.option("string") {
-            reply.body = ReplyBody::Bytes(words.next("a text")?.bytes.as_slice().into());
-        } else if words.option("lf-string") {
-            reply.body = ReplyBody::Format(format::parse(reader, words.next("a text")?)?);
-        } else if words.option("file") {
-            reply.body = ReplyBody::Bytes(file(words.next("a file")?)?.into());
-        } else if words.option("lf-file") {
-            let word = words.next("a file")?;
-            let text = Word { bytes: file(word)?, span: word.span };
-            reply.body = ReplyBody::Format(format::parse(reader, &text)?);
-        } else if words.option("hdr") {
-            let name = header_name(words.next("a name")?)?;
-            reply.headers.push((name, format::parse(reader, words.next("a value")?)?));
-        } else if words.option("default-errorfiles") {
-            reply.body = ReplyBody::Page;
-        } else {
-            break;
-        }
-    }
-    Ok(reply)
-}
-
-fn file(word: &Word) -> Result<Vec<u8>, Fault> {
-    let path = std::path::Path::new(word.text()?);
-    patterns::read_file(path, FILE_BYTES_MAX).map_err(|why| Fault::at(word.span, why))
-}
-
 /// Text that can stand in a header's value.
-fn value_text(word: &Word) -> Result<&str, Fault> {
+pub(super) fn value_text(word: &Word) -> Result<&str, Fault> {
     match word.bytes.iter().any(u8::is_ascii_control) {
         true => Err(Fault::at(word.span, "a control character cannot stand in a header")),
         false => word.text(),

@@ -1,5 +1,8 @@
 //! The words of a rule.
 
+use super::errors;
+use super::http_rules::REQUEST;
+use crate::config::builder::{Builder, Statement};
 use crate::config::diagnostics::{Fault, Span};
 use crate::config::lexer::Word;
 use crate::config::model::{SET_CONDITIONS, SetVar};
@@ -15,9 +18,19 @@ pub(super) struct Words<'w> {
     pub action: &'w [u8],
     /// Which kind of rule it is.
     pub side: u8,
+    /// The largest answer in a file.
+    pub answer_bytes_max: u64,
+    /// What is to be warned of.
+    pub warning: Option<(Span, &'static str)>,
 }
 
 impl<'w> Words<'w> {
+    /// The words behind an action, or where there is none behind the keyword.
+    pub fn new(b: &Builder<'_>, st: &Statement<'w>, rest: &'w [Word]) -> Self {
+        let answer_bytes_max = errors::answer_bytes_max(b);
+        Self { rest, at: st.name_span(), action: b"", side: REQUEST, answer_bytes_max, warning: None }
+    }
+
     /// The next word.
     ///
     /// # Errors

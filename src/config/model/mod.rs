@@ -40,6 +40,10 @@ pub struct Config {
     pub variables: Vec<std::rc::Rc<str>>,
 }
 
+/// Among [`Config::variables`] where an expression reads the request's line, which is kept then: no variable of the
+/// language has such a name.
+pub const REQUEST_LINE: &str = "line";
+
 /// What an expression names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
@@ -51,6 +55,8 @@ pub enum Target {
     Server(BackendId, usize),
     /// A user list: its index in [`Config::userlists`].
     Users(usize),
+    /// The answers of an `http-errors` section, by status.
+    Pages(std::rc::Rc<[(u16, std::rc::Rc<[u8]>)]>),
 }
 
 /// Index of a backend in [`Config::backends`].
@@ -158,10 +164,12 @@ pub struct Frontend {
     pub tcp: TcpRules,
     /// Its rules for HTTP.
     pub http_rules: HttpRules,
-    /// `errorfile` and its like: whole answers, by status.
-    pub errors: std::rc::Rc<[(u16, std::rc::Rc<[u8]>)]>,
+    /// `errorfile` and its like, by status.
+    pub errors: std::rc::Rc<[(u16, ErrorPage)]>,
     /// `monitor-uri`.
     pub monitor_uri: Option<std::rc::Rc<str>>,
+    /// `monitor-net`: clients from there are told that all is well, and nothing else.
+    pub monitor_nets: Vec<Net>,
     /// `monitor fail`: any of these makes it a 503.
     pub monitor_fail: Vec<Condition>,
     /// `use_backend` rules in file order.
@@ -205,8 +213,8 @@ pub struct Backend {
     pub tcp: TcpRules,
     /// Its rules for HTTP.
     pub http_rules: HttpRules,
-    /// `errorfile` and its like: whole answers, by status.
-    pub errors: std::rc::Rc<[(u16, std::rc::Rc<[u8]>)]>,
+    /// `errorfile` and its like, by status.
+    pub errors: std::rc::Rc<[(u16, ErrorPage)]>,
     /// `server` lines in file order.
     pub servers: Vec<Server>,
     /// Timeouts on the server's side.
