@@ -9,6 +9,7 @@ use super::blocks::{Blocks, Directive};
 use super::diagnostics::{Fault, Severity, Sink, Span, Spot, quoted};
 use super::draft::{AclTable, Proxy, ProxyKind, Settings};
 use super::environment::Environment;
+use super::keywords::bind::UnixBind;
 use super::keywords::groups;
 use super::keywords::{Found, Index, Keyword, Sections, known, listed};
 use super::lexer::{self, Env, Word};
@@ -166,6 +167,8 @@ pub(crate) struct Builder<'a> {
     index: Index,
     /// Names in expressions, resolved at the end.
     pub shared: Shared,
+    /// What is common to unix sockets.
+    pub unix_bind: UnixBind,
 }
 
 impl<'a> Builder<'a> {
@@ -194,6 +197,7 @@ impl<'a> Builder<'a> {
             told: Vec::new(),
             index: Index::new(),
             shared: Shared::default(),
+            unix_bind: UnixBind::default(),
         }
     }
 

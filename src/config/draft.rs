@@ -3,8 +3,8 @@
 use super::diagnostics::Spot;
 use super::keywords::server::Parameters;
 use super::model::{
-    Acl, AclId, AclTest, Balance, Bind, Captures, Condition, ConnectionMode, ErrorPage, ForwardFor, HttpRule,
-    HttpRules, Lines, LogFormat, LogTarget, Mode, Net, Place, RefId, Server, TcpRules,
+    Acl, AclId, AclTest, Balance, Bind, Captures, Condition, ConnectionMode, ErrorPage, HttpOptions,
+    HttpRule, HttpRules, Lines, LogFormat, LogTarget, Mode, Net, Place, RefId, Server, TcpRules,
 };
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -14,14 +14,16 @@ use std::rc::Rc;
 pub(crate) struct Settings {
     pub mode: Option<Mode>,
     pub maxconn: Option<u32>,
+    /// `rate-limit sessions`; 0 = none.
+    pub accepts_a_second: u32,
     pub backlog: Option<u32>,
     pub balance: Option<Balance>,
     pub retries: Option<u32>,
     pub default_backend: Option<NameRef>,
     pub timeouts: Timeouts,
     pub connection: Option<ConnectionMode>,
-    pub forward_for: Option<ForwardFor>,
-    pub reuse: Option<bool>,
+    /// All but `connection`, which stands above.
+    pub http: HttpOptions,
     pub default_server: Option<Parameters>,
     pub log_global: bool,
     pub logs: Vec<LogTarget>,

@@ -88,17 +88,17 @@ fn reference_target(
     reference: &Reference,
 ) -> Result<Target, String> {
     let name = reference.name.as_str();
-    if reference.kind == ReferenceKind::Users {
-        let names = || b.userlists.iter().map(|list| list.name.as_str());
-        let at = names().position(|known| known == name).map(Target::Users);
-        return at.ok_or_else(|| format!("there is no userlist `{name}`{}", suggest::hint(name, names())));
-    }
     if reference.kind == ReferenceKind::Pages {
         let pages = b.error_sections.iter().find(|(known, _)| known == name);
         return pages.map(|(_, pages)| Target::Pages(pages.as_slice().into())).ok_or_else(|| {
             let hint = suggest::hint(name, b.error_sections.iter().map(|(name, _)| name.as_str()));
             format!("there is no section http-errors `{name}`{hint}")
         });
+    }
+    if reference.kind == ReferenceKind::Users {
+        let names = || b.userlists.iter().map(|list| list.name.as_str());
+        let at = names().position(|known| known == name).map(Target::Users);
+        return at.ok_or_else(|| format!("there is no userlist `{name}`{}", suggest::hint(name, names())));
     }
     if reference.kind == ReferenceKind::Frontend {
         let at = b.proxy_named(false, name);
@@ -413,11 +413,7 @@ fn server_timeouts(t: &Timeouts, tunnel_default: bool) -> ServerTimeouts {
 }
 
 fn http_options(settings: &Settings) -> HttpOptions {
-    HttpOptions {
-        connection: settings.connection.unwrap_or_default(),
-        forward_for: settings.forward_for.clone(),
-        reuse: settings.reuse.unwrap_or(true),
-    }
+    HttpOptions { connection: settings.connection.unwrap_or_default(), ..settings.http.clone() }
 }
 
 fn logs(settings: &Settings, global: &Global) -> Vec<LogTarget> {
@@ -436,6 +432,7 @@ fn frontend(proxy: Proxy, targets: Targets, global: &Global, tunnel_default: boo
         mode: settings.mode.unwrap_or_default(),
         binds: proxy.binds,
         maxconn: settings.maxconn,
+        accepts_a_second: settings.accepts_a_second,
         backlog: settings.backlog,
         acls: proxy.acls.into_list(),
         tcp: proxy.tcp_rules,
@@ -478,6 +475,9 @@ fn backend(proxy: &Proxy, global: &Global, references: &[Target], tunnel_default
     let settings = &proxy.settings;
     let (acls, tcp, http_rules) = backend_rules(proxy);
     let mut servers = proxy.servers.clone();
+    for check in servers.iter_mut().filter_map(|server| server.check.as_mut()) {
+        check.spread_percent = global.spread_checks;
+    }
     if settings.disabled {
         // What still names it finds no server.
         servers.iter_mut().for_each(|server| server.disabled = true);

@@ -8,7 +8,8 @@ use super::diagnostics::{Fault, Span, Spot, quoted};
 use super::keywords::{known, listed};
 use super::lexer::Word;
 use super::model::{
-    Credential, End, Expr, Fetch, Figure, LinePart, MatchKind, Named, Part, REQUEST_LINE, RefId, Side, VarId,
+    Converter, Credential, End, Expr, Fetch, Figure, LinePart, MatchKind, Named, Operand, Operation, Part,
+    REQUEST_LINE, RefId, Side, VarId,
 };
 use super::patterns::Files;
 use super::suggest;
@@ -50,9 +51,9 @@ pub(crate) enum ReferenceKind {
     Frontend,
     Backend,
     Server,
-    Users,
     /// An `http-errors` section.
     Pages,
+    Users,
 }
 
 /// What the reading of one expression needs to know and to fill.
@@ -466,6 +467,10 @@ pub(crate) fn parse_start<'t>(
     let (name, args, mut rest) = arguments::call(text).map_err(fault)?;
     let (fetch, mut kind) = fetch(reader, name, &args).map_err(fault)?;
     let mut converters = Vec::new();
+    // What reads a number out of a text.
+    if name.ends_with("_val") {
+        converters.push(Converter::Arithmetic(Operation::Add, Operand::Int(0)));
+    }
     while let Some(after) = rest.strip_prefix(',') {
         let (name, args, tail) = arguments::call(after).map_err(fault)?;
         if converters.len() == CONVERTERS_MAX {

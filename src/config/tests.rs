@@ -176,7 +176,7 @@ fn mistakes_and_what_is_said_of_them() {
         (in_backend("option persist x"), "unexpected `x`; `option persist` takes no argument"),
         (in_backend("server a 1.1.1.1:80 cookie"), "`cookie` needs a value"),
         (in_backend("server a 1.1.1.1:80 ssl verify none"), "TLS (`ssl`) is not built"),
-        (in_frontend("bind :80 user x"), "not built it yet"),
+        (in_frontend("bind :80 interface x"), "not built it yet"),
         (in_frontend("ring r"), "HAProxy has the section `ring`"),
         (in_backend("balence x"), "did you mean `balance`"),
         (in_backend("option httpchek"), "did you mean `option httpchk`"),
@@ -206,7 +206,7 @@ fn mistakes_and_what_is_said_of_them() {
         (in_frontend("log 127.0.0.1 locl0"), "did you mean `local0`"),
         (in_frontend("log 127.0.0.1 len 5 local0"), "80"),
         (in_frontend("log 127.0.0.1 format rfc9999 local0"), "expected a format"),
-        (in_frontend("option forwardfor except 127.0.0.1"), "`except` is not built yet"),
+        (in_frontend("option forwardfor except nowhere"), "is no address or network"),
         (in_frontend("option forwardfor header a:b"), "no header name"),
         (in_frontend("'unclosed"), "never closed"),
         (in_backend("balance rounrobin"), "did you mean `roundrobin`"),
@@ -336,7 +336,7 @@ fn options_and_their_no_forms() {
     assert!(f.tcp_keepalive && f.dont_log_null);
     assert_eq!(f.log_format, LogFormat::Tcp);
     assert_eq!(f.http.connection, ConnectionMode::Close);
-    let forward_for = ForwardFor { header: "X-Real-IP".into(), if_none: true };
+    let forward_for = ForwardFor { header: "X-Real-IP".into(), if_none: true, except: None };
     assert_eq!(f.http.forward_for, Some(forward_for));
 }
 

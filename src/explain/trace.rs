@@ -153,6 +153,15 @@ impl Teller<'_> {
         let len = self.scene.connection.bytes.len();
         let is_final = self.scene.connection.is_final;
         let from = self.scene.connection.from.ip();
+        let tcp = &self.scene.frontend.tcp;
+        let no = |teller: &Self, rules| {
+            rules::verdict(rules, &teller.scene.frontend.acls, &teller.view(0, true))
+                == ContentVerdict::Reject
+        };
+        self.explain_rules(&tcp.connection, 0, true, "holds: accept");
+        if no(self, &tcp.connection) {
+            return self.say(&["=> the connection is closed\n"]);
+        }
         if self.scene.frontend.monitor_nets.iter().any(|net| net.contains(from)) {
             let answer = match self.scene.frontend.mode {
                 Mode::Http => "answered 200 and closed",
@@ -160,13 +169,9 @@ impl Teller<'_> {
             };
             return self.say(&["=> the client is of a monitor-net: ", answer, ", without a log line\n"]);
         }
-        let tcp = &self.scene.frontend.tcp;
-        for rules in [&tcp.connection, &tcp.session] {
-            self.explain_rules(rules, 0, true, "holds: accept");
-            let verdict = rules::verdict(rules, &self.scene.frontend.acls, &self.view(0, true));
-            if verdict == ContentVerdict::Reject {
-                return self.say(&["=> the connection is closed\n"]);
-            }
+        self.explain_rules(&tcp.session, 0, true, "holds: accept");
+        if no(self, &tcp.session) {
+            return self.say(&["=> the connection is closed\n"]);
         }
         if self.is_by_head() {
             self.say(&["the request's head is read first, then the rules are asked\n"]);

@@ -164,12 +164,12 @@ fn of_request(fetch: &Fetch, head: &RequestHead, view: &View<'_>, all: bool, vis
             visit(Sample::Int(len));
         }
         Fetch::HttpAuth(list) => {
-            let right = credentials(head, bytes)
+            let right = credentials(view, head, bytes)
                 .is_some_and(|(user, password)| view.world().user(*list, &user, &password).is_some());
             visit(Sample::Bool(right));
         }
         Fetch::HttpAuthGroup(list) => {
-            let Some((user, password)) = credentials(head, bytes) else { return };
+            let Some((user, password)) = credentials(view, head, bytes) else { return };
             let Some(known) = view.world().user(*list, &user, &password) else { return };
             if all {
                 let _ = known.groups.iter().all(|group| visit(Sample::of(group.as_bytes())));
@@ -178,13 +178,12 @@ fn of_request(fetch: &Fetch, head: &RequestHead, view: &View<'_>, all: bool, vis
             }
         }
         Fetch::Credentials(Credential::Scheme) => {
-            let value = head.values(bytes, "authorization").next().map(|value| split_at_byte(value, b' '));
-            if let Some(Some((scheme, _))) = value {
+            if let Some((scheme, _)) = authorization(view, head, bytes) {
                 visit(Sample::of(scheme));
             }
         }
         Fetch::Credentials(which) => {
-            if let Some((user, password)) = credentials(head, bytes) {
+            if let Some((user, password)) = credentials(view, head, bytes) {
                 visit(Sample::of(if *which == Credential::User { &user } else { &password }));
             }
         }
@@ -217,10 +216,22 @@ fn of_target(part: Part, head: &RequestHead, bytes: &[u8], visit: Visit<'_>) {
     }
 }
 
+/// The scheme of `Authorization`, or of what stands for it in a request to a proxy, and what follows it.
+fn authorization<'b>(view: &View<'_>, head: &RequestHead, bytes: &'b [u8]) -> Option<(&'b [u8], &'b [u8])> {
+    let to_proxy = view.world().uses_proxy_header() && is_to_proxy(head.target.of(bytes));
+    let wanted: &[u8] = if to_proxy { b"proxy-authorization" } else { b"authorization" };
+    let field = head.fields.iter().find(|field| field.name.of(bytes).eq_ignore_ascii_case(wanted))?;
+    split_at_byte(field.value.of(bytes), b' ')
+}
+
+/// Whether a request with this target is one to a proxy.
+pub fn is_to_proxy(target: &[u8]) -> bool {
+    !matches!(target.first(), Some(b'/' | b'*'))
+}
+
 /// User and password of `Authorization: Basic …` (RFC 7617).
-fn credentials(head: &RequestHead, bytes: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
-    let value = head.values(bytes, "authorization").next()?;
-    let (scheme, encoded) = split_at_byte(value, b' ')?;
+fn credentials(view: &View<'_>, head: &RequestHead, bytes: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+    let (scheme, encoded) = authorization(view, head, bytes)?;
     if !scheme.eq_ignore_ascii_case(b"basic") {
         return None;
     }
@@ -271,7 +282,11 @@ fn of_fields(fetch: &Fetch, fields: &Fields<'_>, all: bool, visit: Visit<'_>) {
             }
             visit(Sample::Bytes(names.into()));
         }
-        Fetch::Cookie(side, name) => pick(of_cookies(fields, *side, name), all, 0, visit),
+        Fetch::Cookie(side, name) => {
+            // Without a name it is the first, with one the last.
+            let occurrence = i32::from(name.is_empty() && !all);
+            pick(of_cookies(fields, *side, name), all, occurrence, visit);
+        }
         Fetch::CookieCount(side, name) => {
             visit(Sample::Int(count(of_cookies(fields, *side, name).count())));
         }

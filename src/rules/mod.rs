@@ -17,6 +17,7 @@ mod view;
 mod world;
 
 pub use convert::{expand, replaced};
+pub use fetch::is_to_proxy;
 pub use matching::matches;
 pub use value::{Sample, Scratch};
 pub use view::View;

@@ -49,6 +49,10 @@ pub trait World {
     }
     /// Writes `%name` of a text.
     fn alias(&self, _alias: Alias, _flags: Flags, _out: &mut Vec<u8>) {}
+    /// Whether requests to a proxy bring `Proxy-Authorization` (`option http-use-proxy-header`).
+    fn uses_proxy_header(&self) -> bool {
+        false
+    }
     /// The user of this list with this name and this password.
     fn user(&self, _list: RefId, _name: &[u8], _password: &[u8]) -> Option<&User> {
         None

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use super::capture::Captured;
 use super::fill;
+use super::reserve::Reserve;
 use super::world::Scene;
 use super::{Scope, Session};
 use crate::config::{SetVar, VarId};
@@ -41,6 +42,8 @@ pub(super) struct Extra {
     log_level: LogLevel,
     /// `tcp-request connection expect-proxy`.
     expects_header: bool,
+    /// Server connections of this client alone.
+    pub reserve: Reserve,
 }
 
 /// What a rule says of the log line's severity.

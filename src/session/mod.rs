@@ -12,6 +12,7 @@ mod http;
 mod monitor;
 mod proxy_header;
 mod relay;
+mod reserve;
 mod sniff;
 mod tcp;
 mod tcp_rules;
@@ -25,7 +26,7 @@ use std::rc::{Rc, Weak};
 
 use crate::backend::{Backend, ClientEnds};
 use crate::config::{self, BackendId, Bind, Mode};
-use crate::net::{Accepted, Buffer, Stream};
+use crate::net::{Accepted, Buffer, Rate, Stream};
 use crate::observe::{Logger, Peer};
 use crate::reactor::{Deadline, Handle};
 use extra::Extra;
@@ -55,6 +56,8 @@ pub struct Frontend {
     pub process: Rc<Process>,
     /// Client connections now.
     pub connections: Cell<u32>,
+    /// `rate-limit sessions`.
+    pub rate: Rate,
     /// The longest request head, bytes (`tune.bufsize` less `tune.maxrewrite`).
     pub head_bytes_max: usize,
     /// A stop or a reload has taken this configuration out of force: connections end after their request.
@@ -120,8 +123,8 @@ impl Shared {
         Self {
             references,
             scopes: variables.iter().map(scope).collect(),
-            keeps_line: variables.iter().any(|name| **name == *config::REQUEST_LINE),
             variables: RefCell::default(),
+            keeps_line: variables.iter().any(|name| **name == *config::REQUEST_LINE),
             userlists,
             frontends: RefCell::default(),
         }
@@ -289,7 +292,8 @@ impl Session {
                 self.log_refused(*b"PR--", buffer);
             }
             Sniffed::Ended { sent_something, who } => {
-                if sent_something || !frontend.config.dont_log_null {
+                let probe = frontend.config.dont_log_null || frontend.config.http.ignore_probes;
+                if sent_something || !probe {
                     self.log_refused([who, b'R', b'-', b'-'], buffer);
                 }
             }

@@ -66,7 +66,7 @@ impl Exchange<'_> {
     fn final_answer(&mut self, head: ResponseHead, bytes: &[u8]) -> Result<Answer, Failure> {
         self.trace.status = i16::try_from(head.status).unwrap_or(-1);
         self.session.capture_response(&head, bytes);
-        self.is_private |= ties_to_connection(&head, bytes);
+        self.is_tied |= ties_to_connection(&head, bytes);
         let delimited = head.is_delimited_for(self.request.facts.version);
         let keep_alive = head.tunnel || self.request.keep_alive && delimited && !self.upload_broken;
         let after = if keep_alive { After::KeepAlive } else { After::Close };
@@ -251,9 +251,13 @@ impl Exchange<'_> {
     pub(super) fn finish(&mut self, link: Link, reusable: bool, keep_alive: bool) -> Next {
         let upload_done = self.request.upload.is_none() && self.sent >= self.request.out.len();
         let whole = upload_done && !self.upload_broken;
-        let Link { stream, slot, .. } = link;
-        if reusable && whole && !self.is_private && self.may_share() {
-            slot.keep(stream);
+        let Link { stream, slot, reused } = link;
+        if reusable && whole && self.request.keeps_server {
+            if self.is_private || self.is_tied || self.is_for_one_client(&slot) {
+                self.session.reserve(&slot, stream, self.is_tied);
+            } else {
+                slot.keep(stream, reused);
+            }
         }
         match (whole, keep_alive) {
             // The server answered without waiting for the whole body; the client may still be sending it.
