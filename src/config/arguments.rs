@@ -44,17 +44,6 @@ impl Args {
         Ok(self.get(index)?.as_bytes().into())
     }
 
-    /// A name, which is not empty.
-    ///
-    /// # Errors
-    /// It is, or there is none.
-    pub fn name(&self, index: usize) -> Result<Rc<str>, String> {
-        match self.get(index)?.trim() {
-            "" => Err("a name is missing".to_owned()),
-            name => Ok(name.into()),
-        }
-    }
-
     /// A number.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 mod directives;
 mod headings;
 mod inert;
+mod templates;
 
 use super::blocks::{Blocks, Directive};
 use super::diagnostics::{Fault, Severity, Sink, Span, Spot, quoted};
@@ -142,8 +143,17 @@ pub(crate) struct Builder<'a> {
     pub proxies: Vec<Proxy>,
     /// The current or last `defaults` section.
     pub defaults: Settings,
-    named_defaults: BTreeMap<String, Settings>,
+    /// Index of each name in `finished_defaults`; the last of a name counts.
+    named_defaults: BTreeMap<String, usize>,
+    finished_defaults: Vec<Settings>,
     defaults_name: Option<String>,
+    /// Rules of `defaults` sections, by the number in their settings.
+    templates: Vec<templates::Template>,
+    /// Where those of the current one are tried.
+    draft: Option<Box<Proxy>>,
+    drafting: bool,
+    /// Lines of a `defaults` section are read again.
+    replaying: bool,
     section: Section,
     section_name: String,
     /// First proxy of each name, by side.
@@ -174,7 +184,12 @@ impl<'a> Builder<'a> {
             proxies: Vec::new(),
             defaults: Settings::default(),
             named_defaults: BTreeMap::new(),
+            finished_defaults: Vec::new(),
             defaults_name: None,
+            templates: Vec::new(),
+            draft: None,
+            drafting: false,
+            replaying: false,
             section: Section::None,
             section_name: String::new(),
             names: [BTreeMap::new(), BTreeMap::new()],
@@ -238,8 +253,9 @@ impl<'a> Builder<'a> {
     /// # Errors
     /// There is none; the keyword table keeps parsers from getting here.
     pub fn proxy(&mut self) -> Result<&mut Proxy, Fault> {
-        match (self.section, self.proxies.last_mut()) {
-            (Section::Proxy(_), Some(proxy)) => Ok(proxy),
+        match (self.section, self.proxies.last_mut(), self.draft.as_deref_mut()) {
+            (Section::Proxy(_), Some(proxy), _) => Ok(proxy),
+            (Section::Defaults, _, Some(proxy)) if self.drafting => Ok(proxy),
             _ => Err(Fault::line("this keyword belongs into a frontend, listen or backend section")),
         }
     }
@@ -249,8 +265,10 @@ impl<'a> Builder<'a> {
     /// # Errors
     /// As [`Builder::proxy`].
     pub fn terms<'b>(&'b mut self, spot: &'b Spot) -> Result<(&'b mut AclTable, Reader<'b>), Fault> {
-        let (Section::Proxy(_), Some(proxy)) = (self.section, self.proxies.last_mut()) else {
-            return Err(Fault::line("this keyword belongs into a frontend, listen or backend section"));
+        let proxy = match (self.section, self.proxies.last_mut(), self.draft.as_deref_mut()) {
+            (Section::Proxy(_), Some(proxy), _) => proxy,
+            (Section::Defaults, _, Some(proxy)) if self.drafting => proxy,
+            _ => return Err(Fault::line("this keyword belongs into a frontend, listen or backend section")),
         };
         Ok((&mut proxy.acls, Reader { shared: &mut self.shared, spot, env: self.env }))
     }
@@ -286,6 +304,9 @@ impl<'a> Builder<'a> {
 
     /// Notes a warning about a statement.
     pub fn warn(&mut self, st: &Statement<'_>, span: Option<Span>, message: impl Into<String>) {
+        if self.replaying {
+            return;
+        }
         let spot = Spot::new(st.place, st.line, Some(span.unwrap_or(st.name_span())));
         self.sink.push(Severity::Warning, spot, message);
     }
@@ -423,6 +444,9 @@ impl<'a> Builder<'a> {
                 proxy.http_only.push((spot, keyword.name));
             }
         }
+        if self.section == Section::Defaults && templates::hands_on(keyword) {
+            return self.template_line(st);
+        }
         (keyword.parse)(self, st)
     }
 
@@ -430,7 +454,7 @@ impl<'a> Builder<'a> {
         let first = words.first().map_or(Span::default(), |word| word.span);
         let first_word = words.first().map(|word| word.bytes.as_slice()).unwrap_or_default();
         let family =
-            matches!(first_word, b"option" | b"timeout" | b"stats" | b"tcp-request" | b"http-request");
+            matches!(first_word, b"option" | b"timeout" | b"stats" | b"tcp-request" | b"tcp-response");
         let (span, shown) = match words.get(1) {
             Some(second) if family => {
                 let span = Span { start: first.start, end: second.span.end };
@@ -456,8 +480,10 @@ impl<'a> Builder<'a> {
         if self.section == Section::Defaults
             && let Some(name) = self.defaults_name.take()
         {
-            self.named_defaults.insert(name, self.defaults.clone());
+            self.named_defaults.insert(name, self.finished_defaults.len());
+            self.finished_defaults.push(self.defaults.clone());
         }
+        self.draft = None;
         self.section = Section::None;
         self.section_name.clear();
     }

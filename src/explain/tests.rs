@@ -128,6 +128,30 @@ fn rejects_servers_and_control_characters() {
     has(&told(&without, Some(plain), false), &["=> server c", "the first backup"]);
 }
 
+#[test]
+fn rules_before_the_first_byte_and_for_each_request() {
+    let text = format!(
+        "{BASE}frontend f\n bind :1\n mode http\n tcp-request connection reject if {{ src 198.51.100.1 }}\n \
+         tcp-request session set-var(sess.a) src\n tcp-request content silent-drop if {{ path /no }}\n \
+         default_backend b\nbackend b\n mode http\n server s 127.0.0.1:1\n"
+    );
+    has(
+        &told(&text, Some(b"GET /no HTTP/1.1\r\nHost: a\r\n\r\n"), false),
+        &[
+            "tcp-request connection reject",
+            "does not hold",
+            "tcp-request session set-var(sess.a) src\n  holds: on to the next rule",
+            "the request's head is read first",
+            "holds: drop without a word",
+            "=> the connection is closed",
+        ],
+    );
+    let other = told(&text, Some(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"), false);
+    has(&other, &["=> server s"]);
+    let refused = told(&text.replace("198.51.100.1", "192.0.2.0/24"), Some(b""), false);
+    assert!(refused.ends_with("=> the connection is closed\n") && !refused.contains("session"), "{refused}");
+}
+
 /// The same words as the engine, whatever the bytes are: nothing in here may break.
 #[test]
 fn any_bytes_and_any_cut() {
@@ -143,4 +167,75 @@ fn any_bytes_and_any_cut() {
             }
         }
     }
+}
+
+const RULES: &str = "\
+defaults
+ mode http
+ timeout connect 5s
+ timeout client 50s
+ timeout server 50s
+frontend one
+ bind :1
+ acl is_old path_beg /old
+ acl is_admin path_beg /admin
+ block if { path /blocked }
+ http-request set-header X-Seen yes if { path /seen }
+ http-request allow if { path /early }
+ http-request deny if is_admin
+ redirect location /new if is_old
+ http-response del-header Server
+ reqideny ^x-bad:
+ default_backend b
+backend b
+ http-request set-path /x if { be_name b } { path /last }
+ http-request return status 204 if { path /last }
+ http-response set-status 503 if { status 500 }
+ server s 127.0.0.1:2
+";
+
+#[test]
+fn rules_for_http_step_by_step() {
+    let get = |path: &str| {
+        let bytes = format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n");
+        told(RULES, Some(bytes.as_bytes()), true)
+    };
+    has(&get("/blocked"), &["block if", "holds: the answer is 403", "=> the answer is 403"]);
+    has(
+        &get("/a HTTP/1.1\r\nX-Bad: 1\r\nX-Rest:"),
+        &["reqideny", "where a line matches", "=> the answer is 403"],
+    );
+    has(&get("/a"), &["reqideny", "but no line matches", "=> server s"]);
+    has(&get("/admin"), &["http-request deny", "it is \"/admin\": yes", "=> the answer is 403"]);
+    has(&get("/old/a"), &["http-request deny", "does not hold", "redirect", "=> the answer is 302"]);
+    // `allow` ends the rules before `redirect`, not those of the backend.
+    let early = get("/early");
+    has(&early, &["holds: no further rules of this kind", "=> backend b", "set-path", "=> server s"]);
+    assert!(!early.contains("http-request deny"), "{early}");
+    has(
+        &get("/seen"),
+        &["holds: sets the header X-Seen", "note: ", "=> server s", "set-status", "del-header"],
+    );
+    has(&get("/last"), &["be_name is \"b\"? it is \"b\": yes", "changes the path", "=> the answer is 204"]);
+    assert!(!get("/last").contains("server s"));
+}
+
+#[test]
+fn the_table_has_rules_for_http() {
+    has(
+        &told(RULES, None, false),
+        &[
+            "is_old means: path_beg begins with \"/old\"",
+            "the answer is 403 if { path /blocked }",
+            "sets the header X-Seen if",
+            "no further rules of this kind if",
+            "the answer is 302 if is_old",
+            "what is left goes to backend b",
+            "to answers:\n  removes headers always",
+            "backend b",
+            "changes the path if",
+            "server s",
+            "to answers:\n  changes the status if",
+        ],
+    );
 }

@@ -45,14 +45,15 @@ fn fetch(fetch: &Fetch, view: &View<'_>, all: bool, visit: Visit<'_>) -> Fetched
             Head::NotYet => return Fetched::NotYet,
             Head::None => Some(Sample::Bool(false)),
         },
-        Fetch::Payload { offset, len } => {
-            let start = view.bytes().get(*offset..).unwrap_or_default();
-            return some_bytes(start, *len, view, visit);
+        Fetch::Payload { side, offset, len } => {
+            let Some(bytes) = view.message(*side) else { return Fetched::Done };
+            return some_bytes(bytes.get(*offset..).unwrap_or_default(), *len, view, visit);
         }
-        Fetch::PayloadLv { offset, size, at, relative } => {
-            return payload_lv(view, (*offset, *size, *at, *relative), visit);
+        Fetch::PayloadLv { side, offset, size, at, relative } => {
+            let Some(bytes) = view.message(*side) else { return Fetched::Done };
+            return payload_lv(bytes, view, (*offset, *size, *at, *relative), visit);
         }
-        Fetch::RequestLen => Some(Sample::Int(count(view.bytes().len()))),
+        Fetch::Len(side) => view.message(*side).map(|bytes| Sample::Int(count(bytes.len()))),
         Fetch::Address(End::Source) => world.source().map(|address| Sample::Ip(address.ip().to_canonical())),
         Fetch::Address(End::Destination) => {
             world.destination().map(|address| Sample::Ip(address.ip().to_canonical()))
@@ -121,8 +122,12 @@ fn some_bytes(start: &[u8], len: usize, view: &View<'_>, visit: Visit<'_>) -> Fe
 
 type LengthValue = (usize, usize, Option<usize>, i32);
 
-fn payload_lv(view: &View<'_>, (offset, size, at, relative): LengthValue, visit: Visit<'_>) -> Fetched {
-    let bytes = view.bytes();
+fn payload_lv(
+    bytes: &[u8],
+    view: &View<'_>,
+    (offset, size, at, relative): LengthValue,
+    visit: Visit<'_>,
+) -> Fetched {
     let Some(digits) = bytes.get(offset..).and_then(|rest| rest.get(..size)) else {
         return if view.is_final() { Fetched::Done } else { Fetched::NotYet };
     };
@@ -160,8 +165,17 @@ fn of_request(fetch: &Fetch, head: &RequestHead, view: &View<'_>, all: bool, vis
         }
         Fetch::HttpAuth(list) => {
             let right = credentials(view, head, bytes)
-                .is_some_and(|(user, password)| view.world().is_user(list, &user, &password));
+                .is_some_and(|(user, password)| view.world().user(*list, &user, &password).is_some());
             visit(Sample::Bool(right));
+        }
+        Fetch::HttpAuthGroup(list) => {
+            let Some((user, password)) = credentials(view, head, bytes) else { return };
+            let Some(known) = view.world().user(*list, &user, &password) else { return };
+            if all {
+                let _ = known.groups.iter().all(|group| visit(Sample::of(group.as_bytes())));
+            } else {
+                visit(Sample::of(&user));
+            }
         }
         Fetch::Credentials(Credential::Scheme) => {
             if let Some((scheme, _)) = authorization(view, head, bytes) {

@@ -6,7 +6,7 @@ use super::alias::{Facts, line_part};
 use super::trace::record;
 use super::{Frontend, Session};
 use crate::backend::{Backend, Server};
-use crate::config::{Alias, BackendId, Figure, Flags, LinePart, Named, RefId, Side, Target, VarId};
+use crate::config::{Alias, BackendId, Figure, Flags, LinePart, Named, RefId, Side, Target, User, VarId};
 use crate::observe::LogLine;
 use crate::rules::{Sample, World};
 
@@ -148,6 +148,11 @@ impl World for Scene<'_> {
         let mut line = LogLine::new();
         Facts { session: self.session, trace: None, record: &record }.write(alias, flags, &mut line);
         out.extend_from_slice(line.as_bytes());
+    }
+
+    fn user(&self, list: RefId, name: &[u8], password: &[u8]) -> Option<&User> {
+        let Target::Users(at) = self.target(Some(list))? else { return None };
+        self.frontend().shared.userlists.get(*at)?.user(name, password)
     }
 
     fn variable(&self, id: VarId) -> Option<Sample<'static>> {

@@ -55,6 +55,8 @@ pub enum Target {
     Server(BackendId, usize),
     /// The answers of an `http-errors` section, by status.
     Pages(std::rc::Rc<[(u16, std::rc::Rc<[u8]>)]>),
+    /// A user list: its index in [`Config::userlists`].
+    Users(usize),
 }
 
 /// Index of a backend in [`Config::backends`].
@@ -166,10 +168,8 @@ pub struct Frontend {
     pub backlog: Option<u32>,
     /// Its ACLs, the predefined and anonymous ones it uses included.
     pub acls: Vec<Acl>,
-    /// `tcp-request inspect-delay`, milliseconds; `None` = content rules do not wait.
-    pub inspect_delay_ms: Option<u64>,
-    /// `tcp-request content` rules in file order.
-    pub content_rules: Vec<ContentRule>,
+    /// Its rules for connections and their first bytes.
+    pub tcp: TcpRules,
     /// Its rules for HTTP.
     pub http_rules: HttpRules,
     /// `errorfile` and its like, by status.
@@ -217,6 +217,8 @@ pub struct Backend {
     pub balance: Balance,
     /// Its ACLs.
     pub acls: Vec<Acl>,
+    /// Its rules for first bytes.
+    pub tcp: TcpRules,
     /// Its rules for HTTP.
     pub http_rules: HttpRules,
     /// `errorfile` and its like, by status.

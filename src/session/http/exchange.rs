@@ -33,7 +33,7 @@ pub(super) async fn handle(
         return next;
     }
     trace.timers.request = trace.elapsed_ms(session);
-    let mut exchange = match prepare(session, input, &mut trace) {
+    let mut exchange = match prepare(session, input, nth, &mut trace) {
         Prepared::Send(request) => Exchange::new(session, request, input, nth, trace),
         Prepared::Tunnel(backend) => return Box::pin(tunnel(session, backend, input, trace)).await,
         Prepared::Refuse { status, termination: (who, phase) } => {
@@ -79,7 +79,7 @@ async fn end_by_rule(
             trace.end(b'P', b'R');
             trace.timers.request = -1;
             if reset {
-                session.client.reset_on_close();
+                session.client.drop_silently();
             }
             Next::Close
         }
@@ -106,7 +106,11 @@ async fn tunnel(session: &Session, backend: Rc<Backend>, input: &mut Option<Buff
     match tcp::open(session, backend, input.take(), trace).await {
         Ok(carrier) => Next::Tunnel(carrier.of_http()),
         Err(mut trace) => {
-            let next = answer::refuse(session, 503, &mut trace).await;
+            let next = match trace.termination {
+                // Rules of the backend, or the client itself, have ended the connection.
+                [_, b'R', ..] => Next::Close,
+                _ => answer::refuse(session, 503, &mut trace).await,
+            };
             trace.log(session, true);
             next
         }

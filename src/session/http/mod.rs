@@ -5,7 +5,7 @@ mod exchange;
 mod prepare;
 mod replies;
 mod respond;
-mod rules;
+pub(super) mod rules;
 
 use std::future::poll_fn;
 use std::rc::Rc;

@@ -62,7 +62,12 @@ pub(super) enum Prepared {
 }
 
 /// Parses, routes, and rewrites the request at the front of `input`, and takes its bytes out of there.
-pub(super) fn prepare(session: &Session, input: &mut Option<Buffer>, trace: &mut Trace) -> Prepared {
+pub(super) fn prepare(
+    session: &Session,
+    input: &mut Option<Buffer>,
+    nth: u32,
+    trace: &mut Trace,
+) -> Prepared {
     let refuse = |error: HeadError| Prepared::Refuse { status: error.status(), termination: (b'P', b'R') };
     let Some(buffer) = input.as_mut() else { return refuse(HeadError::RequestLine) };
     let head = match parse_request(buffer.bytes()) {
@@ -71,6 +76,14 @@ pub(super) fn prepare(session: &Session, input: &mut Option<Buffer>, trace: &mut
         Ok(None) => return refuse(HeadError::RequestLine),
         Err(error) => return refuse(error),
     };
+    session.capture_request(&head, buffer.bytes());
+    // Before the request is known to the log, as in HAProxy. Sniffing has asked about the first one.
+    if (nth > 0 || session.frontend.config.mode == Mode::Http)
+        && let Err(end) = session.ruling_on_request(None, &head, buffer.bytes())
+    {
+        trace.timers.request = -1;
+        return Prepared::End { end, facts: head.facts(), keep_alive: false };
+    }
     if session.frontend.logger.is_active() {
         trace.request = Some(request_line(&head, buffer.bytes()));
     }
@@ -85,7 +98,6 @@ pub(super) fn prepare(session: &Session, input: &mut Option<Buffer>, trace: &mut
         buffer.consume(head_len);
         return Prepared::Monitor { status, facts, keep_alive: may_stay };
     }
-    session.capture_request(&work.head, buffer.bytes());
     if session.frontend.shared.keeps_line {
         let line = request_line(&work.head, buffer.bytes());
         session.extra.borrow_mut().get_or_insert_default().request_line = Some(line);
@@ -124,8 +136,13 @@ pub(super) fn prepare(session: &Session, input: &mut Option<Buffer>, trace: &mut
         }
         return refuse(HeadError::TooLong);
     }
-    let keep_alive =
-        head.keep_alive && frontend.connection != ConnectionMode::Close && !session.frontend.leaving.get();
+    // Where a rule turned HEAD into another method or another into HEAD, client and server do not agree whether the
+    // answer has a body: what follows it would be taken for a part of it, or the other way round.
+    let agreed = (facts.method == Method::Head) == (head.method == Method::Head);
+    let keep_alive = head.keep_alive
+        && frontend.connection != ConnectionMode::Close
+        && !session.frontend.leaving.get()
+        && agreed;
     // The answer's reader goes by the method that the server got.
     let (facts, upgrade) = (head.facts(), head.upgrade);
     buffer.consume(head_len);
@@ -177,6 +194,10 @@ fn route(work: &mut rules::Request<'_>, trace: &mut Trace) -> Result<Option<Rc<B
     trace.backend = Some(backend.clone());
     let config = &backend.config;
     if config.mode == Mode::Http {
+        if let Err(end) = session.ruling_on_request(Some(&backend), &work.head, work.head_bytes()) {
+            trace.timers.request = -1;
+            return Err(end);
+        }
         work.run_all(&config.http_rules, config.http.header_names, &config.acls, Some(&backend))?;
     }
     Ok(Some(backend))

@@ -19,7 +19,7 @@ use crate::http::{RequestHead, ResponseHead, TooLong};
 use crate::rules::{Sample, Scratch, View, applies, expand, is_to_proxy, matches, value};
 
 /// How rules end a request or replace an answer.
-pub(super) enum End {
+pub(in crate::session) enum End {
     /// With this answer; empty = the page of its status.
     Answer {
         status: u16,
@@ -46,7 +46,7 @@ impl End {
 }
 
 /// What has become of a rule.
-enum Done {
+pub(in crate::session) enum Done {
     Next,
     Stop,
     End(End),
@@ -265,7 +265,7 @@ fn line_found(scene: &Scene<'_>, rule: &LineRule, found: &Cell<bool>, view: &Vie
     }
 }
 
-fn filled(action: &HttpAction, view: &View<'_>) -> Vec<u8> {
+pub(in crate::session) fn filled(action: &HttpAction, view: &View<'_>) -> Vec<u8> {
     let mut out = Vec::new();
     if let Some(format) = action.format() {
         fill(format, view, &mut out);
@@ -280,7 +280,12 @@ fn editable<'t>(text: &'t mut Option<Text>, bytes: &[u8], len: usize, session: &
 }
 
 /// The actions that mean the same for requests and answers.
-fn common(scene: &Scene<'_>, action: &HttpAction, view: &View<'_>, filled: &[u8]) -> Option<Done> {
+pub(in crate::session) fn common(
+    scene: &Scene<'_>,
+    action: &HttpAction,
+    view: &View<'_>,
+    filled: &[u8],
+) -> Option<Done> {
     let session = scene.session;
     let phase = if view.response().is_some() { b'H' } else { b'R' };
     Some(match action {
@@ -305,16 +310,16 @@ fn common(scene: &Scene<'_>, action: &HttpAction, view: &View<'_>, filled: &[u8]
         }
         HttpAction::SilentDrop => Done::End(End::Drop { reset: true, tarpit: false }),
         HttpAction::Reject => Done::End(End::Drop { reset: false, tarpit: false }),
-        HttpAction::SetVar(id, expr) => {
+        HttpAction::SetVar(to, expr) => {
             let mut found = None;
             value(expr, view, &mut |sample| found = Some(sample.clone().into_owned()));
             if let Some(found) = found {
-                session.set_variable(*id, found);
+                session.set_variable_if(*to, found);
             }
             Done::Next
         }
-        HttpAction::SetVarFormat(id, _) => {
-            session.set_variable(*id, Sample::Bytes(filled.to_vec().into()));
+        HttpAction::SetVarFormat(to, _) => {
+            session.set_variable_if(*to, Sample::Bytes(filled.to_vec().into()));
             Done::Next
         }
         HttpAction::Capture(side, slot, expr) => {
@@ -330,7 +335,7 @@ fn common(scene: &Scene<'_>, action: &HttpAction, view: &View<'_>, filled: &[u8]
             Done::Next
         }
         HttpAction::UnsetVar(id) => {
-            session.unset_variable(*id);
+            session.set_variable(*id, None);
             Done::Next
         }
         _ => return None,
@@ -401,7 +406,6 @@ fn change_fields(
     text: &mut Text,
 ) -> Result<(), TooLong> {
     match action {
-        HttpAction::AddHeader { name, .. } if crate::http::edit::is_own(name.as_bytes()) => {}
         HttpAction::AddHeader { name, alone, .. } => {
             if *alone {
                 fields.remove(text, &|known| known.eq_ignore_ascii_case(name.as_bytes()));
@@ -409,7 +413,6 @@ fn change_fields(
             fields.add(text, name.as_bytes(), filled)?;
         }
         HttpAction::DelHeader(matcher) => fields.remove(text, &|name| matches(matcher, &Sample::of(name))),
-        HttpAction::ReplaceHeader { name, .. } if crate::http::edit::is_own(name.as_bytes()) => {}
         HttpAction::ReplaceHeader { name, regex, parts, .. } => {
             let make = |old: &[u8]| match parts {
                 false => substituted(regex, old, filled),
