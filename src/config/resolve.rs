@@ -36,6 +36,12 @@ pub(crate) fn resolve(mut b: Builder<'_>) -> (Config, Sink) {
         check_reached(&mut b, &reached);
         check_listening(&mut b);
     }
+    for (name, spot) in std::mem::take(&mut b.shared.lists) {
+        if !b.userlists.iter().any(|list| list.name == *name) {
+            let hint = super::suggest::hint(&name, b.userlists.iter().map(|list| list.name.as_str()));
+            b.sink.push(Severity::Error, spot, format!("there is no userlist `{name}`{hint}"));
+        }
+    }
     let references = references(&mut b, &backends);
     let variables = std::mem::take(&mut b.shared.variables);
     let mut config = Config {
@@ -55,7 +61,7 @@ pub(crate) fn resolve(mut b: Builder<'_>) -> (Config, Sink) {
             warn_of_timeouts(&mut b.sink, &proxy, tunnel_default);
         }
         if proxy.kind.has_server_side() {
-            config.backends.push(backend(&proxy, &config.global, tunnel_default));
+            config.backends.push(Backend { id, ..backend(&proxy, &config.global, tunnel_default) });
         }
         if proxy.kind.has_client_side() && !proxy.settings.disabled {
             config
@@ -414,6 +420,7 @@ fn backend(proxy: &Proxy, global: &Global, tunnel_default: bool) -> Backend {
     }
     Backend {
         name: proxy.name.clone(),
+        id: 0,
         place: proxy.spot.place.clone(),
         mode: settings.mode.unwrap_or_default(),
         balance: settings.balance.unwrap_or_default(),

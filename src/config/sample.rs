@@ -28,6 +28,8 @@ pub(crate) struct Shared {
     pub references: Vec<Reference>,
     /// The names of variables.
     pub variables: Vec<Rc<str>>,
+    /// The `userlist` sections that are named, before they are known.
+    pub lists: Vec<(Rc<str>, Spot)>,
 }
 
 /// A proxy or server that an expression names.
@@ -354,7 +356,11 @@ static FETCHES: &[Entry] = &[
         "http_auth",
         Bool,
         "`http_auth(userlist)`: name and password are right",
-        Make::With(|_, args| Ok(Fetch::HttpAuth(args.name(0)?))),
+        Make::With(|reader, args| {
+            let name = args.name(0)?;
+            reader.shared.lists.push((name.clone(), reader.spot.clone()));
+            Ok(Fetch::HttpAuth(name))
+        }),
     ),
     entry("http_auth_user", Str, "the user", Make::Plain(|| Fetch::Credentials(Credential::User))),
     entry("http_auth_pass", Str, "the password", Make::Plain(|| Fetch::Credentials(Credential::Password))),

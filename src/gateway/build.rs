@@ -146,7 +146,13 @@ impl Runtime {
         let lasting = config.variables.iter().map(|name| name.starts_with("sess.")).collect();
         let keeps_line = config.variables.iter().any(|name| **name == *crate::config::REQUEST_LINE);
         let references = config.references;
-        let shared = Rc::new(Shared { references, lasting, keeps_line, ..Shared::default() });
+        let shared = Rc::new(Shared {
+            references,
+            userlists: config.userlists,
+            lasting,
+            keeps_line,
+            ..Shared::default()
+        });
         for frontend in config.frontends {
             let Some(logger) = logger(&frontend.logs, frontend.log_tag.as_ref(), &frontend.place) else {
                 continue;

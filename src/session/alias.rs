@@ -53,6 +53,9 @@ impl World for End<'_> {
     fn captured_line(&self, part: LinePart) -> Option<Vec<u8>> {
         line_part(self.line, part).map(<[u8]>::to_vec)
     }
+    fn is_user(&self, list: &str, user: &[u8], password: &[u8]) -> bool {
+        self.scene.is_user(list, user, password)
+    }
     fn unique_id(&self) -> Option<Vec<u8>> {
         self.scene.unique_id()
     }

@@ -94,6 +94,8 @@ pub struct Shared {
     pub references: Vec<config::Target>,
     /// By variable: whether it outlives a request (`sess.…`).
     pub lasting: Vec<bool>,
+    /// Who may come in, for `http_auth(list)`.
+    pub userlists: Vec<config::UserList>,
     /// Whether rules read the request's line (`capture.req.uri` and the like).
     pub keeps_line: bool,
     /// Every frontend of the configuration, for `fe_conn(name)`.

@@ -6,7 +6,7 @@ use super::alias::{Facts, line_part};
 use super::trace::record;
 use super::{Frontend, Session};
 use crate::backend::{Backend, Server};
-use crate::config::{Alias, BackendId, Figure, Flags, LinePart, Named, RefId, Side, Target, VarId};
+use crate::config::{Alias, BackendId, Figure, Flags, LinePart, Named, Password, RefId, Side, Target, VarId};
 use crate::observe::LogLine;
 use crate::rules::{Sample, World};
 
@@ -75,14 +75,10 @@ impl World for Scene<'_> {
     fn figure(&self, figure: Figure, of: Option<RefId>) -> Option<i64> {
         let index = |at: Option<usize>| at.and_then(|at| i64::try_from(at + 1).ok());
         let number = |n: usize| i64::try_from(n).ok();
-        let named = |backend: &Backend| {
-            let all = &self.frontend().backends;
-            index(all.iter().position(|known| std::ptr::eq(&**known, backend)))
-        };
         match figure {
             Figure::FrontendId => Some(i64::from(self.frontend().config.id)),
             Figure::ListenerId => Some(i64::from(self.session.listener_number())),
-            Figure::BackendId => named(self.backend?),
+            Figure::BackendId => Some(i64::from(self.backend?.config.id)),
             Figure::ServerId => index(self.server),
             Figure::FrontendConnections => Some(self.frontend_connections(of).into()),
             Figure::BackendConnections => Some(self.backend_at(of)?.connections.get().into()),
@@ -129,6 +125,16 @@ impl World for Scene<'_> {
         slots.get(index)?.as_ref().map(|text| text.to_vec())
     }
 
+    fn is_user(&self, list: &str, user: &[u8], password: &[u8]) -> bool {
+        let list = self.frontend().shared.userlists.iter().find(|known| known.name == list);
+        let mut users = list.into_iter().flat_map(|list| &list.users);
+        let found = users.find(|known| known.name.as_bytes() == user);
+        match found.map(|user| &user.password) {
+            Some(Password::Plain(right)) => is_same(right, password),
+            _ => false,
+        }
+    }
+
     fn captured_line(&self, part: LinePart) -> Option<Vec<u8>> {
         let extra = self.session.extra.borrow();
         line_part(extra.as_ref()?.request_line.as_ref()?, part).map(<[u8]>::to_vec)
@@ -149,6 +155,11 @@ impl World for Scene<'_> {
     fn variable(&self, id: VarId) -> Option<Sample<'static>> {
         self.session.variable(id)
     }
+}
+
+/// Whether two texts are the same. How long that takes does not tell where they differ.
+fn is_same(right: &[u8], given: &[u8]) -> bool {
+    right.len() == given.len() && right.iter().zip(given).fold(0, |all, (a, b)| all | (a ^ b)) == 0
 }
 
 /// Free places of the usable servers; -1 where one of them has no limit.

@@ -72,7 +72,14 @@ impl Exchange<'_> {
         let (framing, tunnel, reusable) = (head.framing, head.tunnel, head.keep_alive);
         let backend = self.request.backend.clone();
         let (back, front) = (&backend.config, &self.session.frontend.config);
-        let mut work = Response { session: self.session, backend: Some(&backend), head, bytes, text: None };
+        let mut work = Response {
+            session: self.session,
+            backend: Some(&backend),
+            server: self.trace.server(),
+            head,
+            bytes,
+            text: None,
+        };
         // A tunnel is agreed on already: nothing about it can be changed.
         if !tunnel {
             work.run_all(&back.http_rules, &back.acls).map_err(Failure::Rule)?;
