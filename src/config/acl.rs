@@ -75,7 +75,8 @@ pub(crate) fn test(reader: &mut Reader<'_>, words: &[Word], before: Span) -> Res
     let ignore_case = flags.ignore_case && !is_exact_method(&expr, &flags);
     let mut list = patterns::empty(kind);
     for word in &flags.files {
-        for (number, line) in patterns::file_lines(word.text()?).map_err(|why| Fault::at(word.span, why))? {
+        let lines = patterns::file_lines(&reader.shared.files, word.text()?);
+        for (number, line) in lines.map_err(|why| Fault::at(word.span, why))? {
             patterns::add(&mut list, kind, ignore_case, &line)
                 .map_err(|why| Fault::at(word.span, format!("{}, line {number}: {why}", word.quoted())))?;
         }
@@ -235,8 +236,12 @@ mod tests {
             ("hdr_beg(upgrade) x", hdr(0), MatchKind::Beg),
             ("hdr_dom(upgrade) -m beg x", hdr(0), MatchKind::Beg),
             ("hdr(upgrade) -m found", hdr(0), MatchKind::Found),
-            ("payload(0,4) 00", Fetch::Payload { offset: 0, len: 4 }, MatchKind::Bin),
-            ("req.payload(2,4) -m str x", Fetch::Payload { offset: 2, len: 4 }, MatchKind::Str),
+            ("payload(0,4) 00", Fetch::Payload { side: Side::Request, offset: 0, len: 4 }, MatchKind::Bin),
+            (
+                "req.payload(2,4) -m str x",
+                Fetch::Payload { side: Side::Request, offset: 2, len: 4 },
+                MatchKind::Str,
+            ),
             ("req.proto_http", Fetch::ProtoHttp, MatchKind::Bool),
             ("always_false", Fetch::Always(false), MatchKind::Bool),
             ("path_beg /a", Fetch::Target(Part::Path), MatchKind::Beg),

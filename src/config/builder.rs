@@ -3,11 +3,13 @@
 mod directives;
 mod headings;
 mod inert;
+mod templates;
 
 use super::blocks::{Blocks, Directive};
 use super::diagnostics::{Fault, Severity, Sink, Span, Spot, quoted};
 use super::draft::{AclTable, Proxy, ProxyKind, Settings};
 use super::environment::Environment;
+use super::keywords::bind::UnixBind;
 use super::keywords::groups;
 use super::keywords::{Found, Index, Keyword, Sections, known, listed};
 use super::lexer::{self, Env, Word};
@@ -17,11 +19,16 @@ use super::source::Source;
 use super::userlist::{self, UserList};
 use super::{lint, suggest};
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 /// Sections that are built.
-const SECTION_NAMES: [&str; 6] = ["global", "defaults", "frontend", "backend", "listen", "userlist"];
+const SECTION_NAMES: [&str; 7] =
+    ["global", "defaults", "frontend", "backend", "listen", "userlist", "http-errors"];
 /// Most proxies of a configuration.
 const PROXIES_MAX: usize = 65_536;
+
+/// Whole answers by status.
+pub(crate) type WholeAnswers = Vec<(u16, Rc<[u8]>)>;
 
 /// One line: its keyword, its arguments, its place.
 pub(crate) struct Statement<'a> {
@@ -102,6 +109,8 @@ enum Section {
     Proxy(ProxyKind),
     /// The draft in `users`.
     Userlist,
+    /// The last of `error_sections`.
+    HttpErrors,
     /// One that could not be opened: its lines are not looked at.
     Skipped,
 }
@@ -112,6 +121,7 @@ impl Section {
             Self::Global | Self::None | Self::Skipped => Sections::GLOBAL,
             Self::Defaults => Sections::DEFAULTS,
             Self::Userlist => Sections::USERLIST,
+            Self::HttpErrors => Sections::HTTP_ERRORS,
             Self::Proxy(ProxyKind::Frontend) => Sections::FRONTEND,
             Self::Proxy(ProxyKind::Listen) => Sections::LISTEN,
             Self::Proxy(ProxyKind::Backend) => Sections::BACKEND,
@@ -135,6 +145,13 @@ pub(crate) struct Builder<'a> {
     pub defaults: Settings,
     named_defaults: BTreeMap<String, Settings>,
     defaults_name: Option<String>,
+    /// Rules of `defaults` sections, by the number in their settings.
+    templates: Vec<templates::Template>,
+    /// Where those of the current one are tried.
+    draft: Option<Box<Proxy>>,
+    drafting: bool,
+    /// Lines of a `defaults` section are read again.
+    replaying: bool,
     section: Section,
     section_name: String,
     /// First proxy of each name, by side.
@@ -142,12 +159,16 @@ pub(crate) struct Builder<'a> {
     /// The finished user lists.
     pub userlists: Vec<UserList>,
     users: userlist::Draft,
+    /// `http-errors` sections: name, answers by status.
+    pub error_sections: Vec<(String, WholeAnswers)>,
     blocks: Blocks,
     /// Keywords of which was said that they do nothing (yet).
     told: Vec<&'static str>,
     index: Index,
     /// Names in expressions, resolved at the end.
     pub shared: Shared,
+    /// What is common to unix sockets.
+    pub unix_bind: UnixBind,
 }
 
 impl<'a> Builder<'a> {
@@ -162,15 +183,21 @@ impl<'a> Builder<'a> {
             defaults: Settings::default(),
             named_defaults: BTreeMap::new(),
             defaults_name: None,
+            templates: Vec::new(),
+            draft: None,
+            drafting: false,
+            replaying: false,
             section: Section::None,
             section_name: String::new(),
             names: [BTreeMap::new(), BTreeMap::new()],
             userlists: Vec::new(),
             users: userlist::Draft::default(),
+            error_sections: Vec::new(),
             blocks: Blocks::default(),
             told: Vec::new(),
             index: Index::new(),
             shared: Shared::default(),
+            unix_bind: UnixBind::default(),
         }
     }
 
@@ -222,8 +249,9 @@ impl<'a> Builder<'a> {
     /// # Errors
     /// There is none; the keyword table keeps parsers from getting here.
     pub fn proxy(&mut self) -> Result<&mut Proxy, Fault> {
-        match (self.section, self.proxies.last_mut()) {
-            (Section::Proxy(_), Some(proxy)) => Ok(proxy),
+        match (self.section, self.proxies.last_mut(), self.draft.as_deref_mut()) {
+            (Section::Proxy(_), Some(proxy), _) => Ok(proxy),
+            (Section::Defaults, _, Some(proxy)) if self.drafting => Ok(proxy),
             _ => Err(Fault::line("this keyword belongs into a frontend, listen or backend section")),
         }
     }
@@ -233,8 +261,10 @@ impl<'a> Builder<'a> {
     /// # Errors
     /// As [`Builder::proxy`].
     pub fn terms<'b>(&'b mut self, spot: &'b Spot) -> Result<(&'b mut AclTable, Reader<'b>), Fault> {
-        let (Section::Proxy(_), Some(proxy)) = (self.section, self.proxies.last_mut()) else {
-            return Err(Fault::line("this keyword belongs into a frontend, listen or backend section"));
+        let proxy = match (self.section, self.proxies.last_mut(), self.draft.as_deref_mut()) {
+            (Section::Proxy(_), Some(proxy), _) => proxy,
+            (Section::Defaults, _, Some(proxy)) if self.drafting => proxy,
+            _ => return Err(Fault::line("this keyword belongs into a frontend, listen or backend section")),
         };
         Ok((&mut proxy.acls, Reader { shared: &mut self.shared, spot, env: self.env }))
     }
@@ -250,6 +280,14 @@ impl<'a> Builder<'a> {
         }
     }
 
+    /// The answers of the current `http-errors` section, where this is one.
+    pub fn error_section(&mut self) -> Option<&mut WholeAnswers> {
+        match self.section {
+            Section::HttpErrors => self.error_sections.last_mut().map(|(_, pages)| pages),
+            _ => None,
+        }
+    }
+
     /// What reading an expression needs where no ACLs are; `spot` is where the word stands.
     pub fn reader<'b>(&'b mut self, spot: &'b Spot) -> Reader<'b> {
         Reader { shared: &mut self.shared, spot, env: self.env }
@@ -262,6 +300,9 @@ impl<'a> Builder<'a> {
 
     /// Notes a warning about a statement.
     pub fn warn(&mut self, st: &Statement<'_>, span: Option<Span>, message: impl Into<String>) {
+        if self.replaying {
+            return;
+        }
         let spot = Spot::new(st.place, st.line, Some(span.unwrap_or(st.name_span())));
         self.sink.push(Severity::Warning, spot, message);
     }
@@ -375,7 +416,9 @@ impl<'a> Builder<'a> {
     fn run(&mut self, st: &Statement<'_>) -> Result<(), Fault> {
         let keyword = st.keyword;
         if !keyword.sections.meets(self.section.mask()) {
-            if keyword.lenient && !matches!(self.section, Section::Global | Section::Userlist) {
+            if keyword.lenient
+                && !matches!(self.section, Section::Global | Section::Userlist | Section::HttpErrors)
+            {
                 self.warn(st, None, format!("no effect here: {}", misplaced(keyword.name, keyword.sections)));
                 return Ok(());
             }
@@ -397,6 +440,9 @@ impl<'a> Builder<'a> {
                 proxy.http_only.push((spot, keyword.name));
             }
         }
+        if self.section == Section::Defaults && templates::hands_on(keyword) {
+            return self.template_line(st);
+        }
         (keyword.parse)(self, st)
     }
 
@@ -404,7 +450,7 @@ impl<'a> Builder<'a> {
         let first = words.first().map_or(Span::default(), |word| word.span);
         let first_word = words.first().map(|word| word.bytes.as_slice()).unwrap_or_default();
         let family =
-            matches!(first_word, b"option" | b"timeout" | b"stats" | b"tcp-request" | b"http-request");
+            matches!(first_word, b"option" | b"timeout" | b"stats" | b"tcp-request" | b"tcp-response");
         let (span, shown) = match words.get(1) {
             Some(second) if family => {
                 let span = Span { start: first.start, end: second.span.end };
@@ -432,6 +478,7 @@ impl<'a> Builder<'a> {
         {
             self.named_defaults.insert(name, self.defaults.clone());
         }
+        self.draft = None;
         self.section = Section::None;
         self.section_name.clear();
     }

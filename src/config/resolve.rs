@@ -3,15 +3,17 @@
 
 use super::builder::Builder;
 use super::diagnostics::{DIAGNOSTICS_MAX, Severity, Sink, Spot};
-use super::draft::{NameRef, Proxy, ProxyKind, Settings, Timeouts};
+use super::draft::{ErrorSource, NameRef, Proxy, ProxyKind, Settings, Timeouts};
+use super::keywords::looks_at_bytes;
 use super::model::{
-    Acl, Backend, BackendId, ClientTimeouts, Config, Frontend, Global, HttpOptions, HttpRules, LogTarget,
-    Mode, ServerTimeouts, Target, UseBackend,
+    Acl, Backend, BackendId, ClientTimeouts, Config, ErrorPage, Frontend, Global, HttpOptions, HttpRule,
+    HttpRules, LogTarget, Mode, ServerTimeouts, Target, TcpRules, UseBackend,
 };
 use super::privileges::{Account, Privileges, Written};
 use super::sample::{Reference, ReferenceKind};
 use super::suggest;
 use super::values::show_ms;
+use std::rc::Rc;
 
 /// Above so many proxies no near name is looked for.
 const HINT_PROXIES_MAX: usize = 10_000;
@@ -35,14 +37,10 @@ pub(crate) fn resolve(mut b: Builder<'_>) -> (Config, Sink) {
         super::lint::lint(&mut b);
         check_reached(&mut b, &reached);
         check_listening(&mut b);
-    }
-    for (name, spot) in std::mem::take(&mut b.shared.lists) {
-        if !b.userlists.iter().any(|list| list.name == *name) {
-            let hint = super::suggest::hint(&name, b.userlists.iter().map(|list| list.name.as_str()));
-            b.sink.push(Severity::Error, spot, format!("there is no userlist `{name}`{hint}"));
-        }
+        check_delays(&mut b);
     }
     let references = references(&mut b, &backends);
+    check_pages(&mut b, &references);
     let variables = std::mem::take(&mut b.shared.variables);
     let mut config = Config {
         global: b.global,
@@ -61,12 +59,13 @@ pub(crate) fn resolve(mut b: Builder<'_>) -> (Config, Sink) {
             warn_of_timeouts(&mut b.sink, &proxy, tunnel_default);
         }
         if proxy.kind.has_server_side() {
-            config.backends.push(Backend { id, ..backend(&proxy, &config.global, tunnel_default) });
+            let backend = backend(&proxy, &config.global, &config.references, tunnel_default);
+            config.backends.push(Backend { id, ..backend });
         }
         if proxy.kind.has_client_side() && !proxy.settings.disabled {
-            config
-                .frontends
-                .push(Frontend { id, ..frontend(proxy, targets, &config.global, tunnel_default) });
+            let errors = error_pages(&proxy.settings, &config.references);
+            let frontend = frontend(proxy, targets, &config.global, tunnel_default);
+            config.frontends.push(Frontend { id, errors, ..frontend });
         }
     }
     (config, b.sink)
@@ -90,6 +89,18 @@ fn reference_target(
     reference: &Reference,
 ) -> Result<Target, String> {
     let name = reference.name.as_str();
+    if reference.kind == ReferenceKind::Pages {
+        let pages = b.error_sections.iter().find(|(known, _)| known == name);
+        return pages.map(|(_, pages)| Target::Pages(pages.as_slice().into())).ok_or_else(|| {
+            let hint = suggest::hint(name, b.error_sections.iter().map(|(name, _)| name.as_str()));
+            format!("there is no section http-errors `{name}`{hint}")
+        });
+    }
+    if reference.kind == ReferenceKind::Users {
+        let names = || b.userlists.iter().map(|list| list.name.as_str());
+        let at = names().position(|known| known == name).map(Target::Users);
+        return at.ok_or_else(|| format!("there is no userlist `{name}`{}", suggest::hint(name, names())));
+    }
     if reference.kind == ReferenceKind::Frontend {
         let at = b.proxy_named(false, name);
         let missing = || {
@@ -120,6 +131,42 @@ fn reference_target(
             Err(format!("backend `{name}` has no server `{server}`{hint}"))
         }
     }
+}
+
+/// Warns of pages that are asked for and that a section does not have.
+fn check_pages(b: &mut Builder<'_>, references: &[Target]) {
+    for (id, status, spot) in std::mem::take(&mut b.shared.wanted_pages) {
+        // After an error the ids are not those of the list any more.
+        if !b.sink.has_errors()
+            && let Some(Target::Pages(pages)) = references.get(id.0)
+            && !pages.iter().any(|(known, _)| *known == status)
+        {
+            let message = format!("this section http-errors has no page for the status {status}");
+            b.sink.push(Severity::Warning, spot, message);
+        }
+    }
+}
+
+/// The pages of a proxy, by status; of several lines for one status the last counts.
+fn error_pages(settings: &Settings, references: &[Target]) -> Rc<[(u16, ErrorPage)]> {
+    let mut found: Vec<(u16, ErrorPage)> = Vec::new();
+    let mut set = |status: u16, page: Option<ErrorPage>| {
+        found.retain(|(known, _)| *known != status);
+        found.extend(page.map(|page| (status, page)));
+    };
+    for source in &settings.errors {
+        match source {
+            ErrorSource::Page(status, page) => set(*status, page.clone()),
+            ErrorSource::Section(id, statuses) => {
+                let Some(Target::Pages(pages)) = references.get(id.0) else { continue };
+                let wanted = |status| statuses.is_empty() || statuses.contains(&status);
+                for (status, page) in pages.iter().filter(|(status, _)| wanted(*status)) {
+                    set(*status, Some(ErrorPage::Whole(page.clone())));
+                }
+            }
+        }
+    }
+    found.into()
 }
 
 /// Where a frontend can send to, resolved.
@@ -276,19 +323,33 @@ fn check_listening(b: &mut Builder<'_>) {
                 format!("{} `{}` has no `bind` line: nothing can reach it", proxy.kind.name(), proxy.name);
             b.sink.push(Severity::Warning, proxy.spot.clone(), message);
         }
-        if !proxy.content_rules.is_empty() && proxy.inspect_delay_ms.is_none() {
-            let message = format!(
-                "{} `{}` has `tcp-request content` rules but no `tcp-request inspect-delay`: they see only what \
-                 has come with the first bytes",
-                proxy.kind.name(),
-                proxy.name
-            );
-            b.sink.push(Severity::Warning, proxy.spot.clone(), message);
-        }
     }
     if !listening && !b.sink.has_errors() {
         let message = "nothing to listen on: no enabled frontend or listen section has a `bind` line";
         b.sink.push(Severity::Error, Spot::default(), message);
+    }
+}
+
+/// Content rules that have no time to wait for content. In `mode http` a request's head is there already.
+fn check_delays(b: &mut Builder<'_>) {
+    for proxy in b.proxies.iter().filter(|proxy| !proxy.settings.disabled) {
+        let TcpRules { request, request_delay_ms, response, response_delay_ms, .. } = &proxy.tcp_rules;
+        let http = proxy.settings.mode == Some(Mode::Http);
+        let look = |rules: &[HttpRule]| rules.iter().any(|rule| looks_at_bytes(rule, &proxy.acls));
+        let mut warn = |what: &str, seen: &str| {
+            let message = format!(
+                "{} `{}` has `{what} content` rules but no `{what} inspect-delay`: they see only what {seen}",
+                proxy.kind.name(),
+                proxy.name
+            );
+            b.sink.push(Severity::Warning, proxy.spot.clone(), message);
+        };
+        if request_delay_ms.is_none() && !http && look(request) {
+            warn("tcp-request", "has come with the first bytes");
+        }
+        if response_delay_ms.is_none() && look(response) {
+            warn("tcp-response", "is known before the first byte");
+        }
     }
 }
 
@@ -303,7 +364,7 @@ fn warn_of_timeouts(sink: &mut Sink, proxy: &Proxy, tunnel_default: bool) {
     let client_side = client_timeouts(t, tunnel_default);
     let server_side = server_timeouts(t, tunnel_default);
     // A sniffing frontend in `mode tcp` may well carry HTTP.
-    let sniffs = proxy.inspect_delay_ms.is_some() || !proxy.content_rules.is_empty();
+    let sniffs = proxy.tcp_rules.request_delay_ms.is_some() || !proxy.tcp_rules.request.is_empty();
     let http = proxy.settings.mode == Some(Mode::Http) || sniffs;
     let mut used = Vec::new();
     let mut note = |on: bool, set: Option<u64>, name: &str, value_ms: u64| {
@@ -353,11 +414,7 @@ fn server_timeouts(t: &Timeouts, tunnel_default: bool) -> ServerTimeouts {
 }
 
 fn http_options(settings: &Settings) -> HttpOptions {
-    HttpOptions {
-        connection: settings.connection.unwrap_or_default(),
-        forward_for: settings.forward_for.clone(),
-        reuse: settings.reuse.unwrap_or(true),
-    }
+    HttpOptions { connection: settings.connection.unwrap_or_default(), ..settings.http.clone() }
 }
 
 fn logs(settings: &Settings, global: &Global) -> Vec<LogTarget> {
@@ -376,13 +433,14 @@ fn frontend(proxy: Proxy, targets: Targets, global: &Global, tunnel_default: boo
         mode: settings.mode.unwrap_or_default(),
         binds: proxy.binds,
         maxconn: settings.maxconn,
+        accepts_a_second: settings.accepts_a_second,
         backlog: settings.backlog,
         acls: proxy.acls.into_list(),
-        inspect_delay_ms: proxy.inspect_delay_ms,
-        content_rules: proxy.content_rules,
+        tcp: proxy.tcp_rules,
         http_rules: proxy.http_rules,
-        errors: settings.errors.clone().into(),
+        errors: Rc::default(),
         monitor_uri: settings.monitor_uri.clone(),
+        monitor_nets: settings.monitor_nets.clone(),
         monitor_fail: proxy.monitor_fail,
         use_backends: use_backends
             .filter_map(|(rule, backend)| {
@@ -402,18 +460,25 @@ fn frontend(proxy: Proxy, targets: Targets, global: &Global, tunnel_default: boo
     }
 }
 
-/// The rules of a backend. In a `listen` section they are the client side's, and run once.
-fn backend_rules(proxy: &Proxy) -> (Vec<Acl>, HttpRules) {
-    if proxy.kind.has_client_side() {
-        return (Vec::new(), HttpRules::default());
+/// The rules of a backend. In a `listen` section they are the client side's, and run once; but for those about the
+/// first bytes of servers.
+fn backend_rules(proxy: &Proxy) -> (Vec<Acl>, TcpRules, HttpRules) {
+    let mut tcp = proxy.tcp_rules.clone();
+    if !proxy.kind.has_client_side() {
+        return (proxy.acls.list().to_vec(), tcp, proxy.http_rules.clone());
     }
-    (proxy.acls.list().to_vec(), proxy.http_rules.clone())
+    let acls = if tcp.response.is_empty() { Vec::new() } else { proxy.acls.list().to_vec() };
+    (tcp.connection, tcp.session, tcp.request) = Default::default();
+    (acls, tcp, HttpRules::default())
 }
 
-fn backend(proxy: &Proxy, global: &Global, tunnel_default: bool) -> Backend {
+fn backend(proxy: &Proxy, global: &Global, references: &[Target], tunnel_default: bool) -> Backend {
     let settings = &proxy.settings;
-    let (acls, http_rules) = backend_rules(proxy);
+    let (acls, tcp, http_rules) = backend_rules(proxy);
     let mut servers = proxy.servers.clone();
+    for check in servers.iter_mut().filter_map(|server| server.check.as_mut()) {
+        check.spread_percent = global.spread_checks;
+    }
     if settings.disabled {
         // What still names it finds no server.
         servers.iter_mut().for_each(|server| server.disabled = true);
@@ -425,8 +490,9 @@ fn backend(proxy: &Proxy, global: &Global, tunnel_default: bool) -> Backend {
         mode: settings.mode.unwrap_or_default(),
         balance: settings.balance.unwrap_or_default(),
         acls,
+        tcp,
         http_rules,
-        errors: settings.errors.clone().into(),
+        errors: error_pages(settings, references),
         servers,
         timeouts: server_timeouts(&settings.timeouts, tunnel_default),
         retries: settings.retries.unwrap_or(3),

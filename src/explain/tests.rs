@@ -30,6 +30,19 @@ fn has(text: &str, parts: &[&str]) {
 const UPGRADE: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: h2c, WebSocket\r\nConnection: upgrade\r\n\r\n";
 
 #[test]
+fn a_monitor_goes_nowhere() {
+    for (net, answer) in
+        [("192.0.2.0/24", "=> the client is of a monitor-net: answered 200"), ("192.0.3.0/24", "backend b")]
+    {
+        let text = format!(
+            "frontend f\n mode http\n bind :80\n monitor-net {net}\n default_backend b\n\
+             backend b\n mode http\n server s 127.0.0.1:1\n"
+        );
+        has(&told(&text, Some(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"), true), &[answer]);
+    }
+}
+
+#[test]
 fn the_table_says_who_goes_where() {
     has(
         &told(&preset(), None, false),
@@ -113,6 +126,30 @@ fn rejects_servers_and_control_characters() {
     assert!(!odd.contains(|c: char| c.is_control() && c != '\n'), "{odd}");
     let without = text.replace("server b", "server b 127.0.0.1:2 disabled\n #").replace("server d", "#");
     has(&told(&without, Some(plain), false), &["=> server c", "the first backup"]);
+}
+
+#[test]
+fn rules_before_the_first_byte_and_for_each_request() {
+    let text = format!(
+        "{BASE}frontend f\n bind :1\n mode http\n tcp-request connection reject if {{ src 198.51.100.1 }}\n \
+         tcp-request session set-var(sess.a) src\n tcp-request content silent-drop if {{ path /no }}\n \
+         default_backend b\nbackend b\n mode http\n server s 127.0.0.1:1\n"
+    );
+    has(
+        &told(&text, Some(b"GET /no HTTP/1.1\r\nHost: a\r\n\r\n"), false),
+        &[
+            "tcp-request connection reject",
+            "does not hold",
+            "tcp-request session set-var(sess.a) src\n  holds: on to the next rule",
+            "the request's head is read first",
+            "holds: drop without a word",
+            "=> the connection is closed",
+        ],
+    );
+    let other = told(&text, Some(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"), false);
+    has(&other, &["=> server s"]);
+    let refused = told(&text.replace("198.51.100.1", "192.0.2.0/24"), Some(b""), false);
+    assert!(refused.ends_with("=> the connection is closed\n") && !refused.contains("session"), "{refused}");
 }
 
 /// The same words as the engine, whatever the bytes are: nothing in here may break.

@@ -3,6 +3,7 @@
 mod accept;
 mod build;
 mod duties;
+mod files;
 pub mod limits;
 mod listen;
 mod wait;
@@ -73,6 +74,7 @@ impl Gateway {
             Rc::new(Process::new(move || room.look_again()))
         };
         let runtime = Runtime::build(reactor, config, names, &process, &options)?;
+        room.rate.set(runtime.accepts_a_second);
         let opening = Opening {
             reactor,
             names,
@@ -131,6 +133,7 @@ impl Gateway {
             at_start: false,
         }
         .all(&runtime.frontends, sockets)?;
+        self.room.rate.set(runtime.accepts_a_second);
         runtime.inherit(&self.runtime.borrow());
         runtime.start();
         let old = self.runtime.replace(runtime);

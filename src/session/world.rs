@@ -6,7 +6,7 @@ use super::alias::{Facts, line_part};
 use super::trace::record;
 use super::{Frontend, Session};
 use crate::backend::{Backend, Server};
-use crate::config::{Alias, BackendId, Figure, Flags, LinePart, Named, Password, RefId, Side, Target, VarId};
+use crate::config::{Alias, BackendId, Figure, Flags, LinePart, Named, RefId, Side, Target, User, VarId};
 use crate::observe::LogLine;
 use crate::rules::{Sample, World};
 
@@ -125,16 +125,6 @@ impl World for Scene<'_> {
         slots.get(index)?.as_ref().map(|text| text.to_vec())
     }
 
-    fn is_user(&self, list: &str, user: &[u8], password: &[u8]) -> bool {
-        let list = self.frontend().shared.userlists.iter().find(|known| known.name == list);
-        let mut users = list.into_iter().flat_map(|list| &list.users);
-        let found = users.find(|known| known.name.as_bytes() == user);
-        match found.map(|user| &user.password) {
-            Some(Password::Plain(right)) => is_same(right, password),
-            _ => false,
-        }
-    }
-
     fn captured_line(&self, part: LinePart) -> Option<Vec<u8>> {
         let extra = self.session.extra.borrow();
         line_part(extra.as_ref()?.request_line.as_ref()?, part).map(<[u8]>::to_vec)
@@ -142,6 +132,10 @@ impl World for Scene<'_> {
 
     fn unique_id(&self) -> Option<Vec<u8>> {
         self.session.known_id().map(Vec::from)
+    }
+
+    fn uses_proxy_header(&self) -> bool {
+        self.frontend().config.http.proxy_header
     }
 
     fn alias(&self, alias: Alias, flags: Flags, out: &mut Vec<u8>) {
@@ -152,22 +146,23 @@ impl World for Scene<'_> {
         out.extend_from_slice(line.as_bytes());
     }
 
+    fn user(&self, list: RefId, name: &[u8], password: &[u8]) -> Option<&User> {
+        let Target::Users(at) = self.target(Some(list))? else { return None };
+        self.frontend().shared.userlists.get(*at)?.user(name, password)
+    }
+
     fn variable(&self, id: VarId) -> Option<Sample<'static>> {
         self.session.variable(id)
     }
 }
 
-/// Whether two texts are the same. How long that takes does not tell where they differ.
-fn is_same(right: &[u8], given: &[u8]) -> bool {
-    right.len() == given.len() && right.iter().zip(given).fold(0, |all, (a, b)| all | (a ^ b)) == 0
-}
-
-/// Free places of the usable servers; -1 where one of them has no limit.
+/// Free places of the usable servers and of their queues; -1 where one of them has no limit for one of both.
 fn free_slots(backend: &Backend) -> i64 {
     let mut free: i64 = 0;
     for server in backend.servers.iter().filter(|server| server.is_usable()) {
-        let Some(maxconn) = server.config.maxconn else { return -1 };
-        free = free.saturating_add(i64::from(maxconn.saturating_sub(server.connections.get())));
+        let (Some(maxconn), 1..) = (server.config.maxconn, server.config.maxqueue) else { return -1 };
+        let places = maxconn.saturating_sub(server.connections.get());
+        free = free.saturating_add(i64::from(places)).saturating_add(server.config.maxqueue.into());
     }
-    free
+    free.saturating_sub(i64::try_from(backend.queued()).unwrap_or(0)).max(0)
 }

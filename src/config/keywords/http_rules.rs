@@ -2,24 +2,24 @@
 
 use std::rc::Rc;
 
-use super::{Keyword, Sections, lines, logs};
+use super::replies::{plain_reply, reply};
+use super::{Keyword, Sections, errors, lines, logs, tcp_lint};
 use crate::config::builder::{Builder, Statement};
 use crate::config::diagnostics::{Fault, Span};
 use crate::config::draft::ProxyKind;
 use crate::config::lexer::Word;
 use crate::config::model::{
     CaptureSlot, Format, HttpAction, HttpRule, MatchKind, Matcher, Piece, Redirect, RedirectKind, Reply,
-    ReplyBody, Side, TargetPart, VarId,
+    ReplyBody, SET_CONDITIONS, SetVar, Side, TargetPart,
 };
 use crate::config::sample::{self, Reader};
 use crate::config::{condition, format, patterns, suggest, values};
 use crate::http::edit::is_own;
 
-pub(super) const RULES: Sections = Sections::FRONTEND.or(Sections::LISTEN).or(Sections::BACKEND);
+pub(super) const PROXIES: Sections = Sections::FRONTEND.or(Sections::LISTEN).or(Sections::BACKEND);
+const RULES: Sections = PROXIES.or(Sections::DEFAULTS);
 /// Rules of one kind in one proxy.
 const RULES_MAX: usize = 65_536;
-/// The largest file of an answer.
-const FILE_BYTES_MAX: u64 = 65_535;
 
 pub(super) const TABLE: &[Keyword] = &[
     Keyword::new(
@@ -48,7 +48,7 @@ pub(super) const TABLE: &[Keyword] = &[
     ),
     Keyword::new(
         "redirect",
-        RULES,
+        PROXIES,
         "1.3",
         "location|prefix|scheme <to> [code <code>] [<option>…] [if|unless <condition>]",
         "send the client elsewhere; checked behind `http-request` rules",
@@ -59,7 +59,7 @@ pub(super) const TABLE: &[Keyword] = &[
     ),
     Keyword::new(
         "block",
-        RULES,
+        PROXIES,
         "1.3",
         "if|unless <condition>",
         "answer 403; checked before `http-request` rules",
@@ -74,6 +74,16 @@ pub(super) const TABLE: &[Keyword] = &[
 const REQUEST: u8 = 1;
 const RESPONSE: u8 = 2;
 const AFTER: u8 = 4;
+/// `tcp-request connection`.
+pub(super) const CONNECTION: u8 = 8;
+/// `tcp-request session`.
+pub(super) const SESSION: u8 = 16;
+/// `tcp-request content`.
+pub(super) const CONTENT: u8 = 32;
+/// `tcp-response content`.
+pub(super) const ANSWER: u8 = 64;
+const TCP: u8 = CONNECTION | SESSION | CONTENT | ANSWER;
+const ALL: u8 = REQUEST | RESPONSE | AFTER | TCP;
 
 type Make = fn(&mut Words<'_>, &mut Reader<'_>) -> Result<HttpAction, Fault>;
 
@@ -92,16 +102,13 @@ const ACTIONS: &[(&str, u8, Make)] = &[
     ("allow", 7, |_, _| Ok(HttpAction::Allow)),
     ("deny", 3, |words, reader| {
         let status = if reader_is_response(words) { 502 } else { 403 };
-        Ok(HttpAction::Deny(reply(words, reader, status)?))
+        Ok(HttpAction::Deny(reply(words, reader, plain_reply(status))?))
     }),
     ("return", 3, |words, reader| {
-        let mut reply = reply(words, reader, 200)?;
-        if matches!(reply.body, ReplyBody::Page) && reply.status < 400 {
-            reply.body = ReplyBody::Empty;
-        }
-        Ok(HttpAction::Return(reply))
+        let empty = Reply { body: ReplyBody::Empty, ..plain_reply(200) };
+        Ok(HttpAction::Return(reply(words, reader, empty)?))
     }),
-    ("tarpit", REQUEST, |words, reader| Ok(HttpAction::Tarpit(reply(words, reader, 500)?))),
+    ("tarpit", REQUEST, |words, reader| Ok(HttpAction::Tarpit(reply(words, reader, plain_reply(500))?))),
     ("auth", REQUEST, |words, reader| {
         let realm = match words.option("realm") {
             true => format::parse(reader, words.next("a realm")?)?,
@@ -133,20 +140,30 @@ const ACTIONS: &[(&str, u8, Make)] = &[
         };
         Ok(HttpAction::SetStatus(status, reason.into()))
     }),
-    ("set-var(", 7, |words, reader| {
+    ("set-var(", ALL, |words, reader| {
         let id = words.variable(reader)?;
         let (expr, _) = sample::parse(reader, words.next("an expression")?)?;
         Ok(HttpAction::SetVar(id, expr))
     }),
-    ("set-var-fmt(", 7, |words, reader| {
+    ("set-var-fmt(", ALL, |words, reader| {
         let id = words.variable(reader)?;
         Ok(HttpAction::SetVarFormat(id, format::parse(reader, words.next("a text")?)?))
     }),
-    ("unset-var(", 7, |words, reader| Ok(HttpAction::UnsetVar(words.variable(reader)?))),
-    ("capture", REQUEST | RESPONSE, capture),
-    ("set-log-level", REQUEST | RESPONSE, |words, _| log_level(words)),
-    ("silent-drop", REQUEST, |_, _| Ok(HttpAction::SilentDrop)),
-    ("reject", REQUEST, |_, _| Ok(HttpAction::Reject)),
+    ("unset-var(", ALL, |words, reader| Ok(HttpAction::UnsetVar(words.variable(reader)?.id))),
+    ("capture", REQUEST | RESPONSE | CONTENT, capture),
+    ("set-log-level", REQUEST | RESPONSE | CONTENT | ANSWER, |words, _| log_level(words)),
+    ("silent-drop", REQUEST | TCP, |_, _| Ok(HttpAction::SilentDrop)),
+    ("reject", REQUEST | TCP, |_, _| Ok(HttpAction::Reject)),
+    ("accept", TCP, |_, _| Ok(HttpAction::Allow)),
+    ("close", ANSWER, |_, _| Ok(HttpAction::Close)),
+    ("expect-proxy", CONNECTION, |words, _| {
+        let word = words.next("`layer4`")?;
+        match word.is("layer4") {
+            true => Ok(HttpAction::ExpectProxy),
+            false => Err(Fault::at(word.span, format!("{}: expected `layer4`", word.quoted()))),
+        }
+    }),
+    ("switch-mode", CONTENT, switch_mode),
     ("strict-mode", 7, |words, _| {
         let word = words.next("`on` or `off`")?;
         match word.bytes.as_slice() {
@@ -159,15 +176,24 @@ const ACTIONS: &[(&str, u8, Make)] = &[
 
 /// The words of a rule, read from the left.
 pub(super) struct Words<'w> {
-    rest: &'w [Word],
+    pub(super) rest: &'w [Word],
     /// The last word that was read.
-    at: Span,
+    pub(super) at: Span,
     /// The action's own word.
     action: &'w [u8],
     side: u8,
+    /// The largest answer in a file.
+    pub(super) answer_bytes_max: u64,
+    /// What is to be warned of.
+    pub(super) warning: Option<(Span, &'static str)>,
 }
 
 impl<'w> Words<'w> {
+    pub(super) fn new(b: &Builder<'_>, st: &Statement<'w>, rest: &'w [Word]) -> Self {
+        let answer_bytes_max = errors::answer_bytes_max(b);
+        Self { rest, at: st.name_span(), action: b"", side: REQUEST, answer_bytes_max, warning: None }
+    }
+
     pub(super) fn next(&mut self, what: &str) -> Result<&'w Word, Fault> {
         let [word, rest @ ..] = self.rest else {
             return Err(Fault::at(self.at, format!("{what} was expected behind this word")));
@@ -177,7 +203,7 @@ impl<'w> Words<'w> {
     }
 
     /// Takes a word if it is this one.
-    fn option(&mut self, name: &str) -> bool {
+    pub(super) fn option(&mut self, name: &str) -> bool {
         let is = self.rest.first().is_some_and(|word| word.is(name));
         if is && let [word, rest @ ..] = self.rest {
             (self.rest, self.at) = (rest, word.span);
@@ -185,15 +211,23 @@ impl<'w> Words<'w> {
         is
     }
 
-    /// The variable in the action's own word.
-    fn variable(&self, reader: &mut Reader<'_>) -> Result<VarId, Fault> {
+    /// The variable in the action's own word, and the conditions behind it.
+    fn variable(&self, reader: &mut Reader<'_>) -> Result<SetVar, Fault> {
         let text = String::from_utf8_lossy(self.action);
         let inner = text.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
         let name = inner.ok_or_else(|| Fault::at(self.at, "the bracket is never closed"))?;
-        if name.starts_with("proc.") {
-            return Err(Fault::at(self.at, "variables of the whole process (`proc.…`) cannot be set here"));
+        let mut parts = name.split(',').map(str::trim);
+        let name = parts.next().unwrap_or_default();
+        let id = reader.variable(name).map_err(|why| Fault::at(self.at, why))?;
+        let mut conditions = 0;
+        for part in parts {
+            let Some(bit) = SET_CONDITIONS.iter().position(|known| *known == part) else {
+                let hint = suggest::hint(part, SET_CONDITIONS.into_iter());
+                return Err(Fault::at(self.at, format!("`{part}` is no condition of `set-var`{hint}")));
+            };
+            conditions |= 1 << bit;
         }
-        reader.variable(name.trim()).map_err(|why| Fault::at(self.at, why))
+        Ok(SetVar { id, conditions })
     }
 }
 
@@ -201,7 +235,8 @@ fn reader_is_response(words: &Words<'_>) -> bool {
     words.side == RESPONSE
 }
 
-fn rule(b: &mut Builder<'_>, st: &Statement<'_>, side: u8) -> Result<(), Fault> {
+/// Reads a rule of this kind.
+pub(super) fn rule(b: &mut Builder<'_>, st: &Statement<'_>, side: u8) -> Result<(), Fault> {
     let [word, rest @ ..] = st.args() else {
         return Err(Fault::at(st.name_span(), format!("`{}` needs an action", st.keyword.name)));
     };
@@ -222,6 +257,9 @@ fn rule(b: &mut Builder<'_>, st: &Statement<'_>, side: u8) -> Result<(), Fault> 
         (words.action, words.at, words.side) = (&word.bytes, word.span, side);
         make(words, reader)
     })?;
+    if side & TCP != 0 {
+        tcp_lint::check(b, st, &rule, side)?;
+    }
     if let Some(name) = own_header(&rule.action) {
         b.warn(
             st,
@@ -248,12 +286,17 @@ fn rule(b: &mut Builder<'_>, st: &Statement<'_>, side: u8) -> Result<(), Fault> 
             lines::capture_slot(list, len_bytes).map_err(|why| Fault::at(word.span, why))?,
         );
     }
-    let rules = &mut b.proxy()?.http_rules;
+    let proxy = b.proxy()?;
+    let (rules, tcp) = (&mut proxy.http_rules, &mut proxy.tcp_rules);
     push(
         match side {
             REQUEST => &mut rules.request,
             RESPONSE => &mut rules.response,
-            _ => &mut rules.after,
+            AFTER => &mut rules.after,
+            CONNECTION => &mut tcp.connection,
+            SESSION => &mut tcp.session,
+            CONTENT => &mut tcp.request,
+            _ => &mut tcp.response,
         },
         rule,
     )
@@ -276,10 +319,13 @@ pub(super) fn read<'w>(
     make: impl FnOnce(&mut Words<'w>, &mut Reader<'_>) -> Result<HttpAction, Fault>,
 ) -> Result<HttpRule, Fault> {
     let spot = b.spot(st, words.first().map(|word| word.span));
+    let mut words = Words::new(b, st, words);
     let (acls, mut reader) = b.terms(&spot)?;
-    let mut words = Words { rest: words, at: st.name_span(), action: b"", side: REQUEST };
     let action = make(&mut words, &mut reader)?;
     let condition = condition::parse(acls, &mut reader, st.place, words.rest)?;
+    if let Some((span, message)) = words.warning {
+        b.warn(st, Some(span), message);
+    }
     Ok(HttpRule { action, condition, place: st.place.clone() })
 }
 
@@ -295,52 +341,12 @@ fn text_format(text: &[u8]) -> Format {
     Format { pieces: vec![Piece::Text(text.into())] }
 }
 
-pub(super) fn plain_reply(status: u16) -> Reply {
-    Reply { status, content_type: None, body: ReplyBody::Page, headers: Vec::new() }
-}
-
-fn status(word: &Word, min: u32, max: u32) -> Result<u16, Fault> {
+pub(super) fn status(word: &Word, min: u32, max: u32) -> Result<u16, Fault> {
     values::number(word, min, max).map(|status| u16::try_from(status).unwrap_or(500))
 }
 
-/// `[status N] [content-type T] [string S|lf-string F|file F|lf-file F] [hdr NAME FORMAT]…`.
-fn reply(words: &mut Words<'_>, reader: &mut Reader<'_>, default: u16) -> Result<Reply, Fault> {
-    let mut reply = plain_reply(default);
-    loop {
-        if words.option("status") || words.option("deny_status") {
-            reply.status = status(words.next("a status")?, 200, 599)?;
-        } else if words.option("content-type") {
-            let word = words.next("a type")?;
-            reply.content_type = Some(value_text(word)?.into());
-        } else if words.option("string") {
-            reply.body = ReplyBody::Bytes(words.next("a text")?.bytes.as_slice().into());
-        } else if words.option("lf-string") {
-            reply.body = ReplyBody::Format(format::parse(reader, words.next("a text")?)?);
-        } else if words.option("file") {
-            reply.body = ReplyBody::Bytes(file(words.next("a file")?)?.into());
-        } else if words.option("lf-file") {
-            let word = words.next("a file")?;
-            let text = Word { bytes: file(word)?, span: word.span };
-            reply.body = ReplyBody::Format(format::parse(reader, &text)?);
-        } else if words.option("hdr") {
-            let name = header_name(words.next("a name")?)?;
-            reply.headers.push((name, format::parse(reader, words.next("a value")?)?));
-        } else if words.option("default-errorfiles") {
-            reply.body = ReplyBody::Page;
-        } else {
-            break;
-        }
-    }
-    Ok(reply)
-}
-
-fn file(word: &Word) -> Result<Vec<u8>, Fault> {
-    let path = std::path::Path::new(word.text()?);
-    patterns::read_file(path, FILE_BYTES_MAX).map_err(|why| Fault::at(word.span, why))
-}
-
 /// Text that can stand in a header's value.
-fn value_text(word: &Word) -> Result<&str, Fault> {
+pub(super) fn value_text(word: &Word) -> Result<&str, Fault> {
     match word.bytes.iter().any(u8::is_ascii_control) {
         true => Err(Fault::at(word.span, "a control character cannot stand in a header")),
         false => word.text(),
@@ -375,6 +381,24 @@ fn capture(words: &mut Words<'_>, reader: &mut Reader<'_>) -> Result<HttpAction,
         return Err(Fault::at(words.at, format!("{expected} was expected behind this word")));
     };
     Ok(HttpAction::Capture(side, slot, expr))
+}
+
+/// `http [proto h1]`: requests are told apart by their first bytes anyway, so this only ends the rules.
+fn switch_mode(words: &mut Words<'_>, _: &mut Reader<'_>) -> Result<HttpAction, Fault> {
+    let wrong = |word: &Word, expected| {
+        Err(Fault::at(word.span, format!("{}: expected `{expected}`", word.quoted())))
+    };
+    let word = words.next("`http`")?;
+    if !word.is("http") {
+        return wrong(word, "http");
+    }
+    if words.option("proto") {
+        let word = words.next("`h1`")?;
+        if !word.is("h1") {
+            return wrong(word, "h1");
+        }
+    }
+    Ok(HttpAction::Allow)
 }
 
 fn log_level(words: &mut Words<'_>) -> Result<HttpAction, Fault> {

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::{Condition, Expr, Format, Matcher, Place, Regex, Side, VarId};
+use super::{Condition, Expr, Format, Matcher, Place, RefId, Regex, Side, VarId};
 
 /// The rules of one proxy for HTTP.
 #[derive(Debug, Clone, Default)]
@@ -39,7 +39,7 @@ pub struct HttpRule {
 /// What a rule does.
 #[derive(Debug, Clone)]
 pub enum HttpAction {
-    /// No further rules of this kind.
+    /// No further rules of this kind (`allow`, in rules for TCP `accept`).
     Allow,
     /// An answer of our own that says no.
     Deny(Reply),
@@ -82,9 +82,9 @@ pub enum HttpAction {
     /// `set-status`, with its reason.
     SetStatus(u16, Rc<str>),
     /// `set-var`.
-    SetVar(VarId, Expr),
+    SetVar(SetVar, Expr),
     /// `set-var-fmt`.
-    SetVarFormat(VarId, Format),
+    SetVarFormat(SetVar, Format),
     /// `unset-var`.
     UnsetVar(VarId),
     /// `capture`: keeps a value in a slot of the log line.
@@ -95,6 +95,10 @@ pub enum HttpAction {
     SilentDrop,
     /// Closes.
     Reject,
+    /// `tcp-response content close`: closes the server's side; what it has sent is still delivered.
+    Close,
+    /// `tcp-request connection expect-proxy layer4`: a PROXY protocol header comes first.
+    ExpectProxy,
     /// `reqrep` and the like.
     Lines(LineRule),
     /// `strict-mode on|off`: whether a change that cannot be made is an error.
@@ -118,6 +122,19 @@ impl HttpAction {
         }
     }
 }
+
+/// Which variable is set, and when.
+#[derive(Debug, Clone, Copy)]
+pub struct SetVar {
+    /// Which.
+    pub id: VarId,
+    /// Which of [`SET_CONDITIONS`] must hold, a bit each.
+    pub conditions: u8,
+}
+
+/// The conditions of `set-var(name,condition…)`, in the order of their bits.
+pub const SET_CONDITIONS: [&str; 8] =
+    ["ifexists", "ifnotexists", "ifempty", "ifnotempty", "ifset", "ifnotset", "ifgt", "iflt"];
 
 /// Where `capture` keeps its value.
 #[derive(Debug, Clone, Copy)]
@@ -185,6 +202,19 @@ pub enum ReplyBody {
     Bytes(Rc<[u8]>),
     /// A text that is filled in.
     Format(Format),
+    /// A whole answer (`errorfile`).
+    Whole(Rc<[u8]>),
+    /// The page that an `http-errors` section has for the status.
+    Pages(RefId),
+}
+
+/// What is sent in place of our own page for a status.
+#[derive(Debug, Clone)]
+pub enum ErrorPage {
+    /// A whole answer (`errorfile`, `errorloc`); empty = the connection is closed without a word.
+    Whole(Rc<[u8]>),
+    /// An answer that is made each time (`http-error`).
+    Made(Rc<Reply>),
 }
 
 /// `redirect`.

@@ -7,18 +7,19 @@ use super::super::Session;
 use super::super::extra::LogLevel;
 use super::super::fill::fill;
 use super::super::world::Scene;
+use super::replies::replied;
 use crate::backend::Backend;
 use crate::config::{
-    Acl, CaptureSlot, HttpAction, HttpRule, HttpRules, LineRule, LineWork, Redirect, RedirectKind, Regex,
-    Reply, ReplyBody, TargetPart,
+    Acl, CaptureSlot, HeaderNames, HttpAction, HttpRule, HttpRules, LineRule, LineWork, Redirect,
+    RedirectKind, Regex, TargetPart,
 };
-use crate::http::answer::{compose, has_page};
+use crate::http::answer::compose;
 use crate::http::edit::{Change, FieldEdits, Text, path_of};
 use crate::http::{RequestHead, ResponseHead, TooLong};
-use crate::rules::{Sample, Scratch, View, applies, expand, matches, value};
+use crate::rules::{Sample, Scratch, View, applies, expand, is_to_proxy, matches, value};
 
 /// How rules end a request or replace an answer.
-pub(super) enum End {
+pub(in crate::session) enum End {
     /// With this answer; empty = the page of its status.
     Answer {
         status: u16,
@@ -30,8 +31,8 @@ pub(super) enum End {
         /// Only after `timeout tarpit`.
         tarpit: bool,
     },
-    /// Without a word; with a reset, or not.
-    Drop { reset: bool },
+    /// Without a word; with a reset, or not, and only after `timeout tarpit`, or at once.
+    Drop { reset: bool, tarpit: bool },
 }
 
 impl End {
@@ -45,7 +46,7 @@ impl End {
 }
 
 /// What has become of a rule.
-enum Done {
+pub(in crate::session) enum Done {
     Next,
     Stop,
     End(End),
@@ -67,19 +68,21 @@ impl Request<'_> {
         self.text.as_ref().map_or(self.bytes, Text::bytes)
     }
 
-    /// Runs the lists of a proxy.
+    /// Runs the lists of a proxy; its word on names of headers comes before redirects.
     pub fn run_all(
         &mut self,
         rules: &HttpRules,
+        names: HeaderNames,
         acls: &[Acl],
         backend: Option<&Rc<Backend>>,
     ) -> Result<(), End> {
-        for list in [&rules.request, &rules.lines, &rules.added, &rules.redirects] {
+        for list in [&rules.request, &rules.lines, &rules.added] {
             if !list.is_empty() {
                 self.run(list, acls, backend)?;
             }
         }
-        Ok(())
+        self.restrict_names(names)?;
+        if rules.redirects.is_empty() { Ok(()) } else { self.run(&rules.redirects, acls, backend) }
     }
 
     /// Runs one list of rules; `allow` leaves it early.
@@ -101,6 +104,24 @@ impl Request<'_> {
         Ok(())
     }
 
+    /// What `option http-restrict-req-hdr-names` says of the head as it stands.
+    fn restrict_names(&mut self, names: HeaderNames) -> Result<(), End> {
+        if names == HeaderNames::Preserve {
+            return Ok(());
+        }
+        let is_odd = |name: &[u8]| !name.iter().all(|&b| b.is_ascii_alphanumeric() || b == b'-');
+        let bytes = self.head_bytes();
+        if !self.head.fields.iter().any(|field| is_odd(field.name.of(bytes))) {
+            return Ok(());
+        }
+        if names == HeaderNames::Reject {
+            return Err(End::answer(403, Vec::new(), (b'P', b'R'), true));
+        }
+        let text = editable(&mut self.text, self.bytes, self.head.len, self.session);
+        self.head.edit().remove(text, &is_odd);
+        Ok(())
+    }
+
     fn apply(&mut self, rule: &HttpRule, acls: &[Acl], scene: &Scene<'_>) -> Result<Done, TooLong> {
         let view = View::with_head(self.text.as_ref().map_or(self.bytes, Text::bytes), &self.head)
             .with_body(self.bytes.get(self.head.len..).unwrap_or_default())
@@ -109,7 +130,7 @@ impl Request<'_> {
             return Ok(Done::Next);
         }
         let filled = filled(&rule.action, &view);
-        if let Some(done) = common(self.session, &rule.action, &view, &filled) {
+        if let Some(done) = common(scene, &rule.action, &view, &filled) {
             return Ok(done);
         }
         let target = self.head.target.of(view.bytes());
@@ -137,7 +158,7 @@ impl Request<'_> {
                 let text = editable(&mut self.text, self.bytes, self.head.len, self.session);
                 self.head.lines(text, &|line| changed(rule, line, &found))?;
                 let view = View::with_head(text.bytes(), &self.head).within(scene);
-                return Ok(line_found(self.session, rule, &found, &view));
+                return Ok(line_found(scene, rule, &found, &view));
             }
             HttpAction::SetMethod(_) => {
                 let text = editable(&mut self.text, self.bytes, self.head.len, self.session);
@@ -203,7 +224,7 @@ impl Response<'_> {
             return Ok(Done::Next);
         }
         let filled = filled(&rule.action, &view);
-        if let Some(done) = common(self.session, &rule.action, &view, &filled) {
+        if let Some(done) = common(&scene, &rule.action, &view, &filled) {
             return Ok(done);
         }
         if let HttpAction::Redirect(redirect) = &rule.action {
@@ -215,7 +236,7 @@ impl Response<'_> {
                 let found = Cell::new(false);
                 self.head.edit().lines(text, &|line| changed(rule, line, &found))?;
                 let view = View::of_response(text.bytes(), &self.head).within(&scene);
-                return Ok(line_found(self.session, rule, &found, &view));
+                return Ok(line_found(&scene, rule, &found, &view));
             }
             HttpAction::SetStatus(status, reason) => {
                 self.head.set_status(text, *status, reason.as_bytes())?;
@@ -239,14 +260,14 @@ fn changed(rule: &LineRule, line: &[u8], found: &Cell<bool>) -> Change {
 }
 
 /// What follows from lines that were found.
-fn line_found(session: &Session, rule: &LineRule, found: &Cell<bool>, view: &View<'_>) -> Done {
+fn line_found(scene: &Scene<'_>, rule: &LineRule, found: &Cell<bool>, view: &View<'_>) -> Done {
     match &rule.work {
-        LineWork::End(action) if found.get() => common(session, action, view, b"").unwrap_or(Done::Next),
+        LineWork::End(action) if found.get() => common(scene, action, view, b"").unwrap_or(Done::Next),
         _ => Done::Next,
     }
 }
 
-fn filled(action: &HttpAction, view: &View<'_>) -> Vec<u8> {
+pub(in crate::session) fn filled(action: &HttpAction, view: &View<'_>) -> Vec<u8> {
     let mut out = Vec::new();
     if let Some(format) = action.format() {
         fill(format, view, &mut out);
@@ -261,48 +282,46 @@ fn editable<'t>(text: &'t mut Option<Text>, bytes: &[u8], len: usize, session: &
 }
 
 /// The actions that mean the same for requests and answers.
-fn common(session: &Session, action: &HttpAction, view: &View<'_>, filled: &[u8]) -> Option<Done> {
+pub(in crate::session) fn common(
+    scene: &Scene<'_>,
+    action: &HttpAction,
+    view: &View<'_>,
+    filled: &[u8],
+) -> Option<Done> {
+    let session = scene.session;
     let phase = if view.response().is_some() { b'H' } else { b'R' };
     Some(match action {
         HttpAction::Allow => Done::Stop,
         HttpAction::StrictMode(_) => Done::Next,
-        HttpAction::Deny(reply) => {
-            Done::End(End::answer(reply.status, composed(reply, view), (b'P', phase), true))
-        }
-        HttpAction::Tarpit(reply) => Done::End(End::Answer {
-            status: reply.status,
-            bytes: composed(reply, view),
-            termination: (b'P', b'T'),
-            keep_alive: false,
-            tarpit: true,
-        }),
-        HttpAction::Return(reply) => {
-            Done::End(End::answer(reply.status, composed(reply, view), (b'L', phase), true))
-        }
+        HttpAction::Deny(reply) => Done::End(replied(scene, reply, view, (b'P', phase))),
+        HttpAction::Tarpit(reply) => Done::End(replied(scene, reply, view, (b'P', b'T'))),
+        HttpAction::Return(reply) => Done::End(replied(scene, reply, view, (b'L', phase))),
         HttpAction::Auth(_) => {
             let realm: Vec<u8> =
                 filled.iter().copied().filter(|&b| b >= b' ' && b != b'"' && b != 0x7f).collect();
             let challenge = [b"Basic realm=\"", &realm[..], b"\""].concat();
-            let fields: [(&[u8], &[u8]); 3] = [
-                (b"WWW-Authenticate", &challenge),
-                (b"Cache-Control", b"no-cache"),
-                (b"Content-Type", b"text/html"),
-            ];
-            const BODY: &[u8] = b"<!doctype html><title>Unauthorized</title><h1>401 Unauthorized</h1>\n";
-            Done::End(End::answer(401, compose(401, &fields, BODY), (b'L', phase), true))
+            // In front of a proxy that asks in its own words.
+            let target = view.head().map(|head| head.target.of(view.bytes()));
+            let to_proxy = session.frontend.config.http.proxy_header && target.is_some_and(is_to_proxy);
+            let (status, name): (u16, &[u8]) =
+                if to_proxy { (407, b"Proxy-Authenticate") } else { (401, b"WWW-Authenticate") };
+            let fields: [(&[u8], &[u8]); 3] =
+                [(name, &challenge), (b"Cache-Control", b"no-cache"), (b"Content-Type", b"text/html")];
+            const BODY: &[u8] = b"<!doctype html><title>Unauthorized</title><h1>Unauthorized</h1>\n";
+            Done::End(End::answer(status, compose(status, &fields, BODY), (b'L', phase), true))
         }
-        HttpAction::SilentDrop => Done::End(End::Drop { reset: true }),
-        HttpAction::Reject => Done::End(End::Drop { reset: false }),
-        HttpAction::SetVar(id, expr) => {
+        HttpAction::SilentDrop => Done::End(End::Drop { reset: true, tarpit: false }),
+        HttpAction::Reject => Done::End(End::Drop { reset: false, tarpit: false }),
+        HttpAction::SetVar(to, expr) => {
             let mut found = None;
             value(expr, view, &mut |sample| found = Some(sample.clone().into_owned()));
             if let Some(found) = found {
-                session.set_variable(*id, found);
+                session.set_variable_if(*to, found);
             }
             Done::Next
         }
-        HttpAction::SetVarFormat(id, _) => {
-            session.set_variable(*id, Sample::Bytes(filled.to_vec().into()));
+        HttpAction::SetVarFormat(to, _) => {
+            session.set_variable_if(*to, Sample::Bytes(filled.to_vec().into()));
             Done::Next
         }
         HttpAction::Capture(side, slot, expr) => {
@@ -318,46 +337,11 @@ fn common(session: &Session, action: &HttpAction, view: &View<'_>, filled: &[u8]
             Done::Next
         }
         HttpAction::UnsetVar(id) => {
-            session.unset_variable(*id);
+            session.set_variable(*id, None);
             Done::Next
         }
         _ => return None,
     })
-}
-
-/// The whole answer of a rule; empty where the page of its status is meant.
-fn composed(reply: &Reply, view: &View<'_>) -> Vec<u8> {
-    let mut text = Vec::new();
-    let body: &[u8] = match &reply.body {
-        // A page can take no further fields; what has none gets an empty body.
-        ReplyBody::Page if reply.headers.is_empty() && has_page(reply.status) => return Vec::new(),
-        ReplyBody::Page | ReplyBody::Empty => b"",
-        ReplyBody::Bytes(bytes) => bytes,
-        ReplyBody::Format(format) => {
-            fill(format, view, &mut text);
-            &text
-        }
-    };
-    let values: Vec<Vec<u8>> = reply
-        .headers
-        .iter()
-        .map(|(_, format)| {
-            let mut value = Vec::new();
-            fill(format, view, &mut value);
-            value.retain(|&b| b == b'\t' || b >= b' ' && b != 0x7f);
-            value
-        })
-        .collect();
-    let mut fields: Vec<(&[u8], &[u8])> = Vec::new();
-    if let Some(kind) = reply.content_type.as_ref().filter(|_| !body.is_empty()) {
-        fields.push((b"Content-Type", kind.as_bytes()));
-    } else if matches!(reply.body, ReplyBody::Bytes(_) | ReplyBody::Format(_)) {
-        fields.push((b"Content-Type", b"text/plain"));
-    }
-    for ((name, _), value) in reply.headers.iter().zip(&values) {
-        fields.push((name.as_bytes(), value));
-    }
-    compose(reply.status, &fields, body)
 }
 
 /// The answer of a redirect; `None` where there is nowhere to go.

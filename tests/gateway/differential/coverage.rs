@@ -13,7 +13,11 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("chroot", "needs root: tests/gateway/privileges.rs"),
     ("uid", "needs root: tests/gateway/privileges.rs"),
     ("gid", "needs root: tests/gateway/privileges.rs"),
-    ("group", "needs root: tests/gateway/privileges.rs"),
+    ("monitor-net", "HAProxy 2.6 has it no longer: tests/gateway/errors.rs"),
+    ("bind user", "needs root and a unix socket: tests/gateway/privileges.rs"),
+    ("bind uid", "needs root and a unix socket: tests/gateway/privileges.rs"),
+    ("bind group", "needs root and a unix socket: tests/gateway/privileges.rs"),
+    ("bind gid", "needs root and a unix socket: tests/gateway/privileges.rs"),
     ("bind transparent", "HAProxy needs a firewall's rules for it (docs/differences.md)"),
     ("bind v4v6", "takes an address that is not the machine's own alone: tests/gateway/listening.rs"),
     ("server check-send-proxy", "cases look at no checks: tests/gateway/proxy_protocol.rs"),
@@ -177,7 +181,9 @@ impl Written {
         name.names.iter().any(|one| match name.kind {
             Kind::Keyword => self.lines.iter().any(|line| line.starts_with(&format!("{one} "))),
             Kind::Action => {
-                on_line("http-", one) || self.lines.iter().any(|line| line.contains(&format!(" {one}(")))
+                on_line("http-", one)
+                    || on_line("tcp-", one)
+                    || self.lines.iter().any(|line| line.contains(&format!(" {one}(")))
             }
             Kind::Bind => on_line("bind ", one),
             Kind::Server => on_line("server ", one) || on_line("default-server ", one),
