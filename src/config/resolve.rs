@@ -59,7 +59,8 @@ pub(crate) fn resolve(mut b: Builder<'_>) -> (Config, Sink) {
             warn_of_timeouts(&mut b.sink, &proxy, tunnel_default);
         }
         if proxy.kind.has_server_side() {
-            config.backends.push(backend(&mut proxy, &config.global, &config.references, tunnel_default));
+            let backend = backend(&mut proxy, &config.global, &config.references, tunnel_default);
+            config.backends.push(Backend { id, ..backend });
         }
         if proxy.kind.has_client_side() && !proxy.settings.disabled {
             let errors = error_pages(&proxy.settings, &config.references);
@@ -486,6 +487,7 @@ fn backend(proxy: &mut Proxy, global: &Global, references: &[Target], tunnel_def
     }
     Backend {
         name: proxy.name.clone(),
+        id: 0,
         place: proxy.spot.place.clone(),
         mode: settings.mode.unwrap_or_default(),
         balance: settings.balance.unwrap_or_default(),

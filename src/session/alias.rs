@@ -9,7 +9,7 @@ use super::world::Scene;
 use crate::config::{Alias, Flags, Format, LinePart, Piece};
 use crate::observe::formats::push_captured;
 use crate::observe::{LogLine, Peer, Record, timestamp, zone::Zone};
-use crate::rules::{Sample, Scratch, View, World, value};
+use crate::rules::{Sample, Scratch, View, value};
 
 /// What variables tell of.
 pub(super) struct Facts<'a> {
@@ -17,45 +17,6 @@ pub(super) struct Facts<'a> {
     /// `None` while the session is under way: only what is known from its beginning is told.
     pub trace: Option<&'a Trace>,
     pub record: &'a Record<'a>,
-}
-
-/// The gateway at the end of a session: the request's line is known beside the rest.
-struct End<'a> {
-    scene: Scene<'a>,
-    line: &'a [u8],
-}
-
-impl World for End<'_> {
-    fn source(&self) -> Option<SocketAddr> {
-        self.scene.source()
-    }
-    fn destination(&self) -> Option<SocketAddr> {
-        self.scene.destination()
-    }
-    fn figure(&self, figure: crate::config::Figure, of: Option<crate::config::RefId>) -> Option<i64> {
-        self.scene.figure(figure, of)
-    }
-    fn name(&self, whose: crate::config::Named) -> Option<&str> {
-        self.scene.name(whose)
-    }
-    fn wall_ms(&self) -> i64 {
-        self.scene.wall_ms()
-    }
-    fn random(&self) -> u32 {
-        self.scene.random()
-    }
-    fn variable(&self, id: crate::config::VarId) -> Option<Sample<'static>> {
-        self.scene.variable(id)
-    }
-    fn capture(&self, side: crate::config::Side, index: usize) -> Option<Vec<u8>> {
-        self.scene.capture(side, index)
-    }
-    fn captured_line(&self, part: LinePart) -> Option<Vec<u8>> {
-        line_part(self.line, part).map(<[u8]>::to_vec)
-    }
-    fn unique_id(&self) -> Option<Vec<u8>> {
-        self.scene.unique_id()
-    }
 }
 
 /// A part of a request line as it was kept.
@@ -71,13 +32,10 @@ pub(super) fn line_part(line: &[u8], part: LinePart) -> Option<&[u8]> {
 impl Facts<'_> {
     /// Writes a `log-format` line: what is empty becomes `-`, blanks beside nothing are one.
     pub(super) fn fill(&self, format: &Format, line: &mut LogLine) {
-        let world = End {
-            scene: Scene {
-                session: self.session,
-                backend: self.trace.and_then(|trace| trace.backend.as_deref()),
-                server: self.trace.and_then(Trace::server),
-            },
-            line: self.trace.and_then(|trace| trace.request.as_deref()).unwrap_or_default(),
+        let world = Scene {
+            session: self.session,
+            backend: self.trace.and_then(|trace| trace.backend.as_deref()),
+            server: self.trace.and_then(Trace::server),
         };
         let view = View::new(&[], true).within(&world);
         let mut blank_before = true;

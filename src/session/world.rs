@@ -75,14 +75,10 @@ impl World for Scene<'_> {
     fn figure(&self, figure: Figure, of: Option<RefId>) -> Option<i64> {
         let index = |at: Option<usize>| at.and_then(|at| i64::try_from(at + 1).ok());
         let number = |n: usize| i64::try_from(n).ok();
-        let named = |backend: &Backend| {
-            let all = &self.frontend().backends;
-            index(all.iter().position(|known| std::ptr::eq(&**known, backend)))
-        };
         match figure {
             Figure::FrontendId => Some(i64::from(self.frontend().config.id)),
             Figure::ListenerId => Some(i64::from(self.session.listener_number())),
-            Figure::BackendId => named(self.backend?),
+            Figure::BackendId => Some(i64::from(self.backend?.config.id)),
             Figure::ServerId => index(self.server),
             Figure::FrontendConnections => Some(self.frontend_connections(of).into()),
             Figure::BackendConnections => Some(self.backend_at(of)?.connections.get().into()),

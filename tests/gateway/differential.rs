@@ -7,6 +7,8 @@
 
 #[path = "differential/case.rs"]
 mod case;
+#[path = "differential/coverage.rs"]
+mod coverage;
 #[path = "differential/lines.rs"]
 mod lines;
 #[path = "differential/normal.rs"]

@@ -88,6 +88,16 @@ const ALL: u8 = REQUEST | RESPONSE | AFTER | TCP;
 
 type Make = fn(&mut Words<'_>, &mut Reader<'_>) -> Result<HttpAction, Fault>;
 
+/// The actions for the compatibility page: name, and the rules that take it.
+pub(super) fn actions() -> impl Iterator<Item = (&'static str, String)> {
+    const RULES: [(u8, &str); 3] =
+        [(REQUEST, "`http-request`"), (RESPONSE, "`http-response`"), (AFTER, "`http-after-response`")];
+    ACTIONS.iter().map(|(name, sides, _)| {
+        let rules = RULES.iter().filter(|(side, _)| sides & side != 0).map(|(_, rule)| *rule);
+        (name.trim_end_matches('('), rules.collect::<Vec<_>>().join(", "))
+    })
+}
+
 /// The actions: name, where each may stand, reader of its arguments. A name that ends in `(` takes a variable.
 const ACTIONS: &[(&str, u8, Make)] = &[
     ("allow", 7, |_, _| Ok(HttpAction::Allow)),

@@ -29,6 +29,10 @@ fn markdown() -> String {
             ));
         }
     }
+    out.push_str("\n## Actions of rules for HTTP\n\n| action | in |\n|---|---|\n");
+    for (name, rules) in super::http_rules::actions() {
+        out.push_str(&format!("| `{name}` | {rules} |\n"));
+    }
     parameters(&mut out, "Parameters of `bind`", bind::PARAMETERS);
     parameters(&mut out, "Parameters of `server`", server::PARAMETERS);
     grouped(&mut out);

@@ -209,6 +209,8 @@ pub struct Frontend {
 pub struct Backend {
     /// Its name.
     pub name: String,
+    /// Its number among all proxies, from 1 (`be_id`).
+    pub id: u32,
     /// Where the section starts.
     pub place: Place,
     /// `mode`.

@@ -85,9 +85,10 @@ pub(super) async fn deliver(
         true => page(session, status, backend.as_deref()),
         false => (bytes.into(), false),
     };
+    // A page can have another status of its own (`errorloc`): that is not told.
+    trace.status = i16::try_from(status).unwrap_or(-1);
     if whole.is_empty() {
         // An empty error file: close without a word.
-        trace.status = i16::try_from(status).unwrap_or(-1);
         return Next::Close;
     }
     let mut may_stay = keep_alive;
@@ -129,15 +130,17 @@ fn head(
     let head = parse_response(whole, to).ok()??;
     // Our own pages say that they close, which concerns only those after which it must be so.
     *may_stay &= is_own || head.keep_alive;
-    let body_at = head.len;
-    let mut work = Response { session, backend, head, bytes: whole, text: None };
+    let (body_at, written) = (head.len, head.status);
+    let mut work = Response { session, backend, server: trace.server(), head, bytes: whole, text: None };
     if let Some(backend) = backend {
         // What cannot be changed stays: there is no answer beyond this one.
         let _ = work.run(&backend.config.http_rules.after, &backend.config.acls);
     }
     let frontend = &session.frontend.config;
     let _ = work.run(&frontend.http_rules.after, &frontend.acls);
-    trace.status = i16::try_from(work.head.status).unwrap_or(-1);
+    if work.head.status != written {
+        trace.status = i16::try_from(work.head.status).unwrap_or(-1);
+    }
     let after = if *may_stay { After::KeepAlive } else { After::Close };
     let edits = ResponseEdits { client: facts.version, after, add_fields: &[] };
     let mut out = Buffer::take();

@@ -76,7 +76,14 @@ impl Exchange<'_> {
         if !back.tcp.response.is_empty() {
             self.check_answer(&head, bytes)?;
         }
-        let mut work = Response { session: self.session, backend: Some(&backend), head, bytes, text: None };
+        let mut work = Response {
+            session: self.session,
+            backend: Some(&backend),
+            server: self.trace.server(),
+            head,
+            bytes,
+            text: None,
+        };
         // A tunnel is agreed on already: nothing about it can be changed.
         if !tunnel {
             work.run_all(&back.http_rules, &back.acls).map_err(Failure::Rule)?;

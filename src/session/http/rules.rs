@@ -177,6 +177,8 @@ impl Request<'_> {
 pub(super) struct Response<'a> {
     pub session: &'a Session,
     pub backend: Option<&'a Backend>,
+    /// The server's index there.
+    pub server: Option<usize>,
     pub head: ResponseHead,
     pub bytes: &'a [u8],
     pub text: Option<Text>,
@@ -215,7 +217,7 @@ impl Response<'_> {
     }
 
     fn apply(&mut self, rule: &HttpRule, acls: &[Acl]) -> Result<Done, TooLong> {
-        let scene = Scene { backend: self.backend, ..Scene::of(self.session) };
+        let scene = Scene { session: self.session, backend: self.backend, server: self.server };
         let view =
             View::of_response(self.text.as_ref().map_or(self.bytes, Text::bytes), &self.head).within(&scene);
         if !applies(rule.condition.as_ref(), acls, &view) {
