@@ -15,11 +15,12 @@ use std::process::ExitCode;
 use std::rc::Rc;
 
 use oneport::cli::{Cli, WaitBind};
-use oneport::config::{self, Config, Loaded, Privileges, Reading, Severity, Source};
+use oneport::config::{self, Config, Loaded, Privileges, ReadFile, Reading, Severity, Source};
 use oneport::gateway::limits::{self, Limits, Wishes};
 use oneport::gateway::{Gateway, GatewayDuties, GatewayKeeper, Late, Names, Options, Sockets, StartError};
 use oneport::net::set_buffer_size;
 use oneport::observe::facade::{self, Verbosity, say, show};
+use oneport::observe::repeats::WINDOW_MS;
 use oneport::observe::{Sinks, zone::Zone};
 use oneport::process::daemon::{Side, fork_to_background};
 use oneport::process::note_inherited;
@@ -27,7 +28,7 @@ use oneport::process::notify::Notify;
 use oneport::process::pidfile::PidFile;
 use oneport::process::privileges::{Identity, stay_dumpable};
 use oneport::process::signals::{Event, Farewell, Signals, signal_others};
-use oneport::reactor::Reactor;
+use oneport::reactor::{Deadline, Handle, Reactor};
 
 /// The start has failed; what was wrong has been said.
 struct Failed;
@@ -73,7 +74,7 @@ fn start(mut cli: Cli) -> Result<ExitCode, Failed> {
         sources.iter().for_each(|source| say(&String::from_utf8_lossy(&source.text)));
         return Ok(ExitCode::SUCCESS);
     }
-    let config = load(&cli, &sources).ok_or(Failed)?;
+    let config = load(&cli, &sources, None).ok_or(Failed)?;
     if config.global.quiet {
         facade::init(cli.verbosity.told_by(true));
     }
@@ -81,7 +82,7 @@ fn start(mut cli: Cli) -> Result<ExitCode, Failed> {
     let privileges = config.global.privileges.clone();
     let identity =
         Identity::of(&privileges).map_err(|errors| show(cli.verbosity, &errors)).map_err(|()| Failed)?;
-    let config_bytes = text_bytes(&sources);
+    let config_bytes = Source::bytes(&sources);
     if cli.check {
         return check(&cli, &wishes, &config, config_bytes);
     }
@@ -131,8 +132,14 @@ fn start(mut cli: Cli) -> Result<ExitCode, Failed> {
 
     // A task like the others: the loop's own future is polled every turn, and this one asks for signals.
     let given = Given { cli, privileges, keeper: keeper.clone(), notify, sinks, wishes };
+    let lost = given.sinks.clone();
     let steering = reactor.spawn_control(serve(given, gateway, signals, limits));
+    reactor.spawn_control(tell_held_back(reactor)).detach();
     let ended = reactor.run(steering);
+    facade::tell_held_back(true);
+    if lost.dropped() > 0 {
+        log::warn!("{} log lines were lost since the start", lost.dropped());
+    }
     match keeper {
         Some(keeper) => keeper.dismiss(),
         None => pidfile.iter().for_each(PidFile::remove),
@@ -308,6 +315,17 @@ async fn serve(given: Given, gateway: Gateway, mut signals: Signals, mut limits:
     }
 }
 
+/// Tells of floods of messages, a while after each began.
+async fn tell_held_back(reactor: Handle) {
+    let pause = Deadline::new(reactor);
+    loop {
+        facade::held_back().await;
+        pause.set_after(WINDOW_MS.into());
+        let _ = pause.guard(std::future::pending::<()>()).await;
+        facade::tell_held_back(false);
+    }
+}
+
 async fn next(gateway: &Gateway, signals: &mut Signals) -> Next {
     // An error means that no signal will come any more.
     let signal = async { Next::Signal(signals.next().await.unwrap_or(Event::Stop)) };
@@ -334,15 +352,15 @@ fn status(gateway: &Gateway) -> String {
 async fn reload(given: &Given, gateway: &Gateway, limits: &mut Limits) -> &'static str {
     const KEPT: &str = "; the last reload failed, the configuration before it is in force";
     let cli = &given.cli;
-    let (sources, names) = match &given.keeper {
-        None => (read_sources(cli, Reading::Again), None),
+    let (sources, files, names) = match &given.keeper {
+        None => (read_sources(cli, Reading::Again), None, None),
         Some(keeper) => match keeper.read().await {
-            Ok((sources, names)) => (Ok(sources), Some(names)),
-            Err(message) => (Err(message), None),
+            Ok((sources, files, names)) => (Ok(sources), Some(files.reader()), Some(names)),
+            Err(message) => (Err(message), None, None),
         },
     };
     let sources = sources.map_err(|message| fail(&message));
-    let read = sources.ok().and_then(|sources| Some((load(cli, &sources)?, text_bytes(&sources))));
+    let read = sources.ok().and_then(|sources| Some((load(cli, &sources, files)?, Source::bytes(&sources))));
     let Some((config, config_bytes)) = read else {
         log::error!("the configuration has errors: the one before stays in force");
         return KEPT;
@@ -416,9 +434,9 @@ fn variable(cli: &Cli, name: &str) -> Option<String> {
     }
 }
 
-/// Reads the texts and says what is wrong with them; `None` when that is an error.
-fn load(cli: &Cli, sources: &[Source]) -> Option<Config> {
-    let Loaded { config, diagnostics } = config::load(sources, &|name| variable(cli, name));
+/// Reads the texts, and the files they name by `files`, and says what is wrong with them; `None` when that is an error.
+fn load(cli: &Cli, sources: &[Source], files: Option<ReadFile>) -> Option<Config> {
+    let Loaded { config, diagnostics } = config::load_with(sources, &|name| variable(cli, name), files);
     let is_quiet = config.as_ref().is_some_and(|config| config.global.quiet);
     show(cli.verbosity.told_by(is_quiet), &diagnostics);
     let has_warnings = diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Warning);
@@ -427,11 +445,6 @@ fn load(cli: &Cli, sources: &[Source]) -> Option<Config> {
         return None;
     }
     config
-}
-
-/// Length of all texts together.
-fn text_bytes(sources: &[Source]) -> usize {
-    sources.iter().map(|source| source.text.len()).sum()
 }
 
 fn fail(message: &str) -> Failed {

@@ -3,15 +3,16 @@
 
 use super::builder::Builder;
 use super::diagnostics::{DIAGNOSTICS_MAX, Severity, Sink, Spot};
-use super::draft::{NameRef, Proxy, ProxyKind, Settings, Timeouts};
+use super::draft::{ErrorSource, NameRef, Proxy, ProxyKind, Settings, Timeouts};
 use super::model::{
-    Acl, Backend, BackendId, ClientTimeouts, Config, Frontend, Global, HttpOptions, HttpRules, LogTarget,
-    Mode, ServerTimeouts, Target, UseBackend,
+    Acl, Backend, BackendId, ClientTimeouts, Config, ErrorPage, Frontend, Global, HttpOptions, HttpRules,
+    LogTarget, Mode, ServerTimeouts, Target, UseBackend,
 };
 use super::privileges::{Account, Privileges, Written};
 use super::sample::{Reference, ReferenceKind};
 use super::suggest;
 use super::values::show_ms;
+use std::rc::Rc;
 
 /// Above so many proxies no near name is looked for.
 const HINT_PROXIES_MAX: usize = 10_000;
@@ -37,6 +38,7 @@ pub(crate) fn resolve(mut b: Builder<'_>) -> (Config, Sink) {
         check_listening(&mut b);
     }
     let references = references(&mut b, &backends);
+    check_pages(&mut b, &references);
     let variables = std::mem::take(&mut b.shared.variables);
     let mut config = Config {
         global: b.global,
@@ -55,12 +57,12 @@ pub(crate) fn resolve(mut b: Builder<'_>) -> (Config, Sink) {
             warn_of_timeouts(&mut b.sink, &proxy, tunnel_default);
         }
         if proxy.kind.has_server_side() {
-            config.backends.push(backend(&mut proxy, &config.global, tunnel_default));
+            config.backends.push(backend(&mut proxy, &config.global, &config.references, tunnel_default));
         }
         if proxy.kind.has_client_side() && !proxy.settings.disabled {
-            config
-                .frontends
-                .push(Frontend { id, ..frontend(proxy, targets, &config.global, tunnel_default) });
+            let errors = error_pages(&proxy.settings, &config.references);
+            let frontend = frontend(proxy, targets, &config.global, tunnel_default);
+            config.frontends.push(Frontend { id, errors, ..frontend });
         }
     }
     (config, b.sink)
@@ -84,6 +86,13 @@ fn reference_target(
     reference: &Reference,
 ) -> Result<Target, String> {
     let name = reference.name.as_str();
+    if reference.kind == ReferenceKind::Pages {
+        let pages = b.error_sections.iter().find(|(known, _)| known == name);
+        return pages.map(|(_, pages)| Target::Pages(pages.as_slice().into())).ok_or_else(|| {
+            let hint = suggest::hint(name, b.error_sections.iter().map(|(name, _)| name.as_str()));
+            format!("there is no section http-errors `{name}`{hint}")
+        });
+    }
     if reference.kind == ReferenceKind::Frontend {
         let at = b.proxy_named(false, name);
         let missing = || {
@@ -114,6 +123,42 @@ fn reference_target(
             Err(format!("backend `{name}` has no server `{server}`{hint}"))
         }
     }
+}
+
+/// Warns of pages that are asked for and that a section does not have.
+fn check_pages(b: &mut Builder<'_>, references: &[Target]) {
+    for (id, status, spot) in std::mem::take(&mut b.shared.wanted_pages) {
+        // After an error the ids are not those of the list any more.
+        if !b.sink.has_errors()
+            && let Some(Target::Pages(pages)) = references.get(id.0)
+            && !pages.iter().any(|(known, _)| *known == status)
+        {
+            let message = format!("this section http-errors has no page for the status {status}");
+            b.sink.push(Severity::Warning, spot, message);
+        }
+    }
+}
+
+/// The pages of a proxy, by status; of several lines for one status the last counts.
+fn error_pages(settings: &Settings, references: &[Target]) -> Rc<[(u16, ErrorPage)]> {
+    let mut found: Vec<(u16, ErrorPage)> = Vec::new();
+    let mut set = |status: u16, page: Option<ErrorPage>| {
+        found.retain(|(known, _)| *known != status);
+        found.extend(page.map(|page| (status, page)));
+    };
+    for source in &settings.errors {
+        match source {
+            ErrorSource::Page(status, page) => set(*status, page.clone()),
+            ErrorSource::Section(id, statuses) => {
+                let Some(Target::Pages(pages)) = references.get(id.0) else { continue };
+                let wanted = |status| statuses.is_empty() || statuses.contains(&status);
+                for (status, page) in pages.iter().filter(|(status, _)| wanted(*status)) {
+                    set(*status, Some(ErrorPage::Whole(page.clone())));
+                }
+            }
+        }
+    }
+    found.into()
 }
 
 /// Where a frontend can send to, resolved.
@@ -375,8 +420,9 @@ fn frontend(proxy: Proxy, targets: Targets, global: &Global, tunnel_default: boo
         inspect_delay_ms: proxy.inspect_delay_ms,
         content_rules: proxy.content_rules,
         http_rules: proxy.http_rules,
-        errors: settings.errors.clone().into(),
+        errors: Rc::default(),
         monitor_uri: settings.monitor_uri.clone(),
+        monitor_nets: settings.monitor_nets.clone(),
         monitor_fail: proxy.monitor_fail,
         use_backends: use_backends
             .filter_map(|(rule, backend)| {
@@ -405,7 +451,7 @@ fn backend_rules(proxy: &mut Proxy) -> (Vec<Acl>, HttpRules) {
 }
 
 /// Takes from a proxy what a client side has no use for.
-fn backend(proxy: &mut Proxy, global: &Global, tunnel_default: bool) -> Backend {
+fn backend(proxy: &mut Proxy, global: &Global, references: &[Target], tunnel_default: bool) -> Backend {
     let (acls, http_rules) = backend_rules(proxy);
     let mut servers = std::mem::take(&mut proxy.servers);
     let settings = &proxy.settings;
@@ -420,7 +466,7 @@ fn backend(proxy: &mut Proxy, global: &Global, tunnel_default: bool) -> Backend 
         balance: settings.balance.unwrap_or_default(),
         acls,
         http_rules,
-        errors: settings.errors.clone().into(),
+        errors: error_pages(settings, references),
         servers,
         timeouts: server_timeouts(&settings.timeouts, tunnel_default),
         retries: settings.retries.unwrap_or(3),

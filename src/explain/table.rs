@@ -52,7 +52,7 @@ fn frontend(out: &mut String, config: &Config, texts: &Texts<'_>, frontend: &Fro
         self::rule(out, does, rule.condition.as_ref(), &frontend.acls);
         texts.show(out, &rule.place);
     }
-    http_rules(out, texts, [&frontend.http_rules.request, &frontend.http_rules.redirects], &frontend.acls);
+    http_rules(out, texts, &frontend.http_rules.of_requests(), &frontend.acls);
     for rule in &frontend.use_backends {
         let does = ["goes to backend ", super::trace::name(config, rule.backend), " "].concat();
         self::rule(out, &does, rule.condition.as_ref(), &frontend.acls);
@@ -72,11 +72,12 @@ fn frontend(out: &mut String, config: &Config, texts: &Texts<'_>, frontend: &Fro
 
 /// All of a proxy's rules for HTTP.
 fn of_http(rules: &HttpRules) -> impl Iterator<Item = &HttpRule> {
-    [&rules.request, &rules.redirects, &rules.response, &rules.after].into_iter().flatten()
+    let lists = rules.of_requests().into_iter().chain(rules.of_answers()).chain([rules.after.as_slice()]);
+    lists.flatten()
 }
 
-fn http_rules(out: &mut String, texts: &Texts<'_>, lists: [&[HttpRule]; 2], acls: &[Acl]) {
-    for rule in lists.into_iter().flatten() {
+fn http_rules(out: &mut String, texts: &Texts<'_>, lists: &[&[HttpRule]], acls: &[Acl]) {
+    for rule in lists.iter().copied().flatten() {
         let mut does = String::new();
         words::action(&mut does, &rule.action);
         does.push(' ');
@@ -116,10 +117,11 @@ fn rule(out: &mut String, does: &str, condition: Option<&Condition>, acls: &[Acl
 
 /// The rules for what comes back.
 fn http_answers(out: &mut String, texts: &Texts<'_>, rules: &HttpRules, acls: &[Acl]) {
-    if !(rules.response.is_empty() && rules.after.is_empty()) {
+    if rules.of_answers().into_iter().chain([rules.after.as_slice()]).any(|list| !list.is_empty()) {
         out.push_str("  to answers:\n");
     }
-    http_rules(out, texts, [&rules.response, &rules.after], acls);
+    http_rules(out, texts, &rules.of_answers(), acls);
+    http_rules(out, texts, &[&rules.after], acls);
 }
 
 fn backend(out: &mut String, texts: &Texts<'_>, backend: &Backend) {
@@ -136,7 +138,7 @@ fn backend(out: &mut String, texts: &Texts<'_>, backend: &Backend) {
     });
     let conditions = || of_http(&backend.http_rules).filter_map(|rule| rule.condition.as_ref());
     acls(out, &backend.acls, &|id| conditions().any(|condition| names(condition, id)));
-    http_rules(out, texts, [&backend.http_rules.request, &backend.http_rules.redirects], &backend.acls);
+    http_rules(out, texts, &backend.http_rules.of_requests(), &backend.acls);
     for server in &backend.servers {
         out.push_str("  ");
         words::server(out, server);

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 use super::{Texts, words};
 use crate::config::{
-    Acl, Backend, BackendId, Condition, Config, ContentAction, Figure, Frontend, HttpAction, HttpRule,
+    Acl, Backend, BackendId, Condition, Config, ContentAction, Figure, Frontend, HttpAction, HttpRules,
     LineRule, LineWork, Mode, Named, Place, RefId, Server, Target, Term,
 };
 use crate::http::parse_request;
@@ -151,6 +151,14 @@ impl Teller<'_> {
     fn run(&mut self) {
         let len = self.scene.connection.bytes.len();
         let is_final = self.scene.connection.is_final;
+        let from = self.scene.connection.from.ip();
+        if self.scene.frontend.monitor_nets.iter().any(|net| net.contains(from)) {
+            let answer = match self.scene.frontend.mode {
+                Mode::Http => "answered 200 and closed",
+                Mode::Tcp => "closed",
+            };
+            return self.say(&["=> the client is of a monitor-net: ", answer, ", without a log line\n"]);
+        }
         if self.is_by_head() {
             self.say(&["the request's head is read first, then the rules are asked\n"]);
             return self.requests();
@@ -272,8 +280,7 @@ impl Teller<'_> {
     fn requests(&mut self) {
         let len = self.scene.connection.bytes.len();
         let frontend = self.scene.frontend;
-        let lists = [frontend.http_rules.request.as_slice(), &frontend.http_rules.redirects];
-        if self.head() && self.http_rules(lists, &frontend.acls) {
+        if self.head() && self.http_rules(&frontend.http_rules, &frontend.acls) {
             self.explain_choice(len, true);
             match rules::choose_backend(self.scene.frontend, &self.view(len, true)) {
                 Choice::Backend(id) => self.backend(id),
@@ -283,10 +290,10 @@ impl Teller<'_> {
     }
 
     /// The rules for requests, up to one that ends it; true when none does. What they change is not changed here.
-    fn http_rules(&mut self, lists: [&[HttpRule]; 2], acls: &[Acl]) -> bool {
+    fn http_rules(&mut self, rules: &HttpRules, acls: &[Acl]) -> bool {
         let len = self.scene.connection.bytes.len();
         let mut changed = false;
-        for list in lists {
+        for list in rules.of_requests() {
             for rule in list {
                 let mut does = String::from("holds: ");
                 words::action(&mut does, &rule.action);
@@ -357,9 +364,7 @@ impl Teller<'_> {
         words::place(&mut self.out, &backend.place);
         self.say(&["), ", words::mode(backend.mode), "\n"]);
         self.scene.backend.set(Some(backend));
-        let rules = &backend.http_rules;
-        if backend.mode == Mode::Http
-            && !(self.head() && self.http_rules([&rules.request, &rules.redirects], &backend.acls))
+        if backend.mode == Mode::Http && !(self.head() && self.http_rules(&backend.http_rules, &backend.acls))
         {
             return;
         }
@@ -379,11 +384,12 @@ impl Teller<'_> {
     /// The rules for answers: what they will see is not known.
     fn answers(&mut self, backend: &Backend) {
         let (back, front) = (&backend.http_rules, &self.scene.frontend.http_rules);
-        let lists = [&back.response, &front.response, &back.after, &front.after];
-        if lists.iter().any(|list| !list.is_empty()) {
+        let after = [back.after.as_slice(), &front.after];
+        let lists = || back.of_answers().into_iter().chain(front.of_answers()).chain(after);
+        if lists().any(|list| !list.is_empty()) {
             self.say(&["the answer is shown to these rules:\n"]);
         }
-        for rule in lists.into_iter().flatten() {
+        for rule in lists().flatten() {
             self.texts.show(&mut self.out, &rule.place);
         }
     }

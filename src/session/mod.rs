@@ -9,6 +9,7 @@ mod capture;
 mod extra;
 mod fill;
 mod http;
+mod monitor;
 mod proxy_header;
 mod relay;
 mod sniff;
@@ -94,6 +95,8 @@ pub struct Shared {
     pub references: Vec<config::Target>,
     /// By variable: whether it outlives a request (`sess.…`).
     pub lasting: Vec<bool>,
+    /// Whether rules read the request's line (`capture.req.uri` and the like).
+    pub keeps_line: bool,
     /// Every frontend of the configuration, for `fe_conn(name)`.
     pub frontends: RefCell<Vec<Weak<Frontend>>>,
 }
@@ -200,6 +203,9 @@ impl Session {
 
     async fn run(&self) {
         let mut buffer = None;
+        if self.is_of_monitor() {
+            return Box::pin(self.answer_monitor()).await;
+        }
         if self.bind().is_some_and(|bind| bind.accept_proxy)
             && !Box::pin(proxy_header::read(self, &mut buffer)).await
         {
@@ -234,11 +240,11 @@ impl Session {
                     Mode::Tcp => Route::Tcp(backend),
                 });
             }
-            Sniffed::Chosen(None) => self.log_refused(*b"SC--"),
-            Sniffed::Rejected => self.log_refused(*b"PR--"),
+            Sniffed::Chosen(None) => self.log_refused(*b"SC--", buffer),
+            Sniffed::Rejected => self.log_refused(*b"PR--", buffer),
             Sniffed::Ended { sent_something, who } => {
                 if sent_something || !frontend.config.dont_log_null {
-                    self.log_refused([who, b'R', b'-', b'-']);
+                    self.log_refused([who, b'R', b'-', b'-'], buffer);
                 }
             }
         }

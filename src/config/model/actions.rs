@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::{Condition, Expr, Format, Matcher, Place, Regex, Side, VarId};
+use super::{Condition, Expr, Format, Matcher, Place, RefId, Regex, Side, VarId};
 
 /// The rules of one proxy for HTTP.
 #[derive(Debug, Clone, Default)]
@@ -23,6 +23,20 @@ pub struct HttpRules {
     pub response_added: Vec<HttpRule>,
     /// `http-after-response`.
     pub after: Vec<HttpRule>,
+}
+
+impl HttpRules {
+    /// The lists that a request meets, in order.
+    #[must_use]
+    pub fn of_requests(&self) -> [&[HttpRule]; 4] {
+        [&self.request, &self.lines, &self.added, &self.redirects]
+    }
+
+    /// The lists that a server's answer meets, in order; `after` comes behind those of the other side.
+    #[must_use]
+    pub fn of_answers(&self) -> [&[HttpRule]; 3] {
+        [&self.response, &self.response_lines, &self.response_added]
+    }
 }
 
 /// An action with its condition.
@@ -185,6 +199,19 @@ pub enum ReplyBody {
     Bytes(Rc<[u8]>),
     /// A text that is filled in.
     Format(Format),
+    /// A whole answer (`errorfile`).
+    Whole(Rc<[u8]>),
+    /// The page that an `http-errors` section has for the status.
+    Pages(RefId),
+}
+
+/// What is sent in place of our own page for a status.
+#[derive(Debug, Clone)]
+pub enum ErrorPage {
+    /// A whole answer (`errorfile`, `errorloc`); empty = the connection is closed without a word.
+    Whole(Rc<[u8]>),
+    /// An answer that is made each time (`http-error`).
+    Made(Rc<Reply>),
 }
 
 /// `redirect`.

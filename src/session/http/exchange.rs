@@ -72,8 +72,12 @@ async fn end_by_rule(
     trace: &mut Trace,
 ) -> Next {
     match end {
-        End::Drop { reset } => {
+        End::Drop { reset, tarpit } => {
+            if tarpit {
+                wait_in_tarpit(session).await;
+            }
             trace.end(b'P', b'R');
+            trace.timers.request = -1;
             if reset {
                 session.client.reset_on_close();
             }
@@ -81,13 +85,20 @@ async fn end_by_rule(
         }
         End::Answer { status, bytes, termination: (who, phase), keep_alive, tarpit } => {
             if tarpit {
-                session.deadline.set_after(session.frontend.config.timeouts.tarpit_ms);
-                let _ = session.deadline.guard(std::future::pending::<()>()).await;
+                wait_in_tarpit(session).await;
+                // As HAProxy tells it: the tarpit is a wait before the request.
+                trace.timers.wait = trace.elapsed_ms(session);
+                trace.timers.request = -1;
             }
             trace.end(who, phase);
             answer::deliver(session, (status, bytes), facts, keep_alive && may_stay, trace).await
         }
     }
+}
+
+async fn wait_in_tarpit(session: &Session) {
+    session.deadline.set_after(session.frontend.config.timeouts.tarpit_ms);
+    let _ = session.deadline.guard(std::future::pending::<()>()).await;
 }
 
 /// Hands the request, as it came, to a backend in `mode tcp`.
@@ -266,7 +277,7 @@ impl<'a> Exchange<'a> {
         self.may_replay = false;
         self.replay = None;
         self.trace.timers.response = self.since_connect();
-        self.trace.log_early(self.session, true);
+        self.trace.log_early(self.session, true, answer.out.len());
         if answer.tunnel {
             self.answered = true;
             self.send_to_client(&mut answer.out).await?;

@@ -3,6 +3,7 @@
 mod answer;
 mod exchange;
 mod prepare;
+mod replies;
 mod respond;
 mod rules;
 

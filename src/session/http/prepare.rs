@@ -86,6 +86,14 @@ pub(super) fn prepare(session: &Session, input: &mut Option<Buffer>, trace: &mut
         return Prepared::Monitor { status, facts, keep_alive: may_stay };
     }
     session.capture_request(&work.head, buffer.bytes());
+    if session.frontend.shared.keeps_line {
+        let line = request_line(&work.head, buffer.bytes());
+        session.extra.borrow_mut().get_or_insert_default().request_line = Some(line);
+    }
+    session.note_number(trace.number);
+    // Made before any rule changes the request, so that rules and lines agree about it.
+    let unique_id =
+        session.unique_id(&View::with_head(buffer.bytes(), &work.head).within(&Scene::of(session)));
     let routed = route(&mut work, trace);
     let rules::Request { head, text, .. } = work;
     let backend = match routed {
@@ -109,8 +117,6 @@ pub(super) fn prepare(session: &Session, input: &mut Option<Buffer>, trace: &mut
     let forward_for = backend.config.http.forward_for.as_ref().or(frontend.forward_for.as_ref());
     let after = if connection == ConnectionMode::KeepAlive { After::KeepAlive } else { After::Close };
     let head_bytes = text.as_ref().map_or(buffer.bytes(), Text::bytes);
-    let scene = Scene::of(session);
-    let unique_id = session.unique_id(&View::with_head(head_bytes, &head).within(&scene));
     let added = Added { forward_for, unique_id: unique_id.as_deref() };
     if write_head(session, &head, head_bytes, added, after, &mut out).is_none() {
         if text.is_some() {
