@@ -68,7 +68,8 @@ fn request(edits: &[Vec<&[u8]>], bytes: &[u8]) {
         };
     }
     assert_eq!((head.framing, head.upgrade), (framing, upgrade));
-    let written_edits = RequestEdits { after: After::KeepAlive, add_fields: &[], forward_for: None };
+    let written_edits =
+        RequestEdits { after: After::KeepAlive, add_fields: &[], forward_for: None, proxy_header: false };
     let mut out = vec![0; OUT_BYTES];
     let Ok(len) = write_request(&head, text.bytes(), &written_edits, &mut out) else { return };
     let written = &out[..len];

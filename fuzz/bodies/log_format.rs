@@ -33,9 +33,11 @@ pub fn check(data: &[u8]) {
     for piece in &format.pieces {
         match piece {
             Piece::Text(text) => filled.extend_from_slice(text),
-            Piece::Sample(expr, _) => value(expr, &view, &mut |sample| {
-                filled.extend_from_slice(sample.bytes(&mut Default::default()));
-            }),
+            Piece::Sample(expr, _) => {
+                value(expr, &view, &mut |sample| {
+                    filled.extend_from_slice(sample.bytes(&mut Default::default()));
+                });
+            }
             Piece::Alias(..) => {}
         }
     }

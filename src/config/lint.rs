@@ -10,8 +10,12 @@ use std::collections::BTreeMap;
 const COMPARED_MAX: usize = 1_000;
 
 /// Keywords of a section that do something in `mode http` only.
-const HTTP_ONLY: [&str; 5] = [
+const HTTP_ONLY: [&str; 9] = [
     "option forwardfor",
+    "option originalto",
+    "option http-pretend-keepalive",
+    "option http-ignore-probes",
+    "option http-restrict-req-hdr-names",
     "option http-server-close",
     "option httpclose",
     "option http-keep-alive",

@@ -1,9 +1,7 @@
 //! The routing table of a configuration in plain words.
 
 use super::{Texts, words};
-use crate::config::{
-    Acl, Backend, BackendId, Condition, Config, ContentAction, Frontend, HttpRule, HttpRules,
-};
+use crate::config::{Acl, Backend, BackendId, Condition, Config, Frontend, HttpAction, HttpRule, HttpRules};
 
 /// Each frontend with its addresses and rules, each backend with its servers; of one frontend where `only` says so.
 #[must_use]
@@ -33,26 +31,28 @@ fn frontend(out: &mut String, config: &Config, texts: &Texts<'_>, frontend: &Fro
         words::text(out, bind.text.as_bytes());
         out.push('\n');
     }
+    let tcp = || frontend.tcp.connection.iter().chain(&frontend.tcp.session).chain(&frontend.tcp.request);
     let rules = || {
-        let content = frontend.content_rules.iter().map(|rule| rule.condition.as_ref());
-        let http = of_http(&frontend.http_rules).map(|rule| rule.condition.as_ref());
-        content.chain(http).chain(frontend.use_backends.iter().map(|rule| rule.condition.as_ref()))
+        let first = tcp().chain(of_http(&frontend.http_rules)).map(|rule: &HttpRule| rule.condition.as_ref());
+        first.chain(frontend.use_backends.iter().map(|rule| rule.condition.as_ref()))
     };
     acls(out, &frontend.acls, &|id| rules().flatten().any(|condition| names(condition, id)));
-    if let Some(ms) = frontend.inspect_delay_ms {
+    if let Some(ms) = frontend.tcp.request_delay_ms {
         out.push_str("  waits at most ");
         words::number(out, i64::try_from(ms).unwrap_or(i64::MAX));
         out.push_str(" ms for bytes that decide\n");
     }
-    for rule in &frontend.content_rules {
+    for rule in tcp() {
         let does = match rule.action {
-            ContentAction::Accept => "goes on to the choice of a backend ",
-            ContentAction::Reject => "is closed ",
+            HttpAction::Allow => "goes on to the choice of a backend ",
+            HttpAction::Reject | HttpAction::SilentDrop => "is closed ",
+            HttpAction::ExpectProxy => "must begin with a PROXY protocol header ",
+            _ => "is noted ",
         };
         self::rule(out, does, rule.condition.as_ref(), &frontend.acls);
         texts.show(out, &rule.place);
     }
-    http_rules(out, texts, &frontend.http_rules.of_requests(), &frontend.acls);
+    http_rules(out, texts, frontend.http_rules.of_requests(), &frontend.acls);
     for rule in &frontend.use_backends {
         let does = ["goes to backend ", super::trace::name(config, rule.backend), " "].concat();
         self::rule(out, &does, rule.condition.as_ref(), &frontend.acls);
@@ -72,12 +72,11 @@ fn frontend(out: &mut String, config: &Config, texts: &Texts<'_>, frontend: &Fro
 
 /// All of a proxy's rules for HTTP.
 fn of_http(rules: &HttpRules) -> impl Iterator<Item = &HttpRule> {
-    let lists = rules.of_requests().into_iter().chain(rules.of_answers()).chain([rules.after.as_slice()]);
-    lists.flatten()
+    rules.of_requests().into_iter().chain(rules.of_answers()).flatten()
 }
 
-fn http_rules(out: &mut String, texts: &Texts<'_>, lists: &[&[HttpRule]], acls: &[Acl]) {
-    for rule in lists.iter().copied().flatten() {
+fn http_rules(out: &mut String, texts: &Texts<'_>, lists: [&[HttpRule]; 4], acls: &[Acl]) {
+    for rule in lists.into_iter().flatten() {
         let mut does = String::new();
         words::action(&mut does, &rule.action);
         does.push(' ');
@@ -117,11 +116,10 @@ fn rule(out: &mut String, does: &str, condition: Option<&Condition>, acls: &[Acl
 
 /// The rules for what comes back.
 fn http_answers(out: &mut String, texts: &Texts<'_>, rules: &HttpRules, acls: &[Acl]) {
-    if rules.of_answers().into_iter().chain([rules.after.as_slice()]).any(|list| !list.is_empty()) {
+    if rules.of_answers().into_iter().any(|list| !list.is_empty()) {
         out.push_str("  to answers:\n");
     }
-    http_rules(out, texts, &rules.of_answers(), acls);
-    http_rules(out, texts, &[&rules.after], acls);
+    http_rules(out, texts, rules.of_answers(), acls);
 }
 
 fn backend(out: &mut String, texts: &Texts<'_>, backend: &Backend) {
@@ -138,7 +136,7 @@ fn backend(out: &mut String, texts: &Texts<'_>, backend: &Backend) {
     });
     let conditions = || of_http(&backend.http_rules).filter_map(|rule| rule.condition.as_ref());
     acls(out, &backend.acls, &|id| conditions().any(|condition| names(condition, id)));
-    http_rules(out, texts, &backend.http_rules.of_requests(), &backend.acls);
+    http_rules(out, texts, backend.http_rules.of_requests(), &backend.acls);
     for server in &backend.servers {
         out.push_str("  ");
         words::server(out, server);

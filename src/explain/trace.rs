@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 
 use super::{Texts, words};
 use crate::config::{
-    Acl, Backend, BackendId, Condition, Config, ContentAction, Figure, Frontend, HttpAction, HttpRules,
-    LineRule, LineWork, Mode, Named, Place, RefId, Server, Target, Term,
+    Acl, Backend, BackendId, Condition, Config, Figure, Frontend, HttpAction, HttpRule, LineRule, LineWork,
+    Mode, Named, Place, RefId, Server, Target, Term, User,
 };
 use crate::http::parse_request;
 use crate::rules::{self, Choice, ContentVerdict, Verdict, View, World};
@@ -72,6 +72,11 @@ impl World for Scene<'_> {
             Named::Backend => self.backend.get().map(|backend| backend.name.as_str()),
             Named::Server | Named::Listener => None,
         }
+    }
+
+    fn user(&self, list: RefId, name: &[u8], password: &[u8]) -> Option<&User> {
+        let Target::Users(at) = self.config.references.get(list.0)? else { return None };
+        self.config.userlists.get(*at)?.user(name, password)
     }
 
     fn wall_ms(&self) -> i64 {
@@ -145,13 +150,22 @@ impl Teller<'_> {
     /// Whether an HTTP request is routed by its whole head alone, without a look at the first bytes.
     fn is_by_head(&self) -> bool {
         let frontend = self.scene.frontend;
-        frontend.mode == Mode::Http && frontend.content_rules.is_empty()
+        frontend.mode == Mode::Http
     }
 
     fn run(&mut self) {
         let len = self.scene.connection.bytes.len();
         let is_final = self.scene.connection.is_final;
         let from = self.scene.connection.from.ip();
+        let tcp = &self.scene.frontend.tcp;
+        let no = |teller: &Self, rules| {
+            rules::verdict(rules, &teller.scene.frontend.acls, &teller.view(0, true))
+                == ContentVerdict::Reject
+        };
+        self.explain_rules(&tcp.connection, 0, true, "holds: accept");
+        if no(self, &tcp.connection) {
+            return self.say(&["=> the connection is closed\n"]);
+        }
         if self.scene.frontend.monitor_nets.iter().any(|net| net.contains(from)) {
             let answer = match self.scene.frontend.mode {
                 Mode::Http => "answered 200 and closed",
@@ -159,11 +173,15 @@ impl Teller<'_> {
             };
             return self.say(&["=> the client is of a monitor-net: ", answer, ", without a log line\n"]);
         }
+        self.explain_rules(&tcp.session, 0, true, "holds: accept");
+        if no(self, &tcp.session) {
+            return self.say(&["=> the connection is closed\n"]);
+        }
         if self.is_by_head() {
             self.say(&["the request's head is read first, then the rules are asked\n"]);
             return self.requests();
         }
-        let waits = self.scene.frontend.inspect_delay_ms;
+        let waits = self.scene.frontend.tcp.request_delay_ms;
         let at_once = is_final || waits.is_none();
         let mut outcome = self.outcome(len, at_once);
         self.explain(len, at_once);
@@ -179,7 +197,6 @@ impl Teller<'_> {
         }
         match outcome {
             Outcome::Rejected => self.say(&["=> the connection is closed\n"]),
-            Outcome::Chosen(_) if self.scene.frontend.mode == Mode::Http => self.requests(),
             Outcome::Chosen(Choice::Backend(id)) => self.backend(id),
             Outcome::Chosen(_) | Outcome::NotYet => {
                 self.say(&["=> no rule holds and there is no default backend: the connection is closed\n"]);
@@ -219,21 +236,30 @@ impl Teller<'_> {
     /// loop here.
     fn explain(&mut self, len: usize, is_final: bool) {
         let frontend = self.scene.frontend;
-        let acls = &frontend.acls;
-        for rule in &frontend.content_rules {
-            let does = match rule.action {
-                ContentAction::Accept => "holds: on to the choice of a backend",
-                ContentAction::Reject => "holds: reject",
-            };
-            match self.rule(&rule.place, (rule.condition.as_ref(), acls), (len, is_final), does) {
-                Verdict::No => {}
-                Verdict::Yes if rule.action == ContentAction::Accept => break,
-                Verdict::Yes | Verdict::NotYet => return,
-            }
-        }
-        if frontend.mode == Mode::Tcp || self.is_by_head() {
+        if self.explain_rules(&frontend.tcp.request, len, is_final, "holds: on to the choice of a backend")
+            && (frontend.mode == Mode::Tcp || self.is_by_head())
+        {
             self.explain_choice(len, is_final);
         }
+    }
+
+    /// Rules of one kind; false where they end the connection, or cannot tell yet.
+    fn explain_rules(&mut self, rules: &[HttpRule], len: usize, is_final: bool, accept: &str) -> bool {
+        for rule in rules {
+            let (does, goes_on) = match rule.action {
+                HttpAction::Allow => (accept, Some(true)),
+                HttpAction::Reject => ("holds: reject", Some(false)),
+                HttpAction::SilentDrop => ("holds: drop without a word", Some(false)),
+                _ => ("holds: on to the next rule", None),
+            };
+            let condition = (rule.condition.as_ref(), self.scene.frontend.acls.as_slice());
+            match (self.rule(&rule.place, condition, (len, is_final), does), goes_on) {
+                (Verdict::No, _) | (Verdict::Yes, None) => {}
+                (Verdict::Yes, Some(goes_on)) => return goes_on,
+                (Verdict::NotYet, _) => return false,
+            }
+        }
+        true
     }
 
     fn explain_choice(&mut self, len: usize, is_final: bool) {
@@ -279,8 +305,15 @@ impl Teller<'_> {
     /// A `mode http` frontend: the head, and the rules with it.
     fn requests(&mut self) {
         let len = self.scene.connection.bytes.len();
-        let frontend = self.scene.frontend;
-        if self.head() && self.http_rules(&frontend.http_rules, &frontend.acls) {
+        if self.head() {
+            let frontend = self.scene.frontend;
+            let accept = "holds: on to the rules for HTTP";
+            if !self.explain_rules(&frontend.tcp.request, len, true, accept) {
+                return self.say(&["=> the connection is closed\n"]);
+            }
+            if !self.http_rules(frontend.http_rules.of_requests(), &frontend.acls) {
+                return;
+            }
             self.explain_choice(len, true);
             match rules::choose_backend(self.scene.frontend, &self.view(len, true)) {
                 Choice::Backend(id) => self.backend(id),
@@ -290,10 +323,10 @@ impl Teller<'_> {
     }
 
     /// The rules for requests, up to one that ends it; true when none does. What they change is not changed here.
-    fn http_rules(&mut self, rules: &HttpRules, acls: &[Acl]) -> bool {
+    fn http_rules(&mut self, lists: [&[HttpRule]; 4], acls: &[Acl]) -> bool {
         let len = self.scene.connection.bytes.len();
         let mut changed = false;
-        for list in rules.of_requests() {
+        for list in lists {
             for rule in list {
                 let mut does = String::from("holds: ");
                 words::action(&mut does, &rule.action);
@@ -364,7 +397,8 @@ impl Teller<'_> {
         words::place(&mut self.out, &backend.place);
         self.say(&["), ", words::mode(backend.mode), "\n"]);
         self.scene.backend.set(Some(backend));
-        if backend.mode == Mode::Http && !(self.head() && self.http_rules(&backend.http_rules, &backend.acls))
+        let rules = &backend.http_rules;
+        if backend.mode == Mode::Http && !(self.head() && self.http_rules(rules.of_requests(), &backend.acls))
         {
             return;
         }
@@ -384,8 +418,10 @@ impl Teller<'_> {
     /// The rules for answers: what they will see is not known.
     fn answers(&mut self, backend: &Backend) {
         let (back, front) = (&backend.http_rules, &self.scene.frontend.http_rules);
-        let after = [back.after.as_slice(), &front.after];
-        let lists = || back.of_answers().into_iter().chain(front.of_answers()).chain(after);
+        // Those for answers of all kinds come last, on both sides.
+        let ([of_back @ .., back_after], [of_front @ .., front_after]) =
+            (back.of_answers(), front.of_answers());
+        let lists = || of_back.into_iter().chain(of_front).chain([back_after, front_after]);
         if lists().any(|list| !list.is_empty()) {
             self.say(&["the answer is shown to these rules:\n"]);
         }

@@ -104,6 +104,8 @@ pub(super) fn action(out: &mut String, action: &HttpAction) {
         HttpAction::SetLogLevel(Some(_)) => ("sets the level of the log line", ""),
         HttpAction::SilentDrop => ("the connection is reset without an answer", ""),
         HttpAction::Reject => ("the connection is closed without an answer", ""),
+        HttpAction::Close => ("the server's connection is closed", ""),
+        HttpAction::ExpectProxy => ("a PROXY protocol header must come first", ""),
         HttpAction::Lines(rule) => match &rule.work {
             LineWork::Remove => ("removes lines", ""),
             LineWork::Replace(_) => ("changes lines", ""),

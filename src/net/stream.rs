@@ -189,6 +189,13 @@ impl Stream {
         let _ = sockopt::set_socket_linger(&self.source, Some(std::time::Duration::ZERO));
     }
 
+    /// Makes the close that follows a reset that reaches nobody behind the next router.
+    pub fn drop_silently(&self) {
+        let _ = sockopt::set_ip_ttl(&self.source, 1);
+        let _ = sockopt::set_ipv6_unicast_hops(&self.source, Some(1));
+        self.reset_on_close();
+    }
+
     /// Our address of the connection (the one the client came to); `None` for unix sockets.
     pub fn local_address(&self) -> Option<SocketAddr> {
         rustix::net::getsockname(&self.source).ok()?.try_into().ok()

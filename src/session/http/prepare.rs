@@ -11,14 +11,14 @@ use super::super::trace::Trace;
 use super::super::world::Scene;
 use super::rules::{self, End};
 use crate::backend::Backend;
-use crate::config::{ConnectionMode, ForwardFor, Mode};
+use crate::config::{ConnectionMode, ForwardFor, HttpOptions, Mode, Net};
 use crate::http::edit::Text;
 use crate::http::{
     After, Chunked, Framing, HeadError, Method, RequestEdits, RequestFacts, RequestHead, Version,
     parse_request, write_request,
 };
 use crate::net::Buffer;
-use crate::rules::{Choice, View, applies, choose_backend};
+use crate::rules::{Choice, View, applies, choose_backend, is_to_proxy};
 
 /// A request ready to be sent.
 pub(super) struct Request {
@@ -30,8 +30,8 @@ pub(super) struct Request {
     pub upload: Option<Flow>,
     /// Bytes of the body in `out`.
     pub body_bytes: u64,
-    /// What becomes of both connections.
-    pub connection: ConnectionMode,
+    /// Whether the server's connection may carry another request after this one.
+    pub keeps_server: bool,
     /// Whether the client may send another request after this one.
     pub keep_alive: bool,
     pub upgrade: bool,
@@ -62,7 +62,12 @@ pub(super) enum Prepared {
 }
 
 /// Parses, routes, and rewrites the request at the front of `input`, and takes its bytes out of there.
-pub(super) fn prepare(session: &Session, input: &mut Option<Buffer>, trace: &mut Trace) -> Prepared {
+pub(super) fn prepare(
+    session: &Session,
+    input: &mut Option<Buffer>,
+    nth: u32,
+    trace: &mut Trace,
+) -> Prepared {
     let refuse = |error: HeadError| Prepared::Refuse { status: error.status(), termination: (b'P', b'R') };
     let Some(buffer) = input.as_mut() else { return refuse(HeadError::RequestLine) };
     let head = match parse_request(buffer.bytes()) {
@@ -71,6 +76,14 @@ pub(super) fn prepare(session: &Session, input: &mut Option<Buffer>, trace: &mut
         Ok(None) => return refuse(HeadError::RequestLine),
         Err(error) => return refuse(error),
     };
+    session.capture_request(&head, buffer.bytes());
+    // Before the request is known to the log, as in HAProxy. Sniffing has asked about the first one.
+    if (nth > 0 || session.frontend.config.mode == Mode::Http)
+        && let Err(end) = session.ruling_on_request(None, &head, buffer.bytes())
+    {
+        trace.timers.request = -1;
+        return Prepared::End { end, facts: head.facts(), keep_alive: false };
+    }
     if session.frontend.logger.is_active() {
         trace.request = Some(request_line(&head, buffer.bytes()));
     }
@@ -85,7 +98,6 @@ pub(super) fn prepare(session: &Session, input: &mut Option<Buffer>, trace: &mut
         buffer.consume(head_len);
         return Prepared::Monitor { status, facts, keep_alive: may_stay };
     }
-    session.capture_request(&work.head, buffer.bytes());
     if session.frontend.shared.keeps_line {
         let line = request_line(&work.head, buffer.bytes());
         session.extra.borrow_mut().get_or_insert_default().request_line = Some(line);
@@ -112,12 +124,12 @@ pub(super) fn prepare(session: &Session, input: &mut Option<Buffer>, trace: &mut
         return Prepared::Tunnel(backend);
     }
     let frontend = &session.frontend.config.http;
-    let connection = frontend.connection.max(backend.config.http.connection);
+    let back = &backend.config.http;
+    let keeps_server = [frontend, back].iter().all(|side| side.connection == ConnectionMode::KeepAlive);
     let mut out = Buffer::take();
-    let forward_for = backend.config.http.forward_for.as_ref().or(frontend.forward_for.as_ref());
-    let after = if connection == ConnectionMode::KeepAlive { After::KeepAlive } else { After::Close };
+    let after = if keeps_server || back.pretend_keep_alive { After::KeepAlive } else { After::Close };
     let head_bytes = text.as_ref().map_or(buffer.bytes(), Text::bytes);
-    let added = Added { forward_for, unique_id: unique_id.as_deref() };
+    let added = Added { options: [back, frontend], unique_id: unique_id.as_deref() };
     if write_head(session, &head, head_bytes, added, after, &mut out).is_none() {
         if text.is_some() {
             return Prepared::Refuse { status: 500, termination: (b'P', b'R') };
@@ -127,8 +139,10 @@ pub(super) fn prepare(session: &Session, input: &mut Option<Buffer>, trace: &mut
     // Where a rule turned HEAD into another method or another into HEAD, client and server do not agree whether the
     // answer has a body: what follows it would be taken for a part of it, or the other way round.
     let agreed = (facts.method == Method::Head) == (head.method == Method::Head);
-    let keep_alive =
-        head.keep_alive && connection != ConnectionMode::Close && !session.frontend.leaving.get() && agreed;
+    let keep_alive = head.keep_alive
+        && frontend.connection != ConnectionMode::Close
+        && !session.frontend.leaving.get()
+        && agreed;
     // The answer's reader goes by the method that the server got.
     let (facts, upgrade) = (head.facts(), head.upgrade);
     buffer.consume(head_len);
@@ -137,20 +151,37 @@ pub(super) fn prepare(session: &Session, input: &mut Option<Buffer>, trace: &mut
         return Prepared::Refuse { status: 400, termination: (b'P', b'D') };
     };
     let body_bytes = out.len().saturating_sub(head_bytes) as u64;
-    Prepared::Send(Request { backend, facts, out, upload, body_bytes, connection, keep_alive, upgrade })
+    Prepared::Send(Request { backend, facts, out, upload, body_bytes, keeps_server, keep_alive, upgrade })
 }
 
 /// What the gateway adds to a request.
 struct Added<'a> {
-    forward_for: Option<&'a ForwardFor>,
+    /// Of the backend and the frontend.
+    options: [&'a HttpOptions; 2],
     unique_id: Option<&'a [u8]>,
+}
+
+/// The name of the header that tells of an address, where one of the sides wants it. Each side can make an exception;
+/// the backend's name wins, and `if-none` counts only where both say it (configuration §4.2, "option forwardfor").
+fn address_header<'a>(
+    sides: [Option<&'a ForwardFor>; 2],
+    address: Option<SocketAddr>,
+    is_there: &dyn Fn(&str) -> bool,
+) -> Option<(&'a str, IpAddr)> {
+    let told = sides[0].or(sides[1])?;
+    let address = client_ip(address?);
+    let mut written = sides.iter().flatten();
+    let is_in = |net: Net| net.address.is_ipv4() == address.is_ipv4() && net.contains(address);
+    let excepted = written.clone().filter_map(|side| side.except).any(is_in);
+    let kept = written.all(|side| side.if_none) && is_there(&told.header);
+    (!excepted && !kept).then_some((told.header.as_str(), address))
 }
 
 /// Runs the rules and chooses the backend, whose rules run as well.
 fn route(work: &mut rules::Request<'_>, trace: &mut Trace) -> Result<Option<Rc<Backend>>, End> {
     let session = work.session;
     let frontend = &session.frontend.config;
-    work.run_all(&frontend.http_rules, &frontend.acls, None)?;
+    work.run_all(&frontend.http_rules, frontend.http.header_names, &frontend.acls, None)?;
     let scene = Scene::of(session);
     let view = View::with_head(work.head_bytes(), &work.head)
         .with_body(work.bytes.get(work.head.len..).unwrap_or_default())
@@ -163,7 +194,11 @@ fn route(work: &mut rules::Request<'_>, trace: &mut Trace) -> Result<Option<Rc<B
     trace.backend = Some(backend.clone());
     let config = &backend.config;
     if config.mode == Mode::Http {
-        work.run_all(&config.http_rules, &config.acls, Some(&backend))?;
+        if let Err(end) = session.ruling_on_request(Some(&backend), &work.head, work.head_bytes()) {
+            trace.timers.request = -1;
+            return Err(end);
+        }
+        work.run_all(&config.http_rules, config.http.header_names, &config.acls, Some(&backend))?;
     }
     Ok(Some(backend))
 }
@@ -186,25 +221,33 @@ fn write_head(
     session: &Session,
     head: &RequestHead,
     bytes: &[u8],
-    Added { forward_for, unique_id }: Added<'_>,
+    Added { options, unique_id }: Added<'_>,
     after: After,
     out: &mut Buffer,
 ) -> Option<()> {
-    let mut text = heapless::String::<46>::new();
-    let mut fields = heapless::Vec::<(&str, &[u8]), 2>::new();
+    let mut texts = [heapless::String::<46>::new(), heapless::String::new()];
+    let mut fields = heapless::Vec::<(&str, &[u8]), 3>::new();
     let id_header = session.frontend.config.lines.unique_id_header.as_deref();
     if let Some(field) = id_header.zip(unique_id) {
         fields.push(field).ok()?;
     }
-    let wanted = forward_for.filter(|option| !(option.if_none && head.has(bytes, &option.header)));
-    if let (Some(option), Some(peer)) = (wanted, session.peer.get()) {
-        write_address(&mut text, client_ip(peer)).ok()?;
-        fields.push((&option.header, text.as_bytes())).ok()?;
+    let forward_for = options.map(|side| side.forward_for.as_ref());
+    let original_to = options.map(|side| side.original_to.as_ref());
+    let has = |name: &str| head.has(bytes, name);
+    let destination = || original_to.iter().flatten().next().and_then(|_| session.destination());
+    let headers = [
+        address_header(forward_for, session.peer.get(), &has),
+        address_header(original_to, destination(), &|_| false),
+    ];
+    for ((name, address), text) in headers.into_iter().flatten().zip(&mut texts) {
+        write_address(text, address).ok()?;
+        fields.push((name, text.as_bytes())).ok()?;
     }
     let edits = RequestEdits {
         after,
         add_fields: &fields,
-        forward_for: forward_for.map(|option| option.header.as_str()),
+        forward_for: forward_for.into_iter().flatten().next().map(|option| option.header.as_str()),
+        proxy_header: session.frontend.config.http.proxy_header && is_to_proxy(head.target.of(bytes)),
     };
     let len = write_request(head, bytes, &edits, out.room()).ok()?;
     out.filled(len);

@@ -4,6 +4,7 @@ use std::future::poll_fn;
 use std::task::Poll;
 
 use super::super::relay::{Bound, Flow, FlowError, Waiting};
+use super::super::tcp_rules::Ruling;
 use super::Next;
 use super::exchange::{Answer, Exchange, Failure, Found, Link};
 use super::rules::Response;
@@ -65,13 +66,16 @@ impl Exchange<'_> {
     fn final_answer(&mut self, head: ResponseHead, bytes: &[u8]) -> Result<Answer, Failure> {
         self.trace.status = i16::try_from(head.status).unwrap_or(-1);
         self.session.capture_response(&head, bytes);
-        self.is_private |= ties_to_connection(&head, bytes);
+        self.is_tied |= ties_to_connection(&head, bytes);
         let delimited = head.is_delimited_for(self.request.facts.version);
         let keep_alive = head.tunnel || self.request.keep_alive && delimited && !self.upload_broken;
         let after = if keep_alive { After::KeepAlive } else { After::Close };
         let (framing, tunnel, reusable) = (head.framing, head.tunnel, head.keep_alive);
         let backend = self.request.backend.clone();
         let (back, front) = (&backend.config, &self.session.frontend.config);
+        if !back.tcp.response.is_empty() {
+            self.check_answer(&head, bytes)?;
+        }
         let mut work = Response { session: self.session, backend: Some(&backend), head, bytes, text: None };
         // A tunnel is agreed on already: nothing about it can be changed.
         if !tunnel {
@@ -84,6 +88,30 @@ impl Exchange<'_> {
         let out = self.rewrite(&work.head, work.head_bytes(), after);
         let out = out.map_err(|_| Failure::Status(502, b'P', b'H'))?;
         Ok(Answer { out, framing, tunnel, keep_alive, reusable })
+    }
+
+    /// The `tcp-response content` rules of the backend.
+    fn check_answer(&mut self, head: &ResponseHead, bytes: &[u8]) -> Result<(), Failure> {
+        let backend = &self.request.backend;
+        let ruling = self.session.ruling_on_answer(backend, head, bytes);
+        let seen = backend.config.tcp.response_delay_ms.is_some();
+        match ruling {
+            Ruling::Accept | Ruling::NotYet => return Ok(()),
+            // Only the server's connection ends, after this answer.
+            Ruling::Close if seen => {
+                self.is_private = true;
+                return Ok(());
+            }
+            Ruling::Close => return Err(Failure::Status(502, b'S', b'H')),
+            Ruling::Reject | Ruling::SilentDrop => {}
+        }
+        if seen {
+            self.trace.bytes_to_client = self.trace.bytes_to_client.saturating_add(bytes.len() as u64);
+        } else {
+            self.trace.status = -1;
+        }
+        self.session.end_by(ruling);
+        Err(Failure::Silent(b'P', if ruling == Ruling::Reject { b'D' } else { b'R' }))
     }
 
     fn rewrite(&self, head: &ResponseHead, bytes: &[u8], after: After) -> Result<Buffer, TooLong> {
@@ -223,9 +251,13 @@ impl Exchange<'_> {
     pub(super) fn finish(&mut self, link: Link, reusable: bool, keep_alive: bool) -> Next {
         let upload_done = self.request.upload.is_none() && self.sent >= self.request.out.len();
         let whole = upload_done && !self.upload_broken;
-        let Link { stream, slot, .. } = link;
-        if reusable && whole && !self.is_private && self.may_share() {
-            slot.keep(stream);
+        let Link { stream, slot, reused } = link;
+        if reusable && whole && self.request.keeps_server {
+            if self.is_private || self.is_tied || self.is_for_one_client(&slot) {
+                self.session.reserve(&slot, stream, self.is_tied);
+            } else {
+                slot.keep(stream, reused);
+            }
         }
         match (whole, keep_alive) {
             // The server answered without waiting for the whole body; the client may still be sending it.
