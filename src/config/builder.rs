@@ -206,6 +206,7 @@ impl<'a> Builder<'a> {
 
     /// Takes every line of a text. Sections end with their file.
     pub fn read(&mut self, source: &Source) {
+        self.shared.files.source = source.name.clone();
         self.close_section();
         for (number, line) in lexer::lines(&source.text).enumerate() {
             // A file that is no configuration need not be read to its end.

@@ -87,7 +87,7 @@ pub fn load_with(
     let environment = environment::Environment::new(env);
     let look_up = |name: &str| environment.get(name);
     let mut builder = builder::Builder::new(&look_up, &environment);
-    builder.shared.files.0 = files;
+    builder.shared.files.read = files;
     for source in sources {
         builder.read(source);
     }

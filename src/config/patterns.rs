@@ -2,7 +2,7 @@
 
 use std::io::Read;
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::diagnostics::quoted;
@@ -41,7 +41,26 @@ pub type ReadFile = Rc<dyn Fn(&Path, u64) -> Result<Vec<u8>, String>>;
 
 /// How the files are read that the configuration names.
 #[derive(Clone, Default)]
-pub(crate) struct Files(pub Option<ReadFile>);
+pub(crate) struct Files {
+    /// `None` = from this machine.
+    pub read: Option<ReadFile>,
+    /// `default-path`.
+    pub base: BasePath,
+    /// The name of the text that is being read.
+    pub source: Rc<str>,
+}
+
+/// Where relative paths begin: `default-path` (configuration §3.1).
+#[derive(Clone, Default)]
+pub(crate) enum BasePath {
+    /// Where the program was started.
+    #[default]
+    Current,
+    /// The folder of the configuration file; then `..`, if true.
+    Config(bool),
+    /// This one.
+    Origin(Rc<str>),
+}
 
 impl Files {
     /// A whole file.
@@ -49,10 +68,26 @@ impl Files {
     /// # Errors
     /// As [`read_file`].
     pub fn read(&self, path: &str, bytes_max: u64) -> Result<Vec<u8>, String> {
-        match &self.0 {
-            Some(read) => read(Path::new(path), bytes_max),
-            None => read_file(Path::new(path), bytes_max),
+        let path = self.located(path);
+        match &self.read {
+            Some(read) => read(&path, bytes_max),
+            None => read_file(&path, bytes_max),
         }
+    }
+
+    /// The path from where the program was started.
+    fn located(&self, path: &str) -> PathBuf {
+        let base = match &self.base {
+            BasePath::Current => PathBuf::new(),
+            BasePath::Origin(folder) => PathBuf::from(&**folder),
+            BasePath::Config(parent) => {
+                let folder = self.source.rsplit_once('/').map_or("", |(folder, _)| folder);
+                // The root has no name before its slash.
+                let folder = if folder.is_empty() && self.source.starts_with('/') { "/" } else { folder };
+                Path::new(folder).join(if *parent { ".." } else { "" })
+            }
+        };
+        base.join(path)
     }
 }
 

@@ -2,8 +2,8 @@
 
 use crate::support::client::Client;
 use crate::support::ports::free_port;
-use crate::support::process::{Starter, folder, run, written};
-use crate::support::program::only_oneport;
+use crate::support::process::{Starter, folder, run, run_command, written};
+use crate::support::program::{Program, only_oneport};
 
 /// Exit code and text of `-c` with this file.
 fn check(config: &str) -> (Option<i32>, String) {
@@ -317,6 +317,39 @@ fn error_sections_and_their_use() {
         assert_eq!(code, Some(0), "{lines}:\n{text}");
         if !only_oneport("HAProxy words it differently") {
             assert!(text.contains("test.cfg:9: warning: ") && text.contains(what), "{lines}:\n{text}");
+        }
+    }
+}
+
+/// `default-path`, for files named in a second configuration file too, as HAProxy has it.
+#[test]
+fn relative_paths_begin_where_it_is_said() {
+    let dir = folder();
+    let page = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n";
+    for (place, name) in [("", "here"), ("conf/", "beside"), ("up/", "above"), ("more/", "second")] {
+        std::fs::create_dir_all(dir.path().join(place)).unwrap();
+        std::fs::write(dir.path().join(place).join(format!("{name}.http")), page).unwrap();
+    }
+    for (policy, name, code) in [
+        ("current", "here", 0),
+        ("current", "beside", 1),
+        ("config", "beside", 0),
+        ("config", "here", 1),
+        ("parent", "here", 0),
+        ("parent", "up/above", 0),
+        ("origin up", "above", 0),
+        ("origin nowhere", "above", 1),
+    ] {
+        let first = format!("global\n default-path {policy}\n{GOOD} errorfile 503 {name}.http\n");
+        std::fs::write(dir.path().join("conf/first.cfg"), first).unwrap();
+        let second = if policy == "config" { "defaults\n errorfile 503 second.http\n" } else { "" };
+        std::fs::write(dir.path().join("more/second.cfg"), second).unwrap();
+        for program in [Program::Oneport, Program::Haproxy] {
+            let mut command = std::process::Command::new(program.path());
+            command.current_dir(dir.path()).args(["-c", "-f", "conf/first.cfg", "-f", "more/second.cfg"]);
+            let output = run_command(command);
+            let said = written(&output);
+            assert_eq!(output.status.code(), Some(code), "{program:?} {policy} {name}: {said}");
         }
     }
 }

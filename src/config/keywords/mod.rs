@@ -24,6 +24,7 @@ mod takes;
 mod tcp_lint;
 mod timeouts;
 mod users;
+mod words;
 
 pub(crate) use proxy::BIND;
 pub(crate) use tcp_lint::looks_at_bytes;

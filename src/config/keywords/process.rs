@@ -5,6 +5,7 @@ use super::{Keyword, Sections};
 use crate::config::builder::{Builder, Statement};
 use crate::config::diagnostics::Fault;
 use crate::config::lexer::Word;
+use crate::config::patterns::BasePath;
 use crate::config::values::{positive_time_ms, time_ms};
 
 const GLOBAL: Sections = Sections::GLOBAL;
@@ -112,21 +113,9 @@ pub(super) const TABLE: &[Keyword] = &[
         "default-path",
         GLOBAL,
         "2.5",
-        "current",
-        "from where relative paths of files are looked up: only where the program was started",
-        |_, st| {
-            let [word, ..] = st.args() else {
-                return Err(Fault::at(st.name_span(), "expected `default-path current`"));
-            };
-            match word.bytes.as_slice() {
-                b"current" => st.end(st.args().get(1..).unwrap_or_default()),
-                b"config" | b"parent" | b"origin" => Err(Fault::at(
-                    word.span,
-                    "only `current` is built; write absolute paths, or start with -C FOLDER",
-                )),
-                _ => Err(Fault::at(word.span, format!("{}: expected `current`", word.quoted()))),
-            }
-        },
+        "current|config|parent|origin <folder>",
+        "where relative paths of files begin: at the program's start, the configuration's folder, its parent, or there",
+        default_path,
     ),
     Keyword::new(
         "grace",
@@ -140,6 +129,21 @@ pub(super) const TABLE: &[Keyword] = &[
         "a stop closes the listeners at once; whoever watches them is to be told before it",
     )),
 ];
+
+fn default_path(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
+    const EXPECTED: &str = "expected current, config, parent or origin FOLDER";
+    let [word, rest @ ..] = st.args() else { return Err(Fault::at(st.name_span(), EXPECTED)) };
+    let (base, rest) = match (word.bytes.as_slice(), rest) {
+        (b"current", rest) => (BasePath::Current, rest),
+        (b"config", rest) => (BasePath::Config(false), rest),
+        (b"parent", rest) => (BasePath::Config(true), rest),
+        (b"origin", [folder, rest @ ..]) => (BasePath::Origin(folder.text()?.into()), rest),
+        _ => return Err(Fault::at(word.span, format!("{}: {EXPECTED}", word.quoted()))),
+    };
+    st.end(rest)?;
+    b.shared.files.base = base;
+    Ok(())
+}
 
 const LOCALPEER: &str = "HAPROXY_LOCALPEER";
 

@@ -75,7 +75,8 @@ fn the_environment_changes_from_line_to_line() {
         ("unsetenv", "expected `unsetenv"),
         ("node a.b", "expected letters"),
         ("hard-stop-after 0", "cannot be 0"),
-        ("default-path config", "only `current`"),
+        ("default-path here", "expected current, config, parent or origin"),
+        ("default-path origin", "expected current, config, parent or origin"),
     ] {
         let all = errors(&format!("global\n {line}\n{}", in_backend("")));
         assert!(all.len() == 1 && all[0].contains(part), "{line}: {all:?}");

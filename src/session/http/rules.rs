@@ -300,7 +300,7 @@ pub(in crate::session) fn common(
             let challenge = [b"Basic realm=\"", &realm[..], b"\""].concat();
             // In front of a proxy that asks in its own words.
             let target = view.head().map(|head| head.target.of(view.bytes()));
-            let to_proxy = session.frontend.config.http.proxy_header && target.is_some_and(is_to_proxy);
+            let to_proxy = scene.session.frontend.config.http.proxy_header && target.is_some_and(is_to_proxy);
             let (status, name): (u16, &[u8]) =
                 if to_proxy { (407, b"Proxy-Authenticate") } else { (401, b"WWW-Authenticate") };
             let fields: [(&[u8], &[u8]); 3] =
