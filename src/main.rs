@@ -82,7 +82,7 @@ fn start(mut cli: Cli) -> Result<ExitCode, Failed> {
     let privileges = config.global.privileges.clone();
     let identity =
         Identity::of(&privileges).map_err(|errors| show(cli.verbosity, &errors)).map_err(|()| Failed)?;
-    let config_bytes = text_bytes(&sources);
+    let config_bytes = Source::bytes(&sources);
     if cli.check {
         return check(&cli, &wishes, &config, config_bytes);
     }
@@ -360,7 +360,7 @@ async fn reload(given: &Given, gateway: &Gateway, limits: &mut Limits) -> &'stat
         },
     };
     let sources = sources.map_err(|message| fail(&message));
-    let read = sources.ok().and_then(|sources| Some((load(cli, &sources, files)?, text_bytes(&sources))));
+    let read = sources.ok().and_then(|sources| Some((load(cli, &sources, files)?, Source::bytes(&sources))));
     let Some((config, config_bytes)) = read else {
         log::error!("the configuration has errors: the one before stays in force");
         return KEPT;
@@ -445,11 +445,6 @@ fn load(cli: &Cli, sources: &[Source], files: Option<ReadFile>) -> Option<Config
         return None;
     }
     config
-}
-
-/// Length of all texts together.
-fn text_bytes(sources: &[Source]) -> usize {
-    sources.iter().map(|source| source.text.len()).sum()
 }
 
 fn fail(message: &str) -> Failed {

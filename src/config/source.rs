@@ -26,6 +26,11 @@ impl Source {
     pub fn new(name: &str, text: impl Into<Vec<u8>>) -> Self {
         Self { name: name.into(), text: text.into() }
     }
+
+    /// Length of all texts together.
+    pub fn bytes(sources: &[Self]) -> usize {
+        sources.iter().map(|source| source.text.len()).sum()
+    }
 }
 
 /// Whether files may be waited for.

@@ -116,7 +116,7 @@ fn rule(out: &mut String, does: &str, condition: Option<&Condition>, acls: &[Acl
 
 /// The rules for what comes back.
 fn http_answers(out: &mut String, texts: &Texts<'_>, rules: &HttpRules, acls: &[Acl]) {
-    if !(rules.response.is_empty() && rules.after.is_empty()) {
+    if rules.of_answers().into_iter().any(|list| !list.is_empty()) {
         out.push_str("  to answers:\n");
     }
     http_rules(out, texts, rules.of_answers(), acls);

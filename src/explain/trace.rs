@@ -418,11 +418,14 @@ impl Teller<'_> {
     /// The rules for answers: what they will see is not known.
     fn answers(&mut self, backend: &Backend) {
         let (back, front) = (&backend.http_rules, &self.scene.frontend.http_rules);
-        let lists = [&back.response, &front.response, &back.after, &front.after];
-        if lists.iter().any(|list| !list.is_empty()) {
+        // Those for answers of all kinds come last, on both sides.
+        let ([of_back @ .., back_after], [of_front @ .., front_after]) =
+            (back.of_answers(), front.of_answers());
+        let lists = || of_back.into_iter().chain(of_front).chain([back_after, front_after]);
+        if lists().any(|list| !list.is_empty()) {
             self.say(&["the answer is shown to these rules:\n"]);
         }
-        for rule in lists.into_iter().flatten() {
+        for rule in lists().flatten() {
             self.texts.show(&mut self.out, &rule.place);
         }
     }
