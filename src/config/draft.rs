@@ -3,7 +3,7 @@
 use super::diagnostics::Spot;
 use super::keywords::server::Parameters;
 use super::model::{
-    Acl, AclId, AclTest, Balance, Bind, Captures, Condition, ConnectionMode, ContentRule, ForwardFor,
+    Acl, AclId, AclTest, Balance, Bind, Captures, Chosen, Condition, ConnectionMode, ContentRule, ForwardFor,
     HttpRule, HttpRules, Lines, LogFormat, LogTarget, Mode, Place, Server,
 };
 use std::collections::BTreeMap;
@@ -22,6 +22,7 @@ pub(crate) struct Settings {
     pub connection: Option<ConnectionMode>,
     pub forward_for: Option<ForwardFor>,
     pub reuse: Option<bool>,
+    pub buffer_request: bool,
     pub default_server: Option<Parameters>,
     pub log_global: bool,
     pub logs: Vec<LogTarget>,
@@ -106,6 +107,7 @@ pub(crate) struct Proxy {
     pub blocks: Vec<HttpRule>,
     pub monitor_fail: Vec<Condition>,
     pub use_backends: Vec<UseRule>,
+    pub use_servers: Vec<(Chosen<NameRef>, Condition)>,
     pub captures: Captures,
     pub servers: Vec<Server>,
     /// Names of `servers` and the line each was written in.
@@ -130,6 +132,7 @@ impl Proxy {
             blocks: Vec::new(),
             monitor_fail: Vec::new(),
             use_backends: Vec::new(),
+            use_servers: Vec::new(),
             captures: Captures::default(),
             servers: Vec::new(),
             server_names: BTreeMap::new(),
@@ -140,7 +143,7 @@ impl Proxy {
 /// `use_backend` before its backend is known.
 #[derive(Debug)]
 pub(crate) struct UseRule {
-    pub backend: NameRef,
+    pub backend: Chosen<NameRef>,
     pub condition: Option<Condition>,
     pub place: Place,
 }

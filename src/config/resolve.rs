@@ -3,15 +3,16 @@
 
 use super::builder::Builder;
 use super::diagnostics::{DIAGNOSTICS_MAX, Severity, Sink, Spot};
-use super::draft::{NameRef, Proxy, ProxyKind, Settings, Timeouts};
+use super::draft::{NameRef, Proxy, ProxyKind, Settings, Timeouts, UseRule};
 use super::model::{
-    Acl, Backend, BackendId, ClientTimeouts, Config, Frontend, Global, HttpOptions, HttpRules, LogTarget,
-    Mode, ServerTimeouts, Target, UseBackend,
+    Acl, Backend, BackendId, Chosen, ClientTimeouts, Config, Frontend, Global, HttpOptions, HttpRules,
+    LogTarget, Mode, ServerTimeouts, Target, UseBackend, UseServer,
 };
 use super::privileges::{Account, Privileges, Written};
 use super::sample::{Reference, ReferenceKind};
 use super::suggest;
 use super::values::show_ms;
+use std::rc::Rc;
 
 /// Above so many proxies no near name is looked for.
 const HINT_PROXIES_MAX: usize = 10_000;
@@ -37,12 +38,17 @@ pub(crate) fn resolve(mut b: Builder<'_>) -> (Config, Sink) {
         check_listening(&mut b);
     }
     let references = references(&mut b, &backends);
+    let by_name = match b.proxies.iter().any(works_names_out) {
+        true => b.named_backends().filter_map(|at| backends.get(at).copied().flatten()).collect(),
+        false => Vec::new(),
+    };
     let variables = std::mem::take(&mut b.shared.variables);
     let mut config = Config {
         global: b.global,
         userlists: std::mem::take(&mut b.userlists),
         references,
         variables,
+        by_name,
         ..Config::default()
     };
     for proxy in &mut b.proxies {
@@ -50,17 +56,23 @@ pub(crate) fn resolve(mut b: Builder<'_>) -> (Config, Sink) {
         blocks.append(&mut proxy.http_rules.request);
         proxy.http_rules.request = blocks;
     }
-    for (id, (proxy, targets)) in (1..).zip(std::mem::take(&mut b.proxies).into_iter().zip(targets)) {
+    let ids = (1..).zip(&backends);
+    for ((id, own_backend), (mut proxy, targets)) in
+        ids.zip(std::mem::take(&mut b.proxies).into_iter().zip(targets))
+    {
         if whole {
             warn_of_timeouts(&mut b.sink, &proxy, tunnel_default);
         }
+        let acls = std::mem::take(&mut proxy.acls).into_list();
+        let rules: Rules = (acls.into(), std::mem::take(&mut proxy.http_rules).into());
         if proxy.kind.has_server_side() {
-            config.backends.push(backend(&proxy, &config.global, tunnel_default));
+            let server_rules = server_rules(&mut b.sink, &mut proxy);
+            let backend = backend(&proxy, rules.clone(), &config.global, tunnel_default);
+            config.backends.push(Backend { id, server_rules, ..backend });
         }
         if proxy.kind.has_client_side() && !proxy.settings.disabled {
-            config
-                .frontends
-                .push(Frontend { id, ..frontend(proxy, targets, &config.global, tunnel_default) });
+            let frontend = frontend(proxy, targets, rules, &config.global, tunnel_default);
+            config.frontends.push(Frontend { id, own_backend: *own_backend, ..frontend });
         }
     }
     (config, b.sink)
@@ -121,7 +133,7 @@ fn reference_target(
 struct Targets {
     default_backend: Option<BackendId>,
     /// In the order of its `use_backend` rules; `None` = an error was noted.
-    rules: Vec<Option<BackendId>>,
+    rules: Vec<Option<Chosen<BackendId>>>,
 }
 
 /// The index each proxy's server side will have in [`Config::backends`].
@@ -195,12 +207,20 @@ fn resolve_targets(
                 None
             }
         };
-    targets.rules = proxy.use_backends.iter().map(|rule| find(&rule.backend)).collect();
+    let rule = |rule: &UseRule| match &rule.backend {
+        Chosen::Known(name) => find(name).map(Chosen::Known),
+        Chosen::Called(name) => Some(Chosen::Called(name.clone())),
+    };
+    targets.rules = proxy.use_backends.iter().map(rule).collect();
     targets.default_backend = match &proxy.settings.default_backend {
         Some(reference) => find(reference),
         // A `listen` sends to its own servers.
         None => backends.get(at).copied().flatten(),
     };
+    // A name that is worked out can be any.
+    if works_names_out(proxy) {
+        reached.fill(true);
+    }
     let own = proxy.kind == ProxyKind::Listen && proxy.settings.default_backend.is_none();
     if own && let Some(reached) = reached.get_mut(at) {
         *reached = true;
@@ -350,6 +370,7 @@ fn http_options(settings: &Settings) -> HttpOptions {
     HttpOptions {
         connection: settings.connection.unwrap_or_default(),
         forward_for: settings.forward_for.clone(),
+        buffer_request: settings.buffer_request,
         reuse: settings.reuse.unwrap_or(true),
     }
 }
@@ -360,7 +381,13 @@ fn logs(settings: &Settings, global: &Global) -> Vec<LogTarget> {
     logs
 }
 
-fn frontend(proxy: Proxy, targets: Targets, global: &Global, tunnel_default: bool) -> Frontend {
+fn frontend(
+    proxy: Proxy,
+    targets: Targets,
+    (acls, http_rules): Rules,
+    global: &Global,
+    tunnel_default: bool,
+) -> Frontend {
     let settings = &proxy.settings;
     let use_backends = proxy.use_backends.into_iter().zip(targets.rules);
     Frontend {
@@ -371,10 +398,10 @@ fn frontend(proxy: Proxy, targets: Targets, global: &Global, tunnel_default: boo
         binds: proxy.binds,
         maxconn: settings.maxconn,
         backlog: settings.backlog,
-        acls: proxy.acls.into_list(),
+        acls,
         inspect_delay_ms: proxy.inspect_delay_ms,
         content_rules: proxy.content_rules,
-        http_rules: proxy.http_rules,
+        http_rules,
         errors: settings.errors.clone().into(),
         monitor_uri: settings.monitor_uri.clone(),
         monitor_fail: proxy.monitor_fail,
@@ -383,6 +410,7 @@ fn frontend(proxy: Proxy, targets: Targets, global: &Global, tunnel_default: boo
                 Some(UseBackend { backend: backend?, condition: rule.condition, place: rule.place })
             })
             .collect(),
+        own_backend: None,
         default_backend: targets.default_backend,
         timeouts: client_timeouts(&settings.timeouts, tunnel_default),
         http: http_options(settings),
@@ -396,17 +424,38 @@ fn frontend(proxy: Proxy, targets: Targets, global: &Global, tunnel_default: boo
     }
 }
 
-/// The rules of a backend. In a `listen` section they are the client side's, and run once.
-fn backend_rules(proxy: &Proxy) -> (Vec<Acl>, HttpRules) {
-    if proxy.kind.has_client_side() {
-        return (Vec::new(), HttpRules::default());
-    }
-    (proxy.acls.list().to_vec(), proxy.http_rules.clone())
+/// ACLs and rules for HTTP, shared by both sides of a `listen`.
+type Rules = (Rc<[Acl]>, Rc<HttpRules>);
+
+/// Whether `use_backend` rules of a proxy work names out.
+fn works_names_out(proxy: &Proxy) -> bool {
+    proxy.use_backends.iter().any(|rule| matches!(rule.backend, Chosen::Called(_)))
 }
 
-fn backend(proxy: &Proxy, global: &Global, tunnel_default: bool) -> Backend {
+/// The `use-server` rules of a proxy; a server that is not there is an error.
+fn server_rules(sink: &mut Sink, proxy: &mut Proxy) -> Vec<UseServer> {
+    let mut rules = Vec::new();
+    for (server, condition) in std::mem::take(&mut proxy.use_servers) {
+        let server = match server {
+            Chosen::Called(name) => Chosen::Called(name),
+            Chosen::Known(NameRef { name, spot }) => {
+                let names = || proxy.servers.iter().map(|known| known.name.as_str());
+                let Some(index) = names().position(|known| known == name) else {
+                    let hint = suggest::hint(&name, names());
+                    let message = format!("`{}` has no server `{name}`{hint}", proxy.name);
+                    sink.push(Severity::Error, spot, message);
+                    continue;
+                };
+                Chosen::Known(index)
+            }
+        };
+        rules.push(UseServer { server, condition });
+    }
+    rules
+}
+
+fn backend(proxy: &Proxy, (acls, http_rules): Rules, global: &Global, tunnel_default: bool) -> Backend {
     let settings = &proxy.settings;
-    let (acls, http_rules) = backend_rules(proxy);
     let mut servers = proxy.servers.clone();
     if settings.disabled {
         // What still names it finds no server.
@@ -414,11 +463,13 @@ fn backend(proxy: &Proxy, global: &Global, tunnel_default: bool) -> Backend {
     }
     Backend {
         name: proxy.name.clone(),
+        id: 0,
         place: proxy.spot.place.clone(),
         mode: settings.mode.unwrap_or_default(),
         balance: settings.balance.unwrap_or_default(),
         acls,
         http_rules,
+        server_rules: Vec::new(),
         errors: settings.errors.clone().into(),
         servers,
         timeouts: server_timeouts(&settings.timeouts, tunnel_default),

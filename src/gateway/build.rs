@@ -144,7 +144,12 @@ impl Runtime {
         let messages = logger(&global.logs, None, &Place::default());
         let mut frontends = Vec::with_capacity(config.frontends.len());
         let lasting = config.variables.iter().map(|name| name.starts_with("sess.")).collect();
-        let shared = Rc::new(Shared { references: config.references, lasting, ..Shared::default() });
+        let shared = Rc::new(Shared {
+            references: config.references,
+            by_name: config.by_name,
+            lasting,
+            ..Shared::default()
+        });
         for frontend in config.frontends {
             let Some(logger) = logger(&frontend.logs, frontend.log_tag.as_ref(), &frontend.place) else {
                 continue;

@@ -2,7 +2,7 @@
 //! moves spans there; the writers then write field by field.
 
 use super::fields::{Known, is_target_byte, is_token_byte};
-use super::head::{Field, Fields, Mend, Method, RequestHead, ResponseHead, Span, Special};
+use super::head::{Field, Fields, Framing, Mend, Method, RequestHead, ResponseHead, Span, Special};
 use super::rewrite::TooLong;
 
 /// A copy of a head's bytes, with the text of changes behind them.
@@ -149,6 +149,18 @@ impl RequestHead {
 }
 
 impl ResponseHead {
+    /// Makes an answer to one of GET and HEAD one to the other, where a rule has changed the method: an answer to HEAD
+    /// has no body, and one to something else says so where the server's had none. True where it is to be told to
+    /// have no byte of a body.
+    pub fn answer_instead(&mut self, to_head: bool) -> bool {
+        let bodyless = matches!(self.status, 100..200 | 204 | 304);
+        if !to_head && !bodyless {
+            (self.mend.drop_length, self.mend.drop_transfer_encoding) = (true, true);
+        }
+        self.framing = Framing::None;
+        !to_head && !bodyless
+    }
+
     /// Its fields, to be changed.
     pub fn edit(&mut self) -> FieldEdits<'_> {
         FieldEdits { fields: &mut self.fields, special: &mut self.special, mend: &mut self.mend }

@@ -7,7 +7,6 @@
 mod alias;
 mod capture;
 mod extra;
-mod fill;
 mod http;
 mod proxy_header;
 mod relay;
@@ -26,6 +25,7 @@ use crate::config::{self, BackendId, Bind, Mode};
 use crate::net::{Accepted, Buffer, Stream};
 use crate::observe::{Logger, Peer};
 use crate::reactor::{Deadline, Handle};
+use crate::rules::fill;
 use extra::Extra;
 pub use proxy_header::HeaderRefusals;
 use sniff::Sniffed;
@@ -92,6 +92,8 @@ impl Tasks {
 pub struct Shared {
     /// What they name; a `RefId` is an index into it.
     pub references: Vec<config::Target>,
+    /// Backends in the order of their names, where rules work names out.
+    pub by_name: Vec<BackendId>,
     /// By variable: whether it outlives a request (`sess.…`).
     pub lasting: Vec<bool>,
     /// Every frontend of the configuration, for `fe_conn(name)`.

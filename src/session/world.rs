@@ -6,9 +6,12 @@ use super::alias::Facts;
 use super::trace::record;
 use super::{Frontend, Session};
 use crate::backend::{Backend, Server};
-use crate::config::{Alias, BackendId, Figure, Flags, Named, RefId, Side, Target, VarId};
+use crate::config::{
+    Alias, BackendId, Chosen, Figure, Flags, Format, Mode, Named, RefId, Side, Target, VarId,
+};
 use crate::observe::LogLine;
-use crate::rules::{Sample, World};
+use crate::rules::fill::fill;
+use crate::rules::{Sample, View, World, applies};
 
 /// A session, and the backend that its request was given, if any.
 pub(super) struct Scene<'a> {
@@ -19,9 +22,11 @@ pub(super) struct Scene<'a> {
 }
 
 impl<'a> Scene<'a> {
-    /// Before a backend is chosen.
+    /// Before a backend is chosen: only a `listen` has one then, its own.
     pub fn of(session: &'a Session) -> Self {
-        Self { session, backend: None, server: None }
+        let frontend = &session.frontend;
+        let backend = frontend.config.own_backend.and_then(|id| frontend.backend(id));
+        Self { session, backend: backend.map(|backend| &**backend), server: None }
     }
 
     fn frontend(&self) -> &'a Frontend {
@@ -75,14 +80,10 @@ impl World for Scene<'_> {
     fn figure(&self, figure: Figure, of: Option<RefId>) -> Option<i64> {
         let index = |at: Option<usize>| at.and_then(|at| i64::try_from(at + 1).ok());
         let number = |n: usize| i64::try_from(n).ok();
-        let named = |backend: &Backend| {
-            let all = &self.frontend().backends;
-            index(all.iter().position(|known| std::ptr::eq(&**known, backend)))
-        };
         match figure {
             Figure::FrontendId => Some(i64::from(self.frontend().config.id)),
             Figure::ListenerId => Some(i64::from(self.session.listener_number())),
-            Figure::BackendId => named(self.backend?),
+            Figure::BackendId => Some(i64::from(self.backend?.config.id)),
             Figure::ServerId => index(self.server),
             Figure::FrontendConnections => Some(self.frontend_connections(of).into()),
             Figure::BackendConnections => Some(self.backend_at(of)?.connections.get().into()),
@@ -109,6 +110,19 @@ impl World for Scene<'_> {
             }
             Named::Listener => self.session.bind()?.name.as_deref(),
         }
+    }
+
+    fn backend_called(&self, name: &Format, view: &View<'_>) -> Option<BackendId> {
+        let mut text = Vec::new();
+        fill(name, view, &mut text);
+        let frontend = self.frontend();
+        let named = |id: &BackendId| self.backend_of(*id).map(|backend| backend.config.name.as_bytes());
+        let by_name = &frontend.shared.by_name;
+        let at = by_name.binary_search_by(|id| named(id).cmp(&Some(text.as_slice()))).ok()?;
+        let id = *by_name.get(at)?;
+        // Rules that load refuses for a name that is written are not for one that is worked out either.
+        let fits = frontend.config.mode == Mode::Tcp || self.backend_of(id)?.config.mode == Mode::Http;
+        fits.then_some(id)
     }
 
     fn wall_ms(&self) -> i64 {
@@ -154,4 +168,29 @@ fn free_slots(backend: &Backend) -> i64 {
         free = free.saturating_add(i64::from(maxconn.saturating_sub(server.connections.get())));
     }
     free
+}
+
+/// The first server that is up among those that the backend's `use-server` rules prefer for this request.
+pub(super) fn preferred_server(session: &Session, backend: &Backend, view: View<'_>) -> Option<usize> {
+    let scene = Scene { session, backend: Some(backend), server: None };
+    let view = view.within(&scene);
+    for rule in &backend.config.server_rules {
+        if !applies(Some(&rule.condition), &backend.config.acls, &view) {
+            continue;
+        }
+        let index = match &rule.server {
+            Chosen::Known(index) => *index,
+            Chosen::Called(name) => {
+                let mut text = Vec::new();
+                fill(name, &view, &mut text);
+                // A name that no server has ends the search.
+                backend.servers.iter().position(|server| server.config.name.as_bytes() == text)?
+            }
+        };
+        // One that is down leaves it to the next rule.
+        if backend.servers.get(index).is_some_and(Server::is_up) {
+            return Some(index);
+        }
+    }
+    None
 }

@@ -8,8 +8,8 @@ use crate::config::diagnostics::{Fault, Span};
 use crate::config::draft::ProxyKind;
 use crate::config::lexer::Word;
 use crate::config::model::{
-    CaptureSlot, Format, HttpAction, HttpRule, MatchKind, Matcher, Piece, Redirect, RedirectKind, Reply,
-    ReplyBody, Side, TargetPart, VarId,
+    CaptureSlot, Format, HttpAction, HttpRule, MatchKind, Matcher, Patterns, Piece, Redirect, RedirectKind,
+    Reply, ReplyBody, Side, TargetPart, VarId,
 };
 use crate::config::sample::{self, Reader};
 use crate::config::{condition, format, patterns, suggest, values};
@@ -135,6 +135,21 @@ const ACTIONS: &[(&str, u8, Make)] = &[
     ("unset-var(", 7, |words, reader| Ok(HttpAction::UnsetVar(words.variable(reader)?))),
     ("capture", REQUEST | RESPONSE, capture),
     ("set-log-level", REQUEST | RESPONSE, |words, _| log_level(words)),
+    ("wait-for-body", REQUEST, |words, _| {
+        let at = words.at;
+        let (mut time, mut at_least) = (None, usize::MAX);
+        loop {
+            if words.option("time") {
+                time = Some(values::time_ms(words.next("a time")?)?);
+            } else if words.option("at-least") {
+                let bytes = values::number(words.next("a number of bytes")?, 0, u32::MAX)?;
+                at_least = usize::try_from(bytes).ok().filter(|&bytes| bytes > 0).unwrap_or(usize::MAX);
+            } else {
+                let time_ms = time.ok_or_else(|| Fault::at(at, "`wait-for-body` needs `time <time>`"))?;
+                return Ok(HttpAction::WaitForBody { time_ms, at_least });
+            }
+        }
+    }),
     ("silent-drop", REQUEST, |_, _| Ok(HttpAction::SilentDrop)),
     ("reject", REQUEST, |_, _| Ok(HttpAction::Reject)),
     ("strict-mode", 7, |words, _| {
@@ -244,6 +259,9 @@ fn rule(b: &mut Builder<'_>, st: &Statement<'_>, side: u8) -> Result<(), Fault> 
 
 fn own_header(action: &HttpAction) -> Option<&str> {
     match action {
+        HttpAction::DelHeader(Matcher { patterns: Patterns::Bytes(list), kind: MatchKind::Str, .. }) => {
+            list.iter().find(|name| is_own(name)).and_then(|name| std::str::from_utf8(name).ok())
+        }
         HttpAction::AddHeader { name, .. } | HttpAction::ReplaceHeader { name, .. } => {
             Some(&**name).filter(|name| is_own(name.as_bytes()))
         }

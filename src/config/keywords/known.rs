@@ -21,7 +21,7 @@ pub(crate) const KEYWORDS: &[(Sections, &str)] = &[
     (
         Sections::DEFAULTS.or(Sections::FRONTEND).or(Sections::LISTEN).or(Sections::BACKEND),
         "errorfiles|http-error|\
-     option http-buffer-request|option http-no-delay|\
+     option http-no-delay|\
      option http-restrict-req-hdr-names|option originalto|tcp-request",
     ),
     (
@@ -30,7 +30,7 @@ pub(crate) const KEYWORDS: &[(Sections, &str)] = &[
      tcp-response inspect-delay",
     ),
     (Sections::FRONTEND.or(Sections::LISTEN).or(Sections::BACKEND), "filter"),
-    (Sections::LISTEN.or(Sections::BACKEND), "server-template|stick|use-server"),
+    (Sections::LISTEN.or(Sections::BACKEND), "server-template|stick"),
 ];
 
 /// Parameters of a `bind` line.

@@ -37,6 +37,17 @@ pub(super) const TABLE: &[Keyword] = &[
         |b, st| connection(b, st, ConnectionMode::KeepAlive),
     ),
     option(
+        "option http-buffer-request",
+        BOTH,
+        "1.6",
+        "wait for a request's body, or a full buffer, before rules see it",
+        |b, st| {
+            st.none()?;
+            b.settings()?.buffer_request = !st.negated;
+            Ok(())
+        },
+    ),
+    option(
         "option tcplog",
         BOTH,
         "1.3",

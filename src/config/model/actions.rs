@@ -83,6 +83,13 @@ pub enum HttpAction {
     Capture(Side, CaptureSlot, Expr),
     /// `set-log-level`: 0 (emerg) to 7 (debug); `None` = no line at all.
     SetLogLevel(Option<u8>),
+    /// `wait-for-body`.
+    WaitForBody {
+        /// How long.
+        time_ms: u64,
+        /// So many bytes are enough.
+        at_least: usize,
+    },
     /// Closes without a word, with a reset.
     SilentDrop,
     /// Closes.

@@ -19,6 +19,7 @@ pub use sample::*;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::rc::Rc;
 
 use super::privileges::Privileges;
 use super::userlist::UserList;
@@ -36,6 +37,8 @@ pub struct Config {
     pub backends: Vec<Backend>,
     /// What expressions name; [`RefId`] is an index into it.
     pub references: Vec<Target>,
+    /// The backends in the order of their names, where rules work names out; else empty.
+    pub by_name: Vec<BackendId>,
     /// Names of variables with their scopes, `txn.user`; [`VarId`] is an index into it.
     pub variables: Vec<std::rc::Rc<str>>,
 }
@@ -151,13 +154,13 @@ pub struct Frontend {
     /// `backlog`: length of the kernel's accept queue; `None` = the frontend's or process's maxconn.
     pub backlog: Option<u32>,
     /// Its ACLs, the predefined and anonymous ones it uses included.
-    pub acls: Vec<Acl>,
+    pub acls: Rc<[Acl]>,
     /// `tcp-request inspect-delay`, milliseconds; `None` = content rules do not wait.
     pub inspect_delay_ms: Option<u64>,
     /// `tcp-request content` rules in file order.
     pub content_rules: Vec<ContentRule>,
     /// Its rules for HTTP.
-    pub http_rules: HttpRules,
+    pub http_rules: Rc<HttpRules>,
     /// `errorfile` and its like: whole answers, by status.
     pub errors: std::rc::Rc<[(u16, std::rc::Rc<[u8]>)]>,
     /// `monitor-uri`.
@@ -166,6 +169,8 @@ pub struct Frontend {
     pub monitor_fail: Vec<Condition>,
     /// `use_backend` rules in file order.
     pub use_backends: Vec<UseBackend>,
+    /// The server side of a `listen`.
+    pub own_backend: Option<BackendId>,
     /// `default_backend`; for a `listen` its own server side.
     pub default_backend: Option<BackendId>,
     /// Timeouts on the client's side, and those of the tunnel.
@@ -193,16 +198,20 @@ pub struct Frontend {
 pub struct Backend {
     /// Its name.
     pub name: String,
+    /// Its number among all proxies, from 1 (`be_id`).
+    pub id: u32,
     /// Where the section starts.
     pub place: Place,
     /// `mode`.
     pub mode: Mode,
     /// `balance`.
     pub balance: Balance,
-    /// Its ACLs.
-    pub acls: Vec<Acl>,
-    /// Its rules for HTTP.
-    pub http_rules: HttpRules,
+    /// Its ACLs; a `listen` has them on both sides.
+    pub acls: Rc<[Acl]>,
+    /// Its rules for HTTP, likewise: they run once.
+    pub http_rules: Rc<HttpRules>,
+    /// `use-server` rules in file order.
+    pub server_rules: Vec<UseServer>,
     /// `errorfile` and its like: whole answers, by status.
     pub errors: std::rc::Rc<[(u16, std::rc::Rc<[u8]>)]>,
     /// `server` lines in file order.
@@ -370,6 +379,8 @@ pub struct HttpOptions {
     pub connection: ConnectionMode,
     /// `option forwardfor`. A backend's wins over the frontend's.
     pub forward_for: Option<ForwardFor>,
+    /// `option http-buffer-request`: rules run once the body is there.
+    pub buffer_request: bool,
     /// `http-reuse`: false for `never`. A server connection then serves one request.
     pub reuse: bool,
 }

@@ -120,12 +120,13 @@ fn head(
     let to = RequestFacts { method: Method::Get, version: Version::Http11 };
     let head = parse_response(whole, to).ok()??;
     let body_at = head.len;
-    let mut work = Response { session, backend, head, bytes: whole, text: None };
-    if let Some(backend) = backend {
+    let frontend = &session.frontend.config;
+    let mut work = Response { session, backend, server: trace.server(), head, bytes: whole, text: None };
+    // The rules of a `listen` run once.
+    if let Some(backend) = backend.filter(|b| !Rc::ptr_eq(&b.config.http_rules, &frontend.http_rules)) {
         // What cannot be changed stays: there is no answer beyond this one.
         let _ = work.run(&backend.config.http_rules.after, &backend.config.acls);
     }
-    let frontend = &session.frontend.config;
     let _ = work.run(&frontend.http_rules.after, &frontend.acls);
     trace.status = i16::try_from(work.head.status).unwrap_or(-1);
     let after = if keep_alive { After::KeepAlive } else { After::Close };

@@ -12,7 +12,7 @@ use crate::config::{
 };
 use crate::http::answer::{compose, has_page};
 use crate::http::edit::{FieldEdits, Text, path_of};
-use crate::http::{RequestHead, ResponseHead, TooLong};
+use crate::http::{RequestHead, ResponseHead, TooLong, body_so_far};
 use crate::rules::{Sample, Scratch, View, applies, expand, matches, value};
 
 /// How rules end a request or replace an answer.
@@ -30,6 +30,16 @@ pub(super) enum End {
     },
     /// Without a word; with a reset, or not.
     Drop { reset: bool },
+    /// Not yet: the rules go on once so many bytes of the body have come, or all of it.
+    Wait { within: Within, at_least: usize },
+}
+
+/// How long a body may take.
+pub(super) enum Within {
+    /// From now on, milliseconds.
+    Time(u64),
+    /// `timeout http-request`.
+    Request,
 }
 
 impl End {
@@ -45,6 +55,8 @@ impl End {
 /// What has become of a rule.
 enum Done {
     Next,
+    /// `strict-mode`.
+    Strict(bool),
     Stop,
     End(End),
 }
@@ -57,6 +69,23 @@ pub(super) struct Request<'a> {
     pub bytes: &'a [u8],
     /// A changed head's text.
     pub text: Option<Text>,
+    /// The backend, once it is chosen.
+    pub backend: Option<Rc<Backend>>,
+    pub at: At,
+}
+
+/// How far the rules of a request have come.
+#[derive(Clone, Copy)]
+pub(super) struct At {
+    /// The next rule of the list at hand.
+    rule: usize,
+    strict: bool,
+    /// The body was waited for (`option http-buffer-request`).
+    buffered: bool,
+}
+
+impl At {
+    pub const START: Self = Self { rule: 0, strict: true, buffered: false };
 }
 
 impl Request<'_> {
@@ -65,34 +94,49 @@ impl Request<'_> {
         self.text.as_ref().map_or(self.bytes, Text::bytes)
     }
 
-    /// Runs one list of rules. `Ok(false)` = it was left early by `allow`.
-    pub fn run(
-        &mut self,
-        rules: &[HttpRule],
-        acls: &[Acl],
-        backend: Option<&Rc<Backend>>,
-    ) -> Result<(), End> {
-        let scene = Scene { backend: backend.map(|backend| &**backend), ..Scene::of(self.session) };
-        let mut strict = true;
-        for rule in rules {
+    /// Runs one list of rules, from where it stopped before.
+    pub fn run(&mut self, rules: &[HttpRule], acls: &[Acl]) -> Result<(), End> {
+        let backend = self.backend.clone();
+        let mut scene = Scene::of(self.session);
+        scene.backend = backend.as_deref().or(scene.backend);
+        while let Some(rule) = rules.get(self.at.rule) {
+            self.at.rule += 1;
             match self.apply(rule, acls, &scene) {
                 Ok(Done::Next) => {}
                 Ok(Done::Stop) => break,
+                Ok(Done::Strict(on)) => self.at.strict = on,
                 Ok(Done::End(end)) => return Err(end),
-                Err(TooLong) if strict => return Err(End::failed()),
+                Err(TooLong) if self.at.strict => return Err(End::failed()),
                 Err(TooLong) => {}
             }
-            if let HttpAction::StrictMode(on) = rule.action {
-                strict = on;
-            }
+        }
+        (self.at.rule, self.at.strict) = (0, true);
+        Ok(())
+    }
+
+    /// `option http-buffer-request`: rules run once the body is there.
+    pub fn buffer(&mut self, wanted: bool) -> Result<(), End> {
+        if wanted && !std::mem::replace(&mut self.at.buffered, true) && self.lacks(usize::MAX) {
+            return Err(End::Wait { within: Within::Request, at_least: usize::MAX });
         }
         Ok(())
     }
 
+    /// Whether so many bytes of the body are still to come.
+    fn lacks(&self, at_least: usize) -> bool {
+        let (data, whole) =
+            body_so_far(self.head.framing, self.bytes.get(self.head.len..).unwrap_or_default());
+        !whole && data.len() < at_least
+    }
+
+    /// What rules look at.
+    pub fn view(&self) -> View<'_> {
+        let body = self.bytes.get(self.head.len..).unwrap_or_default();
+        View::with_head(self.head_bytes(), &self.head).with_body(body)
+    }
+
     fn apply(&mut self, rule: &HttpRule, acls: &[Acl], scene: &Scene<'_>) -> Result<Done, TooLong> {
-        let view = View::with_head(self.text.as_ref().map_or(self.bytes, Text::bytes), &self.head)
-            .with_body(self.bytes.get(self.head.len..).unwrap_or_default())
-            .within(scene);
+        let view = self.view().within(scene);
         if !applies(rule.condition.as_ref(), acls, &view) {
             return Ok(Done::Next);
         }
@@ -120,6 +164,12 @@ impl Request<'_> {
                     self.head.set_target(text, &target)?;
                 }
             }
+            HttpAction::WaitForBody { time_ms, at_least } => {
+                let (within, at_least) = (Within::Time(*time_ms), *at_least);
+                if self.lacks(at_least) {
+                    return Ok(Done::End(End::Wait { within, at_least }));
+                }
+            }
             HttpAction::SetMethod(_) => {
                 let text = editable(&mut self.text, self.bytes, self.head.len, self.session);
                 self.head.set_method(text, &filled)?;
@@ -137,6 +187,8 @@ impl Request<'_> {
 pub(super) struct Response<'a> {
     pub session: &'a Session,
     pub backend: Option<&'a Backend>,
+    /// The server's index there.
+    pub server: Option<usize>,
     pub head: ResponseHead,
     pub bytes: &'a [u8],
     pub text: Option<Text>,
@@ -155,19 +207,18 @@ impl Response<'_> {
             match self.apply(rule, acls) {
                 Ok(Done::Next) => {}
                 Ok(Done::Stop) => break,
+                Ok(Done::Strict(on)) => strict = on,
                 Ok(Done::End(end)) => return Err(end),
                 Err(TooLong) if strict => return Err(End::failed()),
                 Err(TooLong) => {}
-            }
-            if let HttpAction::StrictMode(on) = rule.action {
-                strict = on;
             }
         }
         Ok(())
     }
 
     fn apply(&mut self, rule: &HttpRule, acls: &[Acl]) -> Result<Done, TooLong> {
-        let scene = Scene { backend: self.backend, ..Scene::of(self.session) };
+        let mut scene = Scene::of(self.session);
+        (scene.backend, scene.server) = (self.backend.or(scene.backend), self.server);
         let view =
             View::of_response(self.text.as_ref().map_or(self.bytes, Text::bytes), &self.head).within(&scene);
         if !applies(rule.condition.as_ref(), acls, &view) {
@@ -199,7 +250,12 @@ fn filled(action: &HttpAction, view: &View<'_>) -> Vec<u8> {
     out
 }
 
-fn editable<'t>(text: &'t mut Option<Text>, bytes: &[u8], len: usize, session: &Session) -> &'t mut Text {
+pub(super) fn editable<'t>(
+    text: &'t mut Option<Text>,
+    bytes: &[u8],
+    len: usize,
+    session: &Session,
+) -> &'t mut Text {
     // The copy keeps the head's old text beside the new one: twice a head is room enough for what will fit.
     let bytes_max = session.frontend.head_bytes_max.saturating_mul(2);
     text.get_or_insert_with(|| Text::of(bytes.get(..len).unwrap_or(bytes), bytes_max))
@@ -210,7 +266,7 @@ fn common(session: &Session, action: &HttpAction, view: &View<'_>, filled: &[u8]
     let phase = if view.response().is_some() { b'H' } else { b'R' };
     Some(match action {
         HttpAction::Allow => Done::Stop,
-        HttpAction::StrictMode(_) => Done::Next,
+        HttpAction::StrictMode(on) => Done::Strict(*on),
         HttpAction::Deny(reply) => {
             Done::End(End::answer(reply.status, composed(reply, view), (b'P', phase), true))
         }
