@@ -1,6 +1,6 @@
 //! Any text loads or is refused with a reason; no value gets out of its word in the preset.
 
-use oneport::config::{DIAGNOSTICS_MAX, Severity, Source, load, preset};
+use oneport::config::{Chosen, DIAGNOSTICS_MAX, Severity, Source, load, preset};
 
 /// Checks one input: any file a user may name.
 pub fn check(data: &[u8]) {
@@ -23,7 +23,10 @@ pub fn check(data: &[u8]) {
     }
     if let Some(config) = &loaded.config {
         for frontend in &config.frontends {
-            let rules = frontend.use_backends.iter().map(|rule| rule.backend);
+            let rules = frontend.use_backends.iter().filter_map(|rule| match rule.backend {
+                Chosen::Known(id) => Some(id),
+                Chosen::Called(_) => None,
+            });
             for id in rules.chain(frontend.default_backend) {
                 assert!(id.0 < config.backends.len());
             }

@@ -213,11 +213,6 @@ impl AclTable {
     }
 
     /// All of them, in the order of their ids.
-    pub fn list(&self) -> &[Acl] {
-        &self.list
-    }
-
-    /// The same, taken.
     pub fn into_list(self) -> Vec<Acl> {
         self.list
     }

@@ -28,6 +28,8 @@ pub(crate) struct Shared {
     pub references: Vec<Reference>,
     /// The names of variables.
     pub variables: Vec<Rc<str>>,
+    /// The request line is asked for.
+    pub keeps_lines: bool,
 }
 
 /// A proxy or server that an expression names.
@@ -474,7 +476,9 @@ fn fetch(reader: &mut Reader<'_>, name: &str, args: &Args) -> Result<(Fetch, Opt
     let fetch = match entry.make {
         Make::Plain(make) => {
             args.none(name)?;
-            make()
+            let fetch = make();
+            reader.shared.keeps_lines |= matches!(fetch, Fetch::CapturedLine(_));
+            fetch
         }
         Make::Figure(figure, of, optional) => {
             let of = match (of, args.is_empty()) {

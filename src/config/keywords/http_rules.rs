@@ -5,14 +5,14 @@ use std::rc::Rc;
 use super::{Keyword, Sections, lines, logs};
 use crate::config::builder::{Builder, Statement};
 use crate::config::diagnostics::{Fault, Span};
-use crate::config::draft::ProxyKind;
+use crate::config::draft::{Proxy, ProxyKind};
 use crate::config::lexer::Word;
 use crate::config::model::{
     CaptureSlot, Format, HttpAction, HttpRule, MatchKind, Matcher, Patterns, Piece, Redirect, RedirectKind,
     Reply, ReplyBody, Side, TargetPart, VarId,
 };
 use crate::config::sample::{self, Reader};
-use crate::config::{condition, format, patterns, suggest, values};
+use crate::config::{condition, format, lint, patterns, suggest, values};
 use crate::http::edit::is_own;
 
 const RULES: Sections = Sections::FRONTEND.or(Sections::LISTEN).or(Sections::BACKEND);
@@ -54,7 +54,7 @@ pub(super) const TABLE: &[Keyword] = &[
         "send the client elsewhere; checked behind `http-request` rules",
         |b, st| {
             let rule = read(b, st, st.args(), |words, reader| redirect(words, reader, false))?;
-            push(&mut b.proxy()?.http_rules.redirects, rule)
+            push(b, st, |proxy| &mut proxy.http_rules.redirects, rule)
         },
     ),
     Keyword::new(
@@ -65,7 +65,7 @@ pub(super) const TABLE: &[Keyword] = &[
         "answer 403; checked before `http-request` rules",
         |b, st| {
             let rule = read(b, st, st.args(), |_, _| Ok(HttpAction::Deny(plain_reply(403))))?;
-            push(&mut b.proxy()?.blocks, rule)
+            push(b, st, |proxy| &mut proxy.blocks, rule)
         },
     )
     .instead("http-request deny"),
@@ -95,7 +95,8 @@ const ACTIONS: &[(&str, u8, Make)] = &[
     ("auth", REQUEST, |words, reader| {
         let realm = match words.option("realm") {
             true => format::parse(reader, words.next("a realm")?)?,
-            false => text_format(b"Restricted"),
+            // The name of the proxy: see `rule`.
+            false => Format::default(),
         };
         Ok(HttpAction::Auth(realm))
     }),
@@ -234,6 +235,11 @@ fn rule(b: &mut Builder<'_>, st: &Statement<'_>, side: u8) -> Result<(), Fault> 
             format!("no effect on `{name}`: the gateway itself decides about this header"),
         );
     }
+    if let HttpAction::Auth(realm) = &mut rule.action
+        && realm.pieces.is_empty()
+    {
+        *realm = text_format(b.proxy()?.name.as_bytes());
+    }
     if let HttpAction::Capture(_, slot, _) = &mut rule.action
         && let CaptureSlot::Own(len_bytes) = *slot
     {
@@ -246,15 +252,12 @@ fn rule(b: &mut Builder<'_>, st: &Statement<'_>, side: u8) -> Result<(), Fault> 
             lines::capture_slot(list, len_bytes).map_err(|why| Fault::at(word.span, why))?,
         );
     }
-    let rules = &mut b.proxy()?.http_rules;
-    push(
-        match side {
-            REQUEST => &mut rules.request,
-            RESPONSE => &mut rules.response,
-            _ => &mut rules.after,
-        },
-        rule,
-    )
+    let list: fn(&mut Proxy) -> &mut Vec<HttpRule> = match side {
+        REQUEST => |proxy| &mut proxy.http_rules.request,
+        RESPONSE => |proxy| &mut proxy.http_rules.response,
+        _ => |proxy| &mut proxy.http_rules.after,
+    };
+    push(b, st, list, rule)
 }
 
 fn own_header(action: &HttpAction) -> Option<&str> {
@@ -284,11 +287,26 @@ fn read<'w>(
     Ok(HttpRule { action, condition, place: st.place.clone() })
 }
 
-fn push(rules: &mut Vec<HttpRule>, rule: HttpRule) -> Result<(), Fault> {
+/// Adds a rule to its list, with a warning where it stands in vain.
+fn push(
+    b: &mut Builder<'_>,
+    st: &Statement<'_>,
+    list: fn(&mut Proxy) -> &mut Vec<HttpRule>,
+    rule: HttpRule,
+) -> Result<(), Fault> {
+    let proxy = b.proxy()?;
+    let misplaced = lint::misplaced(proxy, st.keyword.name);
+    let acls = std::mem::take(&mut proxy.acls);
+    let never = lint::unreachable_http(&acls, &mut list(proxy).iter());
+    proxy.acls = acls;
+    let rules = list(proxy);
     if rules.len() == RULES_MAX {
         return Err(Fault::line(format!("a section has at most {RULES_MAX} rules of one kind")));
     }
     rules.push(rule);
+    if let Some(message) = never.or(misplaced) {
+        b.warn(st, None, message);
+    }
     Ok(())
 }
 
@@ -312,7 +330,8 @@ fn reply(words: &mut Words<'_>, reader: &mut Reader<'_>, default: u16) -> Result
             reply.status = status(words.next("a status")?, 200, 599)?;
         } else if words.option("content-type") {
             let word = words.next("a type")?;
-            reply.content_type = Some(value_text(word)?.into());
+            let kind = Some(value_text(word)?).filter(|kind| !kind.is_empty());
+            reply.content_type = Some(kind.ok_or_else(|| Fault::at(word.span, "a type is expected"))?.into());
         } else if words.option("string") {
             reply.body = ReplyBody::Bytes(words.next("a text")?.bytes.as_slice().into());
         } else if words.option("lf-string") {

@@ -89,8 +89,8 @@ fn use_backend(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
     if rules.len() == RULES_MAX {
         return Err(too_many());
     }
-    let earlier = rules.iter().map(|rule| (rule.condition.as_ref(), rule.place.line));
-    let never = lint::unreachable(&proxy.acls, condition.as_ref(), earlier);
+    let mut earlier = rules.iter().map(|rule| (rule.condition.as_ref(), rule.place.line));
+    let never = lint::unreachable(&proxy.acls, condition.as_ref(), &mut earlier);
     rules.push(UseRule { backend, condition, place: st.place.clone() });
     if let Some(message) = never {
         b.warn(st, None, message);
@@ -141,14 +141,15 @@ fn content(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
     };
     let condition = condition(b, st, rest)?;
     let proxy = b.proxy()?;
+    let misplaced = lint::misplaced(proxy, st.keyword.name);
     let rules = &mut proxy.content_rules;
     if rules.len() == RULES_MAX {
         return Err(too_many());
     }
-    let earlier = rules.iter().map(|rule| (rule.condition.as_ref(), rule.place.line));
-    let never = lint::unreachable(&proxy.acls, condition.as_ref(), earlier);
+    let mut earlier = rules.iter().map(|rule| (rule.condition.as_ref(), rule.place.line));
+    let never = lint::unreachable(&proxy.acls, condition.as_ref(), &mut earlier);
     rules.push(ContentRule { action, condition, place: st.place.clone() });
-    if let Some(message) = never {
+    if let Some(message) = never.or(misplaced) {
         b.warn(st, None, message);
     }
     Ok(())

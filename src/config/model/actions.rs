@@ -99,6 +99,22 @@ pub enum HttpAction {
 }
 
 impl HttpAction {
+    /// Whether no rule of its list follows it.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        matches!(
+            self,
+            Self::Allow
+                | Self::Deny(_)
+                | Self::Tarpit(_)
+                | Self::Return(_)
+                | Self::Auth(_)
+                | Self::Redirect(_)
+                | Self::SilentDrop
+                | Self::Reject
+        )
+    }
+
     /// The text that is filled in for it.
     #[must_use]
     pub fn format(&self) -> Option<&Format> {

@@ -95,7 +95,7 @@ async fn end_by_rule(
         End::Drop { reset } => {
             trace.end(b'P', b'R');
             if reset {
-                session.client.reset_on_close();
+                session.client.close_unheard();
             }
             Next::Close
         }

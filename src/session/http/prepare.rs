@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
 use super::super::Session;
+use super::super::capture::request_line;
 use super::super::relay::{Bound, Flow};
 use super::super::trace::Trace;
 use super::super::world::{Scene, preferred_server};
@@ -169,7 +170,7 @@ pub(super) fn prepare(
     let added = Added { forward_for, unique_id: unique_id.as_deref() };
     if write_head(session, &head, head_bytes, added, after, &mut out).is_none() {
         if text.is_some() {
-            return Prepared::Refuse { status: 500, termination: (b'P', b'R') };
+            return Prepared::End { end: End::failed(b'R'), facts, keep_alive: false };
         }
         return refuse(HeadError::TooLong);
     }
@@ -335,15 +336,6 @@ fn take_body(
         return Ok(None);
     }
     Ok(Some(upload))
-}
-
-/// The request line without its end, for the log; at most 1 KiB of it.
-fn request_line(head: &RequestHead, bytes: &[u8]) -> Box<[u8]> {
-    const LINE_BYTES_MAX: usize = 1_024;
-    let line = bytes.get(usize::from(head.method_span.start)..).unwrap_or_default();
-    let line = line.get(..LINE_BYTES_MAX).unwrap_or(line);
-    let end = memchr::memchr2(b'\r', b'\n', line).unwrap_or(line.len());
-    line.get(..end).unwrap_or(line).into()
 }
 
 /// Whether a request may be sent a second time when the first got no answer (RFC 9110 §9.2.2).

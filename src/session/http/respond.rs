@@ -7,7 +7,7 @@ use std::task::Poll;
 use super::super::relay::{Bound, Flow, FlowError, Waiting};
 use super::Next;
 use super::exchange::{Answer, Exchange, Failure, Found, Link};
-use super::rules::Response;
+use super::rules::{End, Response};
 use crate::http::{
     After, Chunked, Framing, Method, ResponseEdits, ResponseHead, TooLong, Version, parse_response,
     write_response,
@@ -103,7 +103,10 @@ impl Exchange<'_> {
         }
         self.trace.status = i16::try_from(work.head.status).unwrap_or(-1);
         let out = self.rewrite(&work.head, work.head_bytes(), told, after);
-        let out = out.map_err(|_| Failure::Status(502, b'P', b'H'))?;
+        let out = out.map_err(|_| match work.text {
+            Some(_) => Failure::Rule(End::failed(b'H')),
+            None => Failure::Status(502, b'P', b'H'),
+        })?;
         Ok(Answer { out, framing, tunnel, keep_alive, reusable })
     }
 

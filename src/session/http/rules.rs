@@ -43,8 +43,9 @@ pub(super) enum Within {
 }
 
 impl End {
-    fn failed() -> Self {
-        Self::answer(500, Vec::new(), (b'P', b'R'), false)
+    /// A change that could not be made.
+    pub fn failed(phase: u8) -> Self {
+        Self::answer(500, Vec::new(), (b'P', phase), true)
     }
 
     fn answer(status: u16, bytes: Vec<u8>, termination: (u8, u8), keep_alive: bool) -> Self {
@@ -106,7 +107,7 @@ impl Request<'_> {
                 Ok(Done::Stop) => break,
                 Ok(Done::Strict(on)) => self.at.strict = on,
                 Ok(Done::End(end)) => return Err(end),
-                Err(TooLong) if self.at.strict => return Err(End::failed()),
+                Err(TooLong) if self.at.strict => return Err(End::failed(b'R')),
                 Err(TooLong) => {}
             }
         }
@@ -148,7 +149,7 @@ impl Request<'_> {
         match &rule.action {
             HttpAction::Redirect(redirect) => {
                 let host = self.head.values(view.bytes(), "host").next().unwrap_or_default();
-                return Ok(redirection(redirect, &filled, target, host).map_or(Done::Next, Done::End));
+                return Ok(redirection(redirect, &filled, (target, host), b'R').map_or(Done::Next, Done::End));
             }
             HttpAction::SetTarget(part, _) => {
                 let target = with_part(target, *part, &filled);
@@ -209,7 +210,7 @@ impl Response<'_> {
                 Ok(Done::Stop) => break,
                 Ok(Done::Strict(on)) => strict = on,
                 Ok(Done::End(end)) => return Err(end),
-                Err(TooLong) if strict => return Err(End::failed()),
+                Err(TooLong) if strict => return Err(End::failed(b'H')),
                 Err(TooLong) => {}
             }
         }
@@ -229,7 +230,7 @@ impl Response<'_> {
             return Ok(done);
         }
         if let HttpAction::Redirect(redirect) = &rule.action {
-            return Ok(redirection(redirect, &filled, b"", b"").map_or(Done::Next, Done::End));
+            return Ok(redirection(redirect, &filled, (b"", b""), b'H').map_or(Done::Next, Done::End));
         }
         let text = editable(&mut self.text, self.bytes, self.head.len, self.session);
         match &rule.action {
@@ -274,7 +275,7 @@ fn common(session: &Session, action: &HttpAction, view: &View<'_>, filled: &[u8]
             status: reply.status,
             bytes: composed(reply, view),
             termination: (b'P', b'T'),
-            keep_alive: false,
+            keep_alive: true,
             tarpit: true,
         }),
         HttpAction::Return(reply) => {
@@ -290,7 +291,7 @@ fn common(session: &Session, action: &HttpAction, view: &View<'_>, filled: &[u8]
                 (b"Content-Type", b"text/html"),
             ];
             const BODY: &[u8] = b"<!doctype html><title>Unauthorized</title><h1>401 Unauthorized</h1>\n";
-            Done::End(End::answer(401, compose(401, &fields, BODY), (b'P', phase), true))
+            Done::End(End::answer(401, compose(401, &fields, BODY), (b'L', phase), true))
         }
         HttpAction::SilentDrop => Done::End(End::Drop { reset: true }),
         HttpAction::Reject => Done::End(End::Drop { reset: false }),
@@ -362,7 +363,7 @@ fn composed(reply: &Reply, view: &View<'_>) -> Vec<u8> {
 }
 
 /// The answer of a redirect; `None` where there is nowhere to go.
-fn redirection(redirect: &Redirect, to: &[u8], target: &[u8], host: &[u8]) -> Option<End> {
+fn redirection(redirect: &Redirect, to: &[u8], (target, host): (&[u8], &[u8]), phase: u8) -> Option<End> {
     if redirect.ignore_empty && to.is_empty() {
         return None;
     }
@@ -386,7 +387,7 @@ fn redirection(redirect: &Redirect, to: &[u8], target: &[u8], host: &[u8]) -> Op
     if let Some(cookie) = &redirect.cookie {
         fields.push((b"Set-Cookie", cookie.as_bytes()));
     }
-    Some(End::answer(redirect.status, compose(redirect.status, &fields, b""), (b'L', b'R'), true))
+    Some(End::answer(redirect.status, compose(redirect.status, &fields, b""), (b'L', phase), true))
 }
 
 fn bounds(target: &[u8], part: TargetPart) -> (usize, usize) {
