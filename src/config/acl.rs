@@ -281,7 +281,7 @@ mod tests {
             ("payload(65535,1) 00", "beyond"),
             ("payload(18446744073709551615,1) 00", "beyond"),
             ("req.payload(0,4) 00", "needs a matching method"),
-            ("ssl_fc", "not built it yet"),
+            ("ssl_c_used", "not built it yet"),
             ("hdr(host),lowr a", "did you mean `lower`"),
             ("hdr(host) -m reg (a", "no regular expression"),
             ("src 1.2.3.4/40", "no address"),

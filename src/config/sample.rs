@@ -134,6 +134,7 @@ use MatchKind::{Bin, Bool, Int, Ip, Str};
 static FETCHES: &[Entry] = &[
     entry("always_true|TRUE", Bool, "always true", Make::Plain(|| Fetch::Always(true))),
     entry("always_false|FALSE", Bool, "never true", Make::Plain(|| Fetch::Always(false))),
+    entry("ssl_fc", Bool, "never true: clients come in the clear", Make::Plain(|| Fetch::Always(false))),
     entry("bool", Bool, "`bool(true)`: a constant", Make::With(constant_bool)),
     entry("int", Int, "`int(n)`: a constant", Make::With(|_, args| Ok(Fetch::Int(args.int(0)?)))),
     entry("str", Str, "`str(text)`: a constant", Make::With(|_, args| Ok(Fetch::Text(args.bytes(0)?)))),

@@ -21,10 +21,11 @@ pub(crate) fn time_ms(word: &Word) -> Result<u64, Fault> {
     let factor_us: u64 = match unit {
         "us" => 1,
         "" | "ms" => 1_000,
-        "s" => 1_000_000,
-        "m" => 60_000_000,
-        "h" => 3_600_000_000,
-        "d" => 86_400_000_000,
+        // HAProxy before 3.0 reads the first letter and no further, and `15min` is on many a device.
+        "s" | "sec" | "secs" | "second" | "seconds" => 1_000_000,
+        "m" | "min" | "mins" | "minute" | "minutes" => 60_000_000,
+        "h" | "hour" | "hours" => 3_600_000_000,
+        "d" | "day" | "days" => 86_400_000_000,
         _ => {
             return Err(Fault::at(word.span, format!("{} has no time unit; {expected}", word.quoted())));
         }
@@ -115,6 +116,7 @@ mod tests {
             ("2500us", 3),
             ("7ms", 7),
             ("5s", 5_000),
+            ("15min", 900_000),
             ("2m", 120_000),
             ("1h", 3_600_000),
             ("24d", 2_073_600_000),

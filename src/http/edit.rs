@@ -2,7 +2,7 @@
 //! moves spans there; the writers then write field by field.
 
 use super::fields::{Known, is_target_byte, is_token_byte};
-use super::head::{Field, Fields, Framing, Mend, Method, RequestHead, ResponseHead, Span, Special};
+use super::head::{Field, Fields, Framing, Mend, Method, RequestHead, ResponseHead, Span, Special, Version};
 use super::rewrite::TooLong;
 
 /// A copy of a head's bytes, with the text of changes behind them.
@@ -50,7 +50,7 @@ impl FieldEdits<'_> {
     /// # Errors
     /// There is no room, or the value cannot stand in a head.
     pub fn add(&mut self, text: &mut Text, name: &[u8], value: &[u8]) -> Result<(), TooLong> {
-        if name.is_empty() || !name.iter().all(|&b| is_token_byte(b)) {
+        if !is_name(name) {
             return Err(TooLong);
         }
         let value = field_value(value)?;
@@ -90,6 +90,33 @@ impl FieldEdits<'_> {
         Ok(())
     }
 
+    /// Lets `work` see every line `Name: value`, and do what it says.
+    ///
+    /// # Errors
+    /// There is no room, or a new line cannot stand in a head.
+    pub fn lines(&mut self, text: &mut Text, work: &dyn Fn(&[u8]) -> Change) -> Result<(), TooLong> {
+        for field in self.fields.iter_mut() {
+            let name = field.name.of(&text.bytes);
+            let own = is_own(name);
+            match work(&[name, b": ", field.value.of(&text.bytes)].concat()) {
+                Change::To(line) if !own => {
+                    let colon = memchr::memchr(b':', &line).ok_or(TooLong)?;
+                    let (name, value) =
+                        (line.get(..colon).ok_or(TooLong)?, line.get(colon + 1..).ok_or(TooLong)?);
+                    if !is_name(name) || is_own(name) {
+                        return Err(TooLong);
+                    }
+                    *field = Field { name: text.push(name)?, value: text.push(field_value(value)?)? };
+                }
+                Change::Remove if !own => field.name = Span::default(),
+                _ => {}
+            }
+        }
+        self.fields.retain(|field| field.name != Span::default());
+        self.changed(text);
+        Ok(())
+    }
+
     fn changed(&mut self, text: &Text) {
         self.mend.edited = true;
         *self.special = Special::default();
@@ -99,6 +126,20 @@ impl FieldEdits<'_> {
             }
         }
     }
+}
+
+/// What becomes of a line.
+pub enum Change {
+    /// Nothing.
+    Keep,
+    /// It goes.
+    Remove,
+    /// It becomes this one.
+    To(Vec<u8>),
+}
+
+fn is_name(name: &[u8]) -> bool {
+    !name.is_empty() && name.iter().all(|&b| is_token_byte(b))
 }
 
 /// A value without the blanks around it, if it can stand in a head.
@@ -132,6 +173,24 @@ impl RequestHead {
         self.method = Method::from_name(name);
         self.edit().changed(text);
         Ok(())
+    }
+
+    /// The same as [`FieldEdits::lines`], for the request line too; its version stays.
+    ///
+    /// # Errors
+    /// There is no room, or a new line cannot stand in a head.
+    pub fn lines(&mut self, text: &mut Text, work: &dyn Fn(&[u8]) -> Change) -> Result<(), TooLong> {
+        let version: &[u8] = if self.version == Version::Http10 { b"HTTP/1.0" } else { b"HTTP/1.1" };
+        let (method, target) = (self.method_span.of(&text.bytes), self.target.of(&text.bytes));
+        if let Change::To(line) = work(&[method, b" ", target, b" ", version].concat()) {
+            let mut parts = line.split(|&b| b == b' ').filter(|part| !part.is_empty());
+            let (method, target) = (parts.next().ok_or(TooLong)?, parts.next().ok_or(TooLong)?);
+            if method != self.method_span.of(&text.bytes) {
+                self.set_method(text, method)?;
+            }
+            self.set_target(text, target)?;
+        }
+        self.edit().lines(text, work)
     }
 
     /// Gives it another target.

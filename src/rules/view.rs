@@ -63,7 +63,7 @@ impl<'a> View<'a> {
         self
     }
 
-    /// The first bytes of the body of a request with this head.
+    /// What stands behind this head: the beginning of the body, and perhaps of the next request.
     pub(super) fn body(&self, head: &RequestHead) -> &'a [u8] {
         self.body.unwrap_or_else(|| self.bytes.get(head.len..).unwrap_or_default())
     }

@@ -7,6 +7,8 @@
 
 #[path = "differential/case.rs"]
 mod case;
+#[path = "differential/lines.rs"]
+mod lines;
 #[path = "differential/normal.rs"]
 mod normal;
 
@@ -15,6 +17,7 @@ use crate::support::peers::{Backend, Peer};
 use crate::support::ports::free_port;
 use crate::support::process::{Gateway, Starter};
 use crate::support::program::Program;
+use crate::support::syslog::Syslog;
 use crate::support::{ignore, ms};
 use case::{Case, Reply, Step};
 use std::path::{Path, PathBuf};
@@ -34,7 +37,11 @@ fn oneport_and_haproxy_do_the_same() {
             scope.spawn(|| {
                 loop {
                     let Some(case) = queue.lock().unwrap().next() else { return };
-                    let found = compare(case);
+                    // A case that one of the two does not even start with is a problem like any other.
+                    let found = std::panic::catch_unwind(|| compare(case)).unwrap_or_else(|panic| {
+                        let what = panic.downcast_ref::<String>().map_or("panicked", String::as_str);
+                        vec![format!("=== {}\n{what}", case.name)]
+                    });
                     problems.lock().unwrap().extend(found);
                 }
             });
@@ -121,6 +128,10 @@ fn run(case: &Case, program: Program, segments: Segments) -> String {
     for (name, backend) in &backends {
         config = config.replace(&format!("@{name}@"), &backend.port.to_string());
     }
+    let syslog = case.is_logged().then(Syslog::udp);
+    if let Some(syslog) = &syslog {
+        config = config.replace("@log@", &syslog.port.to_string());
+    }
     let folder = crate::support::process::folder();
     for (name, text) in &case.files {
         let path = folder.path().join(name);
@@ -128,14 +139,43 @@ fn run(case: &Case, program: Program, segments: Segments) -> String {
         config = config.replace(&format!("@file:{name}@"), &path.display().to_string());
     }
     let gateway: Gateway = Starter::of(program).ready_port(port).start(&config);
-    let seen_by_client = converse(gateway.client(), &case.steps, segments);
+    let client = gateway.client();
+    let mut own = vec![("PID".to_string(), gateway.pid() as u32), ("LISTEN".to_string(), port.into())];
+    own.push(("CLIENT".to_string(), client.local_port().into()));
+    own.extend(backends.iter().map(|(name, backend)| (format!("PORT_{name}"), backend.port.into())));
+    let seen_by_client = converse(client, &case.steps, segments);
     // What is still on its way to a backend arrives.
     std::thread::sleep(ms(100));
     let mut picture = format!("client got\n{seen_by_client}");
     for (name, backend) in &backends {
         picture.push_str(&format!("backend {name} got\n{}", normal::requests(&backend.received_all())));
     }
+    if let Some(syslog) = &syslog {
+        let lines = lines::normal(&logged(syslog, case.lines), &lines::Own { numbers: own });
+        assert!(
+            lines.len() >= case.lines,
+            "{program:?} ({segments:?}): {} log lines expected, got {lines:#?}",
+            case.lines
+        );
+        picture.push_str("logged\n");
+        picture.extend(lines.iter().map(|line| format!("  {line}\n")));
+    }
     picture
+}
+
+/// What came to the log: at least as many lines as the case says, and then until nothing comes any more.
+fn logged(syslog: &Syslog, expected: usize) -> Vec<String> {
+    let started = std::time::Instant::now();
+    let mut before = usize::MAX;
+    loop {
+        let lines = syslog.lines();
+        let late = started.elapsed() > crate::support::SOON;
+        if late || lines.len() == before && lines.len() >= expected {
+            return lines;
+        }
+        before = lines.len();
+        std::thread::sleep(ms(250));
+    }
 }
 
 /// The client's side of a case.
@@ -161,6 +201,12 @@ fn converse(mut client: Client, steps: &[Step], segments: Segments) -> String {
             }
             Step::Pause(time) => std::thread::sleep(*time),
             Step::Finish => client.finish(),
+            Step::Leave { reset } => {
+                if *reset {
+                    client.reset();
+                }
+                return format!("{}  then it goes\n", normal::answers(&received));
+            }
         }
     }
     // What has come, and whether the connection is then open or not. A close and a reset are the same

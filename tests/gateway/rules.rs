@@ -70,3 +70,37 @@ fn tarpit_waits_and_then_says_no() {
     assert!(begun.elapsed().as_millis() >= 250);
     assert!(requests.lock().unwrap().is_empty());
 }
+
+#[test]
+fn rules_of_haproxy_1_for_lines_of_heads_still_work() {
+    let (backend, requests) = remembering();
+    let rules = r"reqirep ^Host:\ (.*)$ Host:\ new.\1
+    reqrep ^([^\ ]*)\ /old/([^\ ]*)(.*) \1\ /new/\2\3
+    reqidel ^x-(secret|key):
+    reqadd X-Added:\ yes if { path_beg /new }
+    reqideny ^user-agent:.*worm
+    reqiallow ^x-friend:
+    reqdeny ^X-Foe:
+    rspidel ^x-internal:
+    rsprep ^Server:\ (.*) Server:\ not\ \1
+    rspadd X-Seen:\ by\ oneport";
+    let gateway = http_gateway(&backend, rules);
+    let mut client = gateway.client();
+    client.send("GET /old/a?b HTTP/1.1\r\nHost: h\r\nX-Secret: 1\r\nX-KEY: 2\r\nX-Other: 3\r\n\r\n");
+    let answer = client.answer();
+    assert_eq!((answer.status, answer.header("x-seen")), (200, Some("by oneport")));
+    let request = requests.lock().unwrap().remove(0);
+    assert_eq!(request.target, "/new/a?b");
+    assert_eq!(request.values("host"), ["new.h"]);
+    assert_eq!(request.values("x-added"), ["yes"]);
+    assert_eq!(request.values("x-other"), ["3"]);
+    assert!(request.values("x-secret").is_empty() && request.values("x-key").is_empty());
+    let mut deny = |fields: &str| {
+        client.send(format!("GET / HTTP/1.1\r\nHost: h\r\n{fields}\r\n"));
+        client.answer().status
+    };
+    assert_eq!(deny("User-Agent: the worm\r\nX-Friend: no\r\n"), 403);
+    assert_eq!(deny("X-Friend: yes\r\nX-Foe: yes\r\n"), 200);
+    assert_eq!(deny("X-Foe: yes\r\n"), 403);
+    assert_eq!(deny("x-foe: yes\r\n"), 200);
+}

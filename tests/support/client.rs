@@ -66,6 +66,14 @@ impl Client {
         Self { socket, pending: Vec::new() }
     }
 
+    /// Its own port (0 on a unix socket).
+    pub fn local_port(&self) -> u16 {
+        match &self.socket {
+            Socket::Tcp(stream) => stream.local_addr().map_or(0, |address| address.port()),
+            Socket::Unix(_) => 0,
+        }
+    }
+
     /// Sends bytes; false when the gateway has already gone.
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
         self.socket.write(bytes.as_ref())

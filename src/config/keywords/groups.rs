@@ -299,28 +299,10 @@ pub(crate) const GROUPS: &[Group] = &[
     group(
         PROXIES,
         Takes::Any,
-        Refused("HAProxy 2.1 took it out; write `http-request add-header NAME VALUE`"),
-        "reqadd",
-    ),
-    group(
-        PROXIES,
-        Takes::Any,
-        Refused("HAProxy 2.1 took it out; write `http-request del-header NAME`"),
-        "reqdel|reqidel",
-    ),
-    group(
-        PROXIES,
-        Takes::Any,
         Refused(
             "HAProxy 2.1 took it out; write `http-request replace-header NAME REGEX VALUE` or `set-path`",
         ),
-        "reqrep|reqirep|cliexp",
-    ),
-    group(
-        PROXIES,
-        Takes::Any,
-        Refused("HAProxy 2.1 took it out; write `http-request deny if …`, `allow if …` or `tarpit if …`"),
-        "reqallow|reqiallow|reqdeny|reqideny|reqpass|reqipass|reqtarpit|reqitarpit",
+        "cliexp",
     ),
     group(
         PROXIES,
@@ -331,26 +313,8 @@ pub(crate) const GROUPS: &[Group] = &[
     group(
         PROXIES,
         Takes::Any,
-        Refused("HAProxy 2.1 took it out; write `http-response add-header NAME VALUE`"),
-        "rspadd",
-    ),
-    group(
-        PROXIES,
-        Takes::Any,
-        Refused("HAProxy 2.1 took it out; write `http-response del-header NAME`"),
-        "rspdel|rspidel",
-    ),
-    group(
-        PROXIES,
-        Takes::Any,
         Refused("HAProxy 2.1 took it out; write `http-response replace-header NAME REGEX VALUE`"),
-        "rsprep|rspirep|srvexp",
-    ),
-    group(
-        PROXIES,
-        Takes::Any,
-        Refused("HAProxy 2.1 took it out; write `http-response deny if …`"),
-        "rspdeny|rspideny",
+        "srvexp",
     ),
     group(
         PROXIES,

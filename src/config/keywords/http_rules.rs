@@ -15,7 +15,7 @@ use crate::config::sample::{self, Reader};
 use crate::config::{condition, format, lint, patterns, suggest, values};
 use crate::http::edit::is_own;
 
-const RULES: Sections = Sections::FRONTEND.or(Sections::LISTEN).or(Sections::BACKEND);
+pub(super) const RULES: Sections = Sections::FRONTEND.or(Sections::LISTEN).or(Sections::BACKEND);
 /// Rules of one kind in one proxy.
 const RULES_MAX: usize = 65_536;
 /// The largest file of an answer.
@@ -54,7 +54,7 @@ pub(super) const TABLE: &[Keyword] = &[
         "send the client elsewhere; checked behind `http-request` rules",
         |b, st| {
             let rule = read(b, st, st.args(), |words, reader| redirect(words, reader, false))?;
-            push(b, st, |proxy| &mut proxy.http_rules.redirects, rule)
+            add(b, st, |proxy| &mut proxy.http_rules.redirects, rule)
         },
     ),
     Keyword::new(
@@ -65,7 +65,7 @@ pub(super) const TABLE: &[Keyword] = &[
         "answer 403; checked before `http-request` rules",
         |b, st| {
             let rule = read(b, st, st.args(), |_, _| Ok(HttpAction::Deny(plain_reply(403))))?;
-            push(b, st, |proxy| &mut proxy.blocks, rule)
+            add(b, st, |proxy| &mut proxy.blocks, rule)
         },
     )
     .instead("http-request deny"),
@@ -164,7 +164,7 @@ const ACTIONS: &[(&str, u8, Make)] = &[
 ];
 
 /// The words of a rule, read from the left.
-struct Words<'w> {
+pub(super) struct Words<'w> {
     rest: &'w [Word],
     /// The last word that was read.
     at: Span,
@@ -174,7 +174,7 @@ struct Words<'w> {
 }
 
 impl<'w> Words<'w> {
-    fn next(&mut self, what: &str) -> Result<&'w Word, Fault> {
+    pub(super) fn next(&mut self, what: &str) -> Result<&'w Word, Fault> {
         let [word, rest @ ..] = self.rest else {
             return Err(Fault::at(self.at, format!("{what} was expected behind this word")));
         };
@@ -240,6 +240,13 @@ fn rule(b: &mut Builder<'_>, st: &Statement<'_>, side: u8) -> Result<(), Fault> 
     {
         *realm = text_format(b.proxy()?.name.as_bytes());
     }
+    if let [name, ..] = rest
+        && let Some(bare) = name.bytes.strip_suffix(b":")
+        && text.ends_with("-header")
+    {
+        let bare = String::from_utf8_lossy(bare);
+        b.warn(st, Some(name.span), format!("the colon is not part of the name: taken as `{bare}`"));
+    }
     if let HttpAction::Capture(_, slot, _) = &mut rule.action
         && let CaptureSlot::Own(len_bytes) = *slot
     {
@@ -257,7 +264,7 @@ fn rule(b: &mut Builder<'_>, st: &Statement<'_>, side: u8) -> Result<(), Fault> 
         RESPONSE => |proxy| &mut proxy.http_rules.response,
         _ => |proxy| &mut proxy.http_rules.after,
     };
-    push(b, st, list, rule)
+    add(b, st, list, rule)
 }
 
 fn own_header(action: &HttpAction) -> Option<&str> {
@@ -273,7 +280,7 @@ fn own_header(action: &HttpAction) -> Option<&str> {
 }
 
 /// Reads an action and the condition behind it.
-fn read<'w>(
+pub(super) fn read<'w>(
     b: &mut Builder<'_>,
     st: &Statement<'w>,
     words: &'w [Word],
@@ -288,7 +295,7 @@ fn read<'w>(
 }
 
 /// Adds a rule to its list, with a warning where it stands in vain.
-fn push(
+fn add(
     b: &mut Builder<'_>,
     st: &Statement<'_>,
     list: fn(&mut Proxy) -> &mut Vec<HttpRule>,
@@ -299,14 +306,18 @@ fn push(
     let acls = std::mem::take(&mut proxy.acls);
     let never = lint::unreachable_http(&acls, &mut list(proxy).iter());
     proxy.acls = acls;
-    let rules = list(proxy);
+    push(list(proxy), rule)?;
+    if let Some(message) = never.or(misplaced) {
+        b.warn(st, None, message);
+    }
+    Ok(())
+}
+
+pub(super) fn push(rules: &mut Vec<HttpRule>, rule: HttpRule) -> Result<(), Fault> {
     if rules.len() == RULES_MAX {
         return Err(Fault::line(format!("a section has at most {RULES_MAX} rules of one kind")));
     }
     rules.push(rule);
-    if let Some(message) = never.or(misplaced) {
-        b.warn(st, None, message);
-    }
     Ok(())
 }
 
@@ -314,7 +325,7 @@ fn text_format(text: &[u8]) -> Format {
     Format { pieces: vec![Piece::Text(text.into())] }
 }
 
-fn plain_reply(status: u16) -> Reply {
+pub(super) fn plain_reply(status: u16) -> Reply {
     Reply { status, content_type: None, body: ReplyBody::Page, headers: Vec::new() }
 }
 
@@ -367,12 +378,14 @@ fn value_text(word: &Word) -> Result<&str, Fault> {
     }
 }
 
-fn header_name(word: &Word) -> Result<Rc<str>, Fault> {
+pub(super) fn header_name(word: &Word) -> Result<Rc<str>, Fault> {
+    // HAProxy takes `X-Name:` and writes two colons.
+    let bytes = word.bytes.strip_suffix(b":").unwrap_or(&word.bytes);
     let tchar = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-    if word.bytes.is_empty() || !word.bytes.iter().all(|&b| tchar(b)) {
+    if bytes.is_empty() || !bytes.iter().all(|&b| tchar(b)) {
         return Err(Fault::at(word.span, format!("{} is no header name", word.quoted())));
     }
-    Ok(word.text()?.into())
+    Ok(String::from_utf8_lossy(bytes).into())
 }
 
 /// `SAMPLE len N`, or `SAMPLE id N` for a slot that `declare capture` has made.

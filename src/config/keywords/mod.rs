@@ -11,6 +11,7 @@ pub(crate) mod known;
 pub(crate) mod lines;
 mod logs;
 mod markdown;
+mod old_rules;
 mod options;
 mod privileges;
 mod process;
@@ -208,6 +209,7 @@ const TOPICS: &[(&str, &[Keyword])] = &[
     ("Proxies", proxy::TABLE),
     ("Rules", rules::TABLE),
     ("Rules for HTTP", http_rules::TABLE),
+    ("Rules for lines of heads", old_rules::TABLE),
     ("Errors and monitoring", errors::TABLE),
     ("Timeouts", timeouts::TABLE),
     ("Options", options::TABLE),

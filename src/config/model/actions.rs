@@ -9,10 +9,18 @@ use super::{Condition, Expr, Format, Matcher, Place, Regex, Side, VarId};
 pub struct HttpRules {
     /// `block` and `http-request`.
     pub request: Vec<HttpRule>,
-    /// `redirect`, which come after them.
+    /// `reqrep` and the like, which come after them.
+    pub lines: Vec<HttpRule>,
+    /// `reqadd`, after those.
+    pub added: Vec<HttpRule>,
+    /// `redirect`, which come last.
     pub redirects: Vec<HttpRule>,
     /// `http-response`.
     pub response: Vec<HttpRule>,
+    /// `rsprep` and the like, which come after them.
+    pub response_lines: Vec<HttpRule>,
+    /// `rspadd`, after those.
+    pub response_added: Vec<HttpRule>,
     /// `http-after-response`.
     pub after: Vec<HttpRule>,
 }
@@ -94,6 +102,8 @@ pub enum HttpAction {
     SilentDrop,
     /// Closes.
     Reject,
+    /// `reqrep` and the like.
+    Lines(LineRule),
     /// `strict-mode on|off`: whether a change that cannot be made is an error.
     StrictMode(bool),
 }
@@ -139,6 +149,26 @@ pub enum CaptureSlot {
     Number(usize),
     /// In one of its own of this length (`len N`); a number once the whole rule is read.
     Own(usize),
+}
+
+/// What is done about lines of a head, `GET / HTTP/1.1` or `Name: value`.
+#[derive(Debug, Clone)]
+pub struct LineRule {
+    /// Which lines.
+    pub regex: Regex,
+    /// What.
+    pub work: LineWork,
+}
+
+/// What a [`LineRule`] does.
+#[derive(Debug, Clone)]
+pub enum LineWork {
+    /// The line goes.
+    Remove,
+    /// It becomes this, with groups filled in.
+    Replace(Rc<[u8]>),
+    /// The message meets this action.
+    End(Box<HttpAction>),
 }
 
 /// A part of a request's target.

@@ -211,8 +211,7 @@ fn route(work: &mut rules::Request<'_>, trace: &mut Trace) -> Result<Option<Rout
     let frontend = &session.frontend.config;
     if work.backend.is_none() {
         work.buffer(frontend.http.buffer_request)?;
-        work.run(&frontend.http_rules.request, &frontend.acls)?;
-        work.run(&frontend.http_rules.redirects, &frontend.acls)?;
+        work.run_all(&frontend.http_rules, &frontend.acls)?;
         work.backend = chosen(work);
     }
     let Some(backend) = work.backend.clone() else { return Ok(None) };
@@ -224,8 +223,7 @@ fn route(work: &mut rules::Request<'_>, trace: &mut Trace) -> Result<Option<Rout
     // What a `listen` shares with its own servers has run.
     if !Rc::ptr_eq(&config.http_rules, &frontend.http_rules) {
         work.buffer(config.http.buffer_request)?;
-        work.run(&config.http_rules.request, &config.acls)?;
-        work.run(&config.http_rules.redirects, &config.acls)?;
+        work.run_all(&config.http_rules, &config.acls)?;
     }
     let server = match config.server_rules.as_slice() {
         [] => None,

@@ -92,9 +92,9 @@ impl Exchange<'_> {
         if !tunnel {
             // The rules of a `listen` run once.
             let once = Rc::ptr_eq(&back.http_rules, &front.http_rules);
-            work.run(&back.http_rules.response, &back.acls).map_err(Failure::Rule)?;
+            work.run_all(&back.http_rules, &back.acls).map_err(Failure::Rule)?;
             if !once {
-                work.run(&front.http_rules.response, &front.acls).map_err(Failure::Rule)?;
+                work.run_all(&front.http_rules, &front.acls).map_err(Failure::Rule)?;
             }
             work.run(&back.http_rules.after, &back.acls).map_err(Failure::Rule)?;
             if !once {

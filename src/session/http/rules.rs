@@ -1,5 +1,6 @@
 //! The rules for HTTP at work. No waiting in here.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use super::super::Session;
@@ -8,10 +9,11 @@ use super::super::fill::fill;
 use super::super::world::Scene;
 use crate::backend::Backend;
 use crate::config::{
-    Acl, CaptureSlot, HttpAction, HttpRule, Redirect, RedirectKind, Regex, Reply, ReplyBody, TargetPart,
+    Acl, CaptureSlot, HttpAction, HttpRule, HttpRules, LineRule, LineWork, Redirect, RedirectKind, Regex,
+    Reply, ReplyBody, TargetPart,
 };
 use crate::http::answer::{compose, has_page};
-use crate::http::edit::{FieldEdits, Text, path_of};
+use crate::http::edit::{Change, FieldEdits, Text, path_of};
 use crate::http::{RequestHead, ResponseHead, TooLong, body_so_far};
 use crate::rules::{Sample, Scratch, View, applies, expand, matches, value};
 
@@ -78,7 +80,8 @@ pub(super) struct Request<'a> {
 /// How far the rules of a request have come.
 #[derive(Clone, Copy)]
 pub(super) struct At {
-    /// The next rule of the list at hand.
+    /// The list at hand, and its next rule.
+    list: usize,
     rule: usize,
     strict: bool,
     /// The body was waited for (`option http-buffer-request`).
@@ -86,7 +89,7 @@ pub(super) struct At {
 }
 
 impl At {
-    pub const START: Self = Self { rule: 0, strict: true, buffered: false };
+    pub const START: Self = Self { list: 0, rule: 0, strict: true, buffered: false };
 }
 
 impl Request<'_> {
@@ -95,8 +98,21 @@ impl Request<'_> {
         self.text.as_ref().map_or(self.bytes, Text::bytes)
     }
 
-    /// Runs one list of rules, from where it stopped before.
-    pub fn run(&mut self, rules: &[HttpRule], acls: &[Acl]) -> Result<(), End> {
+    /// Runs the lists of a proxy, from where they stopped before.
+    pub fn run_all(&mut self, rules: &HttpRules, acls: &[Acl]) -> Result<(), End> {
+        let lists = [&rules.request, &rules.lines, &rules.added, &rules.redirects];
+        while let Some(list) = lists.get(self.at.list) {
+            if !list.is_empty() {
+                self.run(list, acls)?;
+            }
+            self.at.list += 1;
+        }
+        self.at.list = 0;
+        Ok(())
+    }
+
+    /// Runs one list of rules; `allow` leaves it early.
+    fn run(&mut self, rules: &[HttpRule], acls: &[Acl]) -> Result<(), End> {
         let backend = self.backend.clone();
         let mut scene = Scene::of(self.session);
         scene.backend = backend.as_deref().or(scene.backend);
@@ -171,6 +187,13 @@ impl Request<'_> {
                     return Ok(Done::End(End::Wait { within, at_least }));
                 }
             }
+            HttpAction::Lines(rule) => {
+                let found = Cell::new(false);
+                let text = editable(&mut self.text, self.bytes, self.head.len, self.session);
+                self.head.lines(text, &|line| changed(rule, line, &found))?;
+                let view = View::with_head(text.bytes(), &self.head).within(scene);
+                return Ok(line_found(self.session, rule, &found, &view));
+            }
             HttpAction::SetMethod(_) => {
                 let text = editable(&mut self.text, self.bytes, self.head.len, self.session);
                 self.head.set_method(text, &filled)?;
@@ -199,6 +222,14 @@ impl Response<'_> {
     /// What the head's spans point into.
     pub fn head_bytes(&self) -> &[u8] {
         self.text.as_ref().map_or(self.bytes, Text::bytes)
+    }
+
+    /// Runs the lists of a proxy for its server's answers.
+    pub fn run_all(&mut self, rules: &HttpRules, acls: &[Acl]) -> Result<(), End> {
+        for list in [&rules.response, &rules.response_lines, &rules.response_added] {
+            self.run(list, acls)?;
+        }
+        Ok(())
     }
 
     /// Runs one list of rules.
@@ -234,12 +265,38 @@ impl Response<'_> {
         }
         let text = editable(&mut self.text, self.bytes, self.head.len, self.session);
         match &rule.action {
+            HttpAction::Lines(rule) => {
+                let found = Cell::new(false);
+                self.head.edit().lines(text, &|line| changed(rule, line, &found))?;
+                let view = View::of_response(text.bytes(), &self.head).within(&scene);
+                return Ok(line_found(self.session, rule, &found, &view));
+            }
             HttpAction::SetStatus(status, reason) => {
                 self.head.set_status(text, *status, reason.as_bytes())?;
             }
             action => change_fields(action, &filled, self.head.edit(), text)?,
         }
         Ok(Done::Next)
+    }
+}
+
+/// What a rule makes of a line.
+fn changed(rule: &LineRule, line: &[u8], found: &Cell<bool>) -> Change {
+    match &rule.work {
+        LineWork::Replace(by) => substituted(&rule.regex, line, by).map_or(Change::Keep, Change::To),
+        work if rule.regex.engine.is_match(&String::from_utf8_lossy(line)) => {
+            found.set(true);
+            if matches!(work, LineWork::Remove) { Change::Remove } else { Change::Keep }
+        }
+        _ => Change::Keep,
+    }
+}
+
+/// What follows from lines that were found.
+fn line_found(session: &Session, rule: &LineRule, found: &Cell<bool>, view: &View<'_>) -> Done {
+    match &rule.work {
+        LineWork::End(action) if found.get() => common(session, action, view, b"").unwrap_or(Done::Next),
+        _ => Done::Next,
     }
 }
 

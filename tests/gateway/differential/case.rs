@@ -20,6 +20,8 @@ pub struct Case {
     pub backends: Vec<(String, Vec<Reply>)>,
     /// How the client's bytes are cut up.
     pub segments: Vec<Segments>,
+    /// How many log lines are waited for.
+    pub lines: usize,
 }
 
 /// One thing that the client does.
@@ -32,6 +34,8 @@ pub enum Step {
     Pause(Duration),
     /// Half-closes.
     Finish,
+    /// Goes without reading on, with a close or a reset; the last step.
+    Leave { reset: bool },
 }
 
 /// What a backend does with one request.
@@ -60,6 +64,7 @@ impl Case {
             steps: Vec::new(),
             backends: Vec::new(),
             segments: vec![Segments::Whole, Segments::Halves, Segments::Bytes],
+            lines: 0,
         };
         let mut section = "";
         for (number, line) in text.lines().enumerate() {
@@ -76,7 +81,13 @@ impl Case {
             }
         }
         assert!(!case.steps.is_empty(), "{}: no client", path.display());
+        assert!(case.lines == 0 || case.is_logged(), "{}: no `@log@` in the configuration", path.display());
         case
+    }
+
+    /// Whether the log lines are compared as well.
+    pub fn is_logged(&self) -> bool {
+        self.config.contains("@log@")
     }
 
     fn outer(&mut self, line: &str) -> Result<(), &'static str> {
@@ -84,12 +95,14 @@ impl Case {
             self.differs = Some(reason.trim().to_string());
         } else if let Some(words) = line.strip_prefix("segments: ") {
             self.segments = words.split_whitespace().map(segments).collect::<Result<_, _>>()?;
+        } else if let Some(count) = line.strip_prefix("log: ") {
+            self.lines = count.trim().parse().map_err(|_| "log: and the number of lines expected")?;
         } else if let Some(name) = line.strip_prefix("file ") {
             self.files.push((name.trim_end_matches(':').to_string(), String::new()));
         } else if let Some(name) = line.strip_prefix("backend ") {
             self.backends.push((name.trim_end_matches(':').to_string(), Vec::new()));
         } else if line != "config:" && line != "client:" {
-            return Err("config:, client:, file NAME:, backend NAME:, segments: or differs: expected");
+            return Err("config:, client:, file NAME:, backend NAME:, segments:, log: or differs: expected");
         }
         Ok(())
     }
@@ -115,7 +128,9 @@ impl Case {
                     Step::Pause(Duration::from_millis(rest.parse().map_err(|_| "milliseconds expected")?))
                 }
                 "finish" => Step::Finish,
-                _ => return Err("send, await, pause or finish expected"),
+                "close" => Step::Leave { reset: false },
+                "reset" => Step::Leave { reset: true },
+                _ => return Err("send, await, pause, finish, close or reset expected"),
             };
             self.steps.push(step);
             return Ok(());
