@@ -43,14 +43,12 @@ pub(crate) fn resolve(mut b: Builder<'_>) -> (Config, Sink) {
         false => Vec::new(),
     };
     let variables = std::mem::take(&mut b.shared.variables);
-    let keeps_lines = b.shared.keeps_lines;
     let mut config = Config {
         global: b.global,
         userlists: std::mem::take(&mut b.userlists),
         references,
         variables,
         by_name,
-        keeps_lines,
         ..Config::default()
     };
     for proxy in &mut b.proxies {

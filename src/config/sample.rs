@@ -28,8 +28,6 @@ pub(crate) struct Shared {
     pub references: Vec<Reference>,
     /// The names of variables.
     pub variables: Vec<Rc<str>>,
-    /// The request line is asked for.
-    pub keeps_lines: bool,
 }
 
 /// A proxy or server that an expression names.
@@ -477,9 +475,7 @@ fn fetch(reader: &mut Reader<'_>, name: &str, args: &Args) -> Result<(Fetch, Opt
     let fetch = match entry.make {
         Make::Plain(make) => {
             args.none(name)?;
-            let fetch = make();
-            reader.shared.keeps_lines |= matches!(fetch, Fetch::CapturedLine(_));
-            fetch
+            make()
         }
         Make::Figure(figure, of, optional) => {
             let of = match (of, args.is_empty()) {

@@ -147,7 +147,6 @@ impl Runtime {
         let shared = Rc::new(Shared {
             references: config.references,
             by_name: config.by_name,
-            keeps_lines: config.keeps_lines,
             lasting,
             ..Shared::default()
         });

@@ -10,8 +10,6 @@ use crate::http::{RequestHead, ResponseHead};
 pub(super) struct Captured {
     pub request: Vec<Option<Box<[u8]>>>,
     pub response: Vec<Option<Box<[u8]>>>,
-    /// The request line, where expressions ask for it.
-    pub line: Option<Box<[u8]>>,
     /// Of the request and of the answer, as `name=value`.
     pub cookies: [Option<Box<[u8]>>; 2],
 }
@@ -20,15 +18,13 @@ impl Session {
     /// Keeps what is wanted of a request, before any rule changes it; what the request before left is gone.
     pub(super) fn capture_request(&self, head: &RequestHead, bytes: &[u8]) {
         let wanted = &self.frontend.config.captures;
-        let keeps_line = self.frontend.shared.keeps_lines;
-        if wanted.is_empty() && !keeps_line {
+        if wanted.is_empty() {
             return;
         }
         let request = wanted.request.iter();
         let kept = Captured {
             request: request.map(|capture| keep(capture, head.values(bytes, &capture.name).last())).collect(),
             response: wanted.response.iter().map(|_| None).collect(),
-            line: keeps_line.then(|| request_line(head, bytes)),
             cookies: [cookie(&wanted.cookie, &mut head.values(bytes, "cookie"), false), None],
         };
         self.extra.borrow_mut().get_or_insert_default().captured = kept;
@@ -65,15 +61,6 @@ impl Session {
             *slot = Some(cut(text, wanted.len_bytes).into());
         }
     }
-}
-
-/// The request line without its end; at most 1 KiB of it.
-pub(super) fn request_line(head: &RequestHead, bytes: &[u8]) -> Box<[u8]> {
-    const LINE_BYTES_MAX: usize = 1_024;
-    let line = bytes.get(usize::from(head.method_span.start)..).unwrap_or_default();
-    let line = line.get(..LINE_BYTES_MAX).unwrap_or(line);
-    let end = memchr::memchr2(b'\r', b'\n', line).unwrap_or(line.len());
-    line.get(..end).unwrap_or(line).into()
 }
 
 fn cut(text: &[u8], len: usize) -> &[u8] {

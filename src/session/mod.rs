@@ -94,8 +94,6 @@ pub struct Shared {
     pub references: Vec<config::Target>,
     /// Backends in the order of their names, where rules work names out.
     pub by_name: Vec<BackendId>,
-    /// Expressions ask for the request line (`capture.req.uri` and its like).
-    pub keeps_lines: bool,
     /// By variable: whether it outlives a request (`sess.…`).
     pub lasting: Vec<bool>,
     /// Every frontend of the configuration, for `fe_conn(name)`.

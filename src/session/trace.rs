@@ -141,7 +141,7 @@ impl Trace {
         let extra = session.extra.borrow();
         let mut record = record(session, Some(self), self.backend.as_deref(), server);
         record.unfinished = unfinished;
-        if let Some(Captured { request, response, cookies: [client, server], .. }) =
+        if let Some(Captured { request, response, cookies: [client, server] }) =
             extra.as_ref().map(|extra| &extra.captured)
         {
             record.headers = [request, response];

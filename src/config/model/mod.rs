@@ -39,8 +39,6 @@ pub struct Config {
     pub references: Vec<Target>,
     /// The backends in the order of their names, where rules work names out; else empty.
     pub by_name: Vec<BackendId>,
-    /// Some expression asks for the request line as it came.
-    pub keeps_lines: bool,
     /// Names of variables with their scopes, `txn.user`; [`VarId`] is an index into it.
     pub variables: Vec<std::rc::Rc<str>>,
 }

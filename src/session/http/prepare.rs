@@ -6,7 +6,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
 use super::super::Session;
-use super::super::capture::request_line;
 use super::super::relay::{Bound, Flow};
 use super::super::trace::Trace;
 use super::super::world::{Scene, preferred_server};
@@ -334,6 +333,15 @@ fn take_body(
         return Ok(None);
     }
     Ok(Some(upload))
+}
+
+/// The request line without its end, for the log; at most 1 KiB of it.
+fn request_line(head: &RequestHead, bytes: &[u8]) -> Box<[u8]> {
+    const LINE_BYTES_MAX: usize = 1_024;
+    let line = bytes.get(usize::from(head.method_span.start)..).unwrap_or_default();
+    let line = line.get(..LINE_BYTES_MAX).unwrap_or(line);
+    let end = memchr::memchr2(b'\r', b'\n', line).unwrap_or(line.len());
+    line.get(..end).unwrap_or(line).into()
 }
 
 /// Whether a request may be sent a second time when the first got no answer (RFC 9110 §9.2.2).
