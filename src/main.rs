@@ -21,6 +21,7 @@ use oneport::gateway::limits::{self, Limits, Wishes};
 use oneport::gateway::{Gateway, GatewayDuties, GatewayKeeper, Late, Names, Options, Sockets, StartError};
 use oneport::net::set_buffer_size;
 use oneport::observe::facade::{self, Verbosity};
+use oneport::observe::repeats::WINDOW_MS;
 use oneport::observe::{Sinks, zone::Zone};
 use oneport::process::daemon::{Side, fork_to_background};
 use oneport::process::note_inherited;
@@ -28,7 +29,7 @@ use oneport::process::notify::Notify;
 use oneport::process::pidfile::PidFile;
 use oneport::process::privileges::{Identity, stay_dumpable};
 use oneport::process::signals::{Event, Farewell, Signals, signal_others};
-use oneport::reactor::Reactor;
+use oneport::reactor::{Deadline, Handle, Reactor};
 
 /// The start has failed; what was wrong has been said.
 struct Failed;
@@ -132,8 +133,14 @@ fn start(mut cli: Cli) -> Result<ExitCode, Failed> {
 
     // A task like the others: the loop's own future is polled every turn, and this one asks for signals.
     let given = Given { cli, privileges, keeper: keeper.clone(), notify, sinks, wishes };
+    let lost = given.sinks.clone();
     let steering = reactor.spawn_control(serve(given, gateway, signals, limits));
+    reactor.spawn_control(tell_held_back(reactor)).detach();
     let ended = reactor.run(steering);
+    facade::tell_held_back(true);
+    if lost.dropped() > 0 {
+        log::warn!("{} log lines were lost since the start", lost.dropped());
+    }
     match keeper {
         Some(keeper) => keeper.dismiss(),
         None => pidfile.iter().for_each(PidFile::remove),
@@ -306,6 +313,17 @@ async fn serve(given: Given, gateway: Gateway, mut signals: Signals, mut limits:
                 return ExitCode::SUCCESS;
             }
         }
+    }
+}
+
+/// Tells of floods of messages, a while after each began.
+async fn tell_held_back(reactor: Handle) {
+    let pause = Deadline::new(reactor);
+    loop {
+        facade::held_back().await;
+        pause.set_after(WINDOW_MS.into());
+        let _ = pause.guard(std::future::pending::<()>()).await;
+        facade::tell_held_back(false);
     }
 }
 

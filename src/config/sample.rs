@@ -8,7 +8,7 @@ use super::diagnostics::{Fault, Span, Spot, quoted};
 use super::keywords::{known, listed};
 use super::lexer::Word;
 use super::model::{
-    Credential, End, Expr, Fetch, Figure, LinePart, MatchKind, Named, Part, RefId, Side, VarId,
+    Credential, End, Expr, Fetch, Figure, LinePart, MatchKind, Named, Part, REQUEST_LINE, RefId, Side, VarId,
 };
 use super::suggest;
 
@@ -475,7 +475,14 @@ fn fetch(reader: &mut Reader<'_>, name: &str, args: &Args) -> Result<(Fetch, Opt
     let fetch = match entry.make {
         Make::Plain(make) => {
             args.none(name)?;
-            make()
+            let fetch = make();
+            let variables = &mut reader.shared.variables;
+            if matches!(fetch, Fetch::CapturedLine(_))
+                && !variables.iter().any(|name| **name == *REQUEST_LINE)
+            {
+                variables.push(REQUEST_LINE.into());
+            }
+            fetch
         }
         Make::Figure(figure, of, optional) => {
             let of = match (of, args.is_empty()) {

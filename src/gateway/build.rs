@@ -144,10 +144,12 @@ impl Runtime {
         let messages = logger(&global.logs, None, &Place::default());
         let mut frontends = Vec::with_capacity(config.frontends.len());
         let lasting = config.variables.iter().map(|name| name.starts_with("sess.")).collect();
+        let keeps_line = config.variables.iter().any(|name| **name == *crate::config::REQUEST_LINE);
         let shared = Rc::new(Shared {
             references: config.references,
             by_name: config.by_name,
             lasting,
+            keeps_line,
             ..Shared::default()
         });
         for frontend in config.frontends {

@@ -8,14 +8,17 @@
 //! for those who look for faults.
 
 use std::cell::RefCell;
+use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::task::{Poll, Waker};
 
 use log::{Level, LevelFilter, Log, Metadata};
 
 use super::line::LogLine;
 use super::logger::Logger;
-use super::target::{write_at_once, write_patiently};
+use super::outlet::{write_at_once, write_patiently};
+use super::repeats::Repeats;
 use crate::process::wall_ms;
 
 /// How much goes to the terminal.
@@ -79,6 +82,40 @@ pub fn print(text: &str) {
 
 thread_local! {
     static RUNNING: RefCell<Option<Rc<Logger>>> = const { RefCell::new(None) };
+    static REPEATS: RefCell<Repeats> = RefCell::default();
+    static WAITING: RefCell<Option<Waker>> = const { RefCell::new(None) };
+}
+
+/// Waits until a message is held back because there were many like it.
+pub async fn held_back() {
+    poll_fn(|context| {
+        if REPEATS.with_borrow(Repeats::holds) {
+            return Poll::Ready(());
+        }
+        WAITING.set(Some(context.waker().clone()));
+        Poll::Pending
+    })
+    .await;
+}
+
+/// Tells what was held back of floods that are over, of `all` at the end.
+pub fn tell_held_back(all: bool) {
+    let now_ms = wall_ms();
+    // No borrow is held while writing: a target that loses lines reports that through the facade.
+    while let Ok(Some((level, line))) = REPEATS.try_with(|repeats| repeats.borrow_mut().due(now_ms, all)) {
+        write(level, &line, now_ms);
+    }
+}
+
+/// Whether a message is one too many of its kind, which is counted.
+fn is_held_back(level: Level, text: &LogLine) -> bool {
+    tell_held_back(false);
+    let takes = REPEATS.try_with(|repeats| repeats.borrow_mut().takes(level, text.as_bytes(), wall_ms()));
+    let held = takes == Ok(false);
+    if held && let Some(waker) = WAITING.take() {
+        waker.wake();
+    }
+    held
 }
 
 static FACADE: Facade = Facade;
@@ -106,18 +143,24 @@ impl Log for Facade {
             Some(literal) => text.push_text(literal.as_bytes()),
             None => text.push_text(record.args().to_string().as_bytes()),
         }
-        if record.level() <= terminal_filter() {
-            to_terminal(record.level(), &text);
-        }
-        // The logger is taken out for the call: a target that loses lines reports that through here again.
-        let logger =
-            RUNNING.try_with(|running| running.try_borrow().ok().and_then(|running| running.clone()));
-        if let Ok(Some(logger)) = logger {
-            logger.message_line(severity_of(record.level()), &text, wall_ms());
+        let is_counted = record.level() <= Level::Info && PHASE.load(Ordering::Relaxed) != STARTING;
+        if !is_counted || !is_held_back(record.level(), &text) {
+            write(record.level(), &text, wall_ms());
         }
     }
 
     fn flush(&self) {}
+}
+
+fn write(level: Level, text: &LogLine, now_ms: i64) {
+    if level <= terminal_filter() {
+        to_terminal(level, text);
+    }
+    // The logger is taken out for the call: a target that loses lines reports that through here again.
+    let logger = RUNNING.try_with(|running| running.try_borrow().ok().and_then(|running| running.clone()));
+    if let Ok(Some(logger)) = logger {
+        logger.message_line(severity_of(level), text, now_ms);
+    }
 }
 
 fn to_terminal(level: Level, text: &LogLine) {
@@ -205,8 +248,8 @@ mod tests {
 
         // A full socket: the report of the loss comes through the facade to the same socket, and ends there.
         sinks.in_background();
-        for _ in 0..5000 {
-            log::info!("flood {}", "x".repeat(1000));
+        for n in 0..5000 {
+            log::info!("flood {n} {}", "x".repeat(1000));
         }
         assert!(sinks.dropped() > 0);
         let mut lines = Vec::new();
@@ -214,6 +257,16 @@ mod tests {
             lines.push(line);
         }
         assert!(lines.iter().all(|line| line.starts_with("<5>flood")));
+
+        // Many of one kind: the first are written, the others counted, and told when that is asked for.
+        REPEATS.take();
+        for n in 0..30 {
+            log::warn!("the same, with detail {n}");
+        }
+        assert!(received().starts_with("<4>the same, with detail 0"));
+        assert_eq!((1..30).filter(|_| received().starts_with("<4>the same")).count(), 9);
+        tell_held_back(true);
+        assert!(received().starts_with("<4>the same: 20 more such messages in the last "));
         RUNNING.with(|running| *running.borrow_mut() = None);
         let _ = std::fs::remove_file(&path);
     }

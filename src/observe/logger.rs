@@ -3,7 +3,8 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use super::line::{self, LogLine};
+use super::formats;
+use super::line::LogLine;
 use super::record::{Record, Refused};
 use super::syslog::{self, Message};
 use super::target::{Resolver, Sink, Sinks};
@@ -58,9 +59,9 @@ impl Logger {
     pub fn session_line(&self, line: &mut LogLine, record: &Record, format: LogFormat) {
         let zone = self.sinks.zone();
         match format {
-            LogFormat::Default => line::connect(line, record),
-            LogFormat::Tcp => line::tcplog(line, record, &zone),
-            LogFormat::Http => line::httplog(line, record, &zone),
+            LogFormat::Default => formats::connect(line, record),
+            LogFormat::Tcp => formats::tcplog(line, record, &zone),
+            LogFormat::Http => formats::httplog(line, record, &zone),
             LogFormat::Custom => {}
         }
     }
@@ -81,11 +82,9 @@ impl Logger {
         &self.sinks
     }
 
-    /// Writes the line of a connection that never became a session.
-    pub fn refused(&self, refused: &Refused, now_ms: i64) {
-        let mut line = LogLine::new();
-        line::refused(&mut line, refused, &self.sinks.zone());
-        self.send(SESSION_SEVERITY, line.as_bytes(), b"", now_ms);
+    /// The line of a connection that never became a session.
+    pub fn refused_line(&self, line: &mut LogLine, refused: &Refused) {
+        formats::refused(line, refused, &self.sinks.zone());
     }
 
     /// Writes a message that is not a session line, such as a server's change of state. `severity` is 0

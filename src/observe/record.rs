@@ -107,8 +107,6 @@ pub struct Refused<'a> {
     pub listener_number: u32,
     /// Why.
     pub reason: &'static str,
-    /// Such connections of which no line was written since the last one.
-    pub skipped: u32,
 }
 
 /// One end of a client's connection.

@@ -140,8 +140,8 @@ fn head(
     timestamp::iso(line, message.now_ms, message.zone);
     line.push(b' ');
     if target.format == LogWire::Rfc5424 {
-        let Host { name, told } = message.host;
-        line.push_bytes(if told.is_empty() { name } else { told }.as_bytes());
+        let told = message.host.told;
+        line.push_bytes(if told.is_empty() { "-" } else { told }.as_bytes());
         line.push(b' ');
         line.push_bytes(tag.as_bytes());
         line.push(b' ');

@@ -1,17 +1,11 @@
 //! Where log lines go. Nothing here ever waits: a line that cannot be sent at once is dropped and counted.
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
-use std::os::fd::AsFd;
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
-use std::os::unix::net::UnixDatagram;
-use std::path::{Path, PathBuf};
+use std::io;
+use std::net::SocketAddr;
 use std::rc::Rc;
 
-use rustix::event::{PollFd, PollFlags, Timespec};
-
+use super::outlet::{Destination, Outlet, write_at_once};
 use super::syslog::Host;
 use super::zone::Zone;
 use crate::config::LogAddress;
@@ -220,129 +214,6 @@ impl Sink {
     }
 }
 
-/// An address without names in it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Destination {
-    Udp(SocketAddr),
-    Unix(PathBuf),
-    Fd(i32),
-}
-
-impl Destination {
-    fn of(address: &LogAddress, resolve: Resolver) -> Result<Self, String> {
-        match address {
-            LogAddress::Udp(host, port) => match host.parse::<IpAddr>() {
-                Ok(ip) => Ok(Self::Udp(SocketAddr::new(ip, *port))),
-                Err(_) => resolve(host, *port)
-                    .map(Self::Udp)
-                    .map_err(|error| format!("log target {host}:{port}: cannot resolve '{host}': {error}")),
-            },
-            LogAddress::Unix(path) => Ok(Self::Unix(path.clone())),
-            LogAddress::Fd(fd) => Ok(Self::Fd(*fd)),
-        }
-    }
-
-    /// Whether an error means that a unix socket's owner went away.
-    fn is_gone(&self, error: &io::Error) -> bool {
-        use io::ErrorKind::{BrokenPipe, ConnectionRefused, ConnectionReset, NotConnected};
-        matches!(self, Self::Unix(_))
-            && matches!(error.kind(), ConnectionRefused | ConnectionReset | NotConnected | BrokenPipe)
-    }
-}
-
-impl std::fmt::Display for Destination {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Udp(address) => address.fmt(f),
-            Self::Unix(path) => path.display().fmt(f),
-            Self::Fd(1) => f.write_str("stdout"),
-            Self::Fd(2) => f.write_str("stderr"),
-            Self::Fd(fd) => write!(f, "fd@{fd}"),
-        }
-    }
-}
-
-/// The open end.
-enum Outlet {
-    /// Not connected: each line takes the route of its moment, whatever address the device has by then.
-    Udp(UdpSocket, SocketAddr),
-    /// Connected, so that it outlives a later `chroot`.
-    Unix(UnixDatagram),
-    Stdout,
-    Stderr,
-    File(File),
-    Closed(io::Error),
-}
-
-impl Outlet {
-    fn open(to: &Destination) -> Self {
-        let opened = match to {
-            Destination::Udp(address) => open_udp(*address),
-            Destination::Unix(path) => open_unix(path),
-            Destination::Fd(1) => Ok(Self::Stdout),
-            Destination::Fd(2) => Ok(Self::Stderr),
-            Destination::Fd(fd) => open_fd(*fd).map(Self::File),
-        };
-        opened.unwrap_or_else(Self::Closed)
-    }
-
-    fn send(&self, line: &[u8]) -> io::Result<()> {
-        match self {
-            Self::Udp(socket, address) => socket.send_to(line, address).and_then(|sent| whole(sent, line)),
-            Self::Unix(socket) => socket.send(line).and_then(|sent| whole(sent, line)),
-            Self::Stdout => write_at_once(&io::stdout(), line),
-            Self::Stderr => write_at_once(&io::stderr(), line),
-            Self::File(file) => write_at_once(file, line),
-            Self::Closed(error) => Err(error.kind().into()),
-        }
-    }
-}
-
-fn open_udp(address: SocketAddr) -> io::Result<Outlet> {
-    let any: IpAddr = match address {
-        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-    };
-    let socket = UdpSocket::bind((any, 0))?;
-    socket.set_nonblocking(true)?;
-    Ok(Outlet::Udp(socket, address))
-}
-
-fn open_unix(path: &Path) -> io::Result<Outlet> {
-    let socket = UnixDatagram::unbound()?;
-    socket.set_nonblocking(true)?;
-    socket.connect(path)?;
-    Ok(Outlet::Unix(socket))
-}
-
-/// An inherited descriptor, opened a second time through `/proc`: that needs no trust that nobody else owns
-/// the number, and the second opening may be non-blocking without making the first so. Sockets cannot be
-/// opened that way.
-fn open_fd(fd: i32) -> io::Result<File> {
-    let path = format!("/proc/self/fd/{fd}");
-    if std::fs::metadata(&path)?.file_type().is_socket() {
-        let why = "it is a socket; a pipe, file or terminal was expected";
-        return Err(io::Error::new(io::ErrorKind::Unsupported, why));
-    }
-    OpenOptions::new().append(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)
-}
-
-/// Writes a line of at most `PIPE_BUF` bytes if that is possible without waiting. The descriptor itself stays
-/// blocking: stdout and stderr are shared with the shell and with others.
-pub(super) fn write_at_once(file: &impl AsFd, line: &[u8]) -> io::Result<()> {
-    let mut poll = [PollFd::new(file, PollFlags::OUT)];
-    rustix::event::poll(&mut poll, Some(&Timespec::default()))?;
-    if !poll[0].revents().contains(PollFlags::OUT) {
-        return Err(io::ErrorKind::WouldBlock.into());
-    }
-    let sent = rustix::io::write(file, line)?;
-    whole(sent, line)
-}
-
-fn whole(sent: usize, line: &[u8]) -> io::Result<()> {
-    if sent == line.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
-}
-
 /// A syslog line as people read it: without the `<PRI>` in front.
 fn without_priority(line: &[u8]) -> &[u8] {
     match (line.first(), memchr::memchr(b'>', line)) {
@@ -351,16 +222,13 @@ fn without_priority(line: &[u8]) -> &[u8] {
     }
 }
 
-/// Writes to stderr and waits until it is written: for messages before the process serves anybody.
-pub(super) fn write_patiently(line: &[u8]) {
-    // There is nobody left to tell.
-    let _ = io::stderr().write_all(line);
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::io::Read;
+    use std::net::UdpSocket;
+    use std::os::unix::net::UnixDatagram;
+    use std::path::PathBuf;
 
     fn sinks() -> Rc<Sinks> {
         Sinks::new(Zone::utc())
@@ -477,21 +345,6 @@ mod tests {
         let daemon = UnixDatagram::bind(&path.0).unwrap();
         sink.send(b"found\n", 2000);
         assert_eq!(received(&daemon), b"found\n");
-    }
-
-    #[test]
-    fn a_full_pipe_costs_lines_not_time() {
-        let (mut reader, writer) = std::io::pipe().unwrap();
-        let line = [b'x'; super::super::line::LINE_BYTES_MAX];
-        let mut sent = 0;
-        while write_at_once(&writer, &line).is_ok() {
-            sent += line.len();
-        }
-        assert!(sent >= line.len());
-        drop(writer);
-        let mut all = Vec::new();
-        reader.read_to_end(&mut all).unwrap();
-        assert_eq!(all.len(), sent, "whole lines only");
     }
 
     #[test]

@@ -12,7 +12,9 @@ pub fn fill(format: &Format, view: &View<'_>, out: &mut Vec<u8>) {
         match piece {
             Piece::Text(text) => out.extend_from_slice(text),
             Piece::Sample(expr, flags) => {
-                value(expr, view, &mut |sample| write(sample.bytes(&mut Scratch::new()), *flags, out));
+                // Hexadecimal are numbers and addresses of variables only.
+                let flags = Flags { hex: false, ..*flags };
+                value(expr, view, &mut |sample| write(sample.bytes(&mut Scratch::new()), flags, out));
             }
             Piece::Alias(alias, flags) => view.world().alias(*alias, *flags, out),
         }

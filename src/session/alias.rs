@@ -7,7 +7,7 @@ use super::fill::write as write_flagged;
 use super::trace::Trace;
 use super::world::Scene;
 use crate::config::{Alias, Flags, Format, LinePart, Piece};
-use crate::observe::line::push_captured;
+use crate::observe::formats::push_captured;
 use crate::observe::{LogLine, Peer, Record, timestamp, zone::Zone};
 use crate::rules::{Sample, Scratch, View, World, value};
 
@@ -99,7 +99,8 @@ impl Facts<'_> {
                     let mut out = Vec::new();
                     match text.as_slice() {
                         [] if !flags.quote => out.push(b'-'),
-                        text => write_flagged(text, *flags, &mut out),
+                        // Hexadecimal are numbers and addresses of variables only.
+                        text => write_flagged(text, Flags { hex: false, ..*flags }, &mut out),
                     }
                     // One line it stays, whatever a header or a variable holds.
                     line.push_text(&out);
@@ -152,8 +153,8 @@ impl Facts<'_> {
             }
             Alias::Lc => counter(self.session.frontend.logger.lines(), flags, line),
             Alias::Rt => {
-                let number = self.trace.map(|trace| trace.number);
-                counter(number.unwrap_or(self.session.frontend.process.numbers.get()), flags, line);
+                let number = self.trace.map_or_else(|| self.session.number(), |trace| trace.number);
+                counter(number, flags, line);
             }
             Alias::Pid => counter(self.session.frontend.logger.sinks().pid(), flags, line),
             Alias::T
@@ -242,7 +243,8 @@ impl Facts<'_> {
                 }
                 None => path,
             },
-            Alias::Hq => return quoted(flags.quote, line, &|line| line.push_encoded(query)),
+            Alias::Hq if query.is_empty() => return quoted(flags.quote, line, &|_| ()),
+            Alias::Hq => query,
             _ => request.rsplit(|byte| *byte == b' ').next().unwrap_or_default(),
         };
         text(part, flags, line);
@@ -287,7 +289,8 @@ impl Facts<'_> {
             Alias::Ti => idle,
             Alias::Tq => until_request,
             Alias::Tt => whole,
-            Alias::Td if timers.response < 0 => -1,
+            // In mode tcp data flow from the connect on.
+            Alias::Td if timers.response < 0 && (timers.request >= 0 || timers.connect < 0) => -1,
             Alias::Td => {
                 whole.saturating_sub(sum(&[until_request, timers.wait, timers.connect, timers.response]))
             }
@@ -344,9 +347,13 @@ fn text(bytes: &[u8], flags: Flags, line: &mut LogLine) {
         if bytes.is_empty() && !flags.quote {
             line.push(b'-');
         } else if flags.escape {
-            let mut out = Vec::new();
-            write_flagged(bytes, Flags { escape: true, ..Flags::default() }, &mut out);
-            line.push_text(&out);
+            // What is encoded needs no escape.
+            for byte in bytes {
+                if matches!(byte, b'\\' | b']') {
+                    line.push(b'\\');
+                }
+                line.push_encoded(std::slice::from_ref(byte));
+            }
         } else {
             line.push_encoded(bytes);
         }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use super::Session;
 use super::capture::Captured;
 use super::fill;
+use super::world::Scene;
 use crate::config::VarId;
 use crate::rules::{Sample, View};
 
@@ -22,6 +23,10 @@ pub(super) struct Extra {
     header_ms: u64,
     /// Kept for the log line of the request at hand.
     pub captured: Captured,
+    /// The line of the request at hand, where rules read it.
+    pub request_line: Option<Box<[u8]>>,
+    /// The number of the request at hand among all of the process, for its id.
+    number: u32,
     /// The request's id, once it was asked for.
     unique_id: Option<Box<[u8]>>,
     /// Our address towards the server, and the server's.
@@ -96,6 +101,8 @@ impl Session {
         if let Some(known) = self.extra.borrow().as_ref().and_then(|extra| extra.unique_id.clone()) {
             return Some(known);
         }
+        // A format that asks for the id itself finds it empty.
+        self.extra.borrow_mut().get_or_insert_default().unique_id = Some(Box::default());
         let mut text = Vec::new();
         fill::fill(format, view, &mut text);
         let id: Box<[u8]> = text.into();
@@ -103,9 +110,22 @@ impl Session {
         Some(id)
     }
 
-    /// The id that was made, if any.
+    /// Notes which request it is, where that will be asked for.
+    pub(super) fn note_number(&self, number: u32) {
+        if self.frontend.config.lines.unique_id.is_some() {
+            self.extra.borrow_mut().get_or_insert_default().number = number;
+        }
+    }
+
+    /// What was noted; the next of the process's numbers where nothing was.
+    pub(super) fn number(&self) -> u32 {
+        let noted = self.extra.borrow().as_ref().map(|extra| extra.number);
+        noted.unwrap_or(self.frontend.process.numbers.get())
+    }
+
+    /// The same where no bytes are at hand.
     pub(super) fn known_id(&self) -> Option<Box<[u8]>> {
-        self.extra.borrow().as_ref().and_then(|extra| extra.unique_id.clone())
+        self.unique_id(&View::new(&[], true).within(&Scene::of(self)))
     }
 
     /// Sets the severity of the request's log line (`http-request set-log-level`).
@@ -125,6 +145,7 @@ impl Session {
             extra.variables.retain(|(id, _)| lasting.get(id.0).copied().unwrap_or(false));
             extra.captured = Captured::default();
             extra.unique_id = None;
+            extra.request_line = None;
             extra.server_addresses = [None; 2];
             extra.log_level = LogLevel::Usual;
             extra.idle_since_ms = self.reactor().now_ms();

@@ -96,6 +96,8 @@ pub struct Shared {
     pub by_name: Vec<BackendId>,
     /// By variable: whether it outlives a request (`sess.…`).
     pub lasting: Vec<bool>,
+    /// Whether rules read the request's line (`capture.req.uri` and the like).
+    pub keeps_line: bool,
     /// Every frontend of the configuration, for `fe_conn(name)`.
     pub frontends: RefCell<Vec<Weak<Frontend>>>,
 }
@@ -236,11 +238,11 @@ impl Session {
                     Mode::Tcp => Route::Tcp(backend),
                 });
             }
-            Sniffed::Chosen(None) => self.log_refused(*b"SC--"),
-            Sniffed::Rejected => self.log_refused(*b"PR--"),
+            Sniffed::Chosen(None) => self.log_refused(*b"SC--", buffer),
+            Sniffed::Rejected => self.log_refused(*b"PR--", buffer),
             Sniffed::Ended { sent_something, who } => {
                 if sent_something || !frontend.config.dont_log_null {
-                    self.log_refused([who, b'R', b'-', b'-']);
+                    self.log_refused([who, b'R', b'-', b'-'], buffer);
                 }
             }
         }

@@ -4,8 +4,9 @@
 use std::cell::Cell;
 
 use super::Session;
+use super::trace::{ERROR_SEVERITY, fill_refused};
 use crate::net::{Buffer, Header, HeaderError, parse_header};
-use crate::observe::Refused;
+use crate::observe::{LogLine, Refused, SESSION_SEVERITY, formats::skipped as skipped_since};
 use crate::reactor::Expired;
 
 /// Lines about refused headers that a frontend writes within a second; the others are counted.
@@ -101,18 +102,28 @@ fn refuse(session: &Session, refusal: Refusal, sent_something: bool) {
         return;
     }
     let Some(skipped) = frontend.header_refusals.line_at(session.reactor().now_ms()) else { return };
+    let lines = &frontend.config.lines;
+    let mut line = LogLine::new();
+    match &lines.errors {
+        Some(format) => fill_refused(session, format, &mut line),
+        None => frontend.logger.refused_line(&mut line, &refused(session, refusal)),
+    }
+    skipped_since(&mut line, skipped);
+    let severity = if lines.separate_errors { ERROR_SEVERITY } else { SESSION_SEVERITY };
+    let now_ms = i64::try_from(session.reactor().wall_ms()).unwrap_or(i64::MAX);
+    frontend.logger.send_session(severity, &line, b"", now_ms);
+}
+
+fn refused(session: &Session, refusal: Refusal) -> Refused<'_> {
     let bind = session.bind();
-    let refused = Refused {
+    Refused {
         client: session.peer(),
         accepted_ms: i64::try_from(session.accepted_wall_ms).unwrap_or(i64::MAX),
-        frontend: &frontend.config.name,
+        frontend: &session.frontend.config.name,
         listener: bind.and_then(|bind| bind.name.as_deref()),
         listener_number: session.listener_number(),
         reason: refusal.text(),
-        skipped,
-    };
-    let now_ms = i64::try_from(session.reactor().wall_ms()).unwrap_or(i64::MAX);
-    frontend.logger.refused(&refused, now_ms);
+    }
 }
 
 /// Keeps a flood of refused headers from flooding the log.

@@ -35,9 +35,11 @@ pub(super) async fn open(
     trace.backend = Some(backend.clone());
     let bytes = first.as_ref().map(Buffer::bytes).unwrap_or_default();
     let Some(connected) = server_for(session, &backend, bytes, &mut trace).await else {
+        trace.bytes_from_client = bytes.len() as u64;
         return Err(Box::new(trace));
     };
     let Connected { stream, sent, slot, .. } = connected;
+    trace.bytes_from_client = sent as u64;
     if let Some(buffer) = &mut first {
         buffer.consume(sent);
     }
@@ -68,7 +70,7 @@ impl Carrier {
     pub(super) async fn run(self: Box<Self>, session: &Session) {
         let mut carrier = self;
         let Self { trace, server, tunnel, http, .. } = &mut *carrier;
-        trace.log_early(session, *http);
+        trace.log_early(session, *http, 0);
         let end = tunnel.run(&session.client, server, &session.deadline).await;
         trace.bytes_from_client = trace.bytes_from_client.saturating_add(end.up_bytes);
         trace.bytes_to_client = trace.bytes_to_client.saturating_add(end.down_bytes);

@@ -7,11 +7,12 @@ use super::alias::Facts;
 use super::capture::Captured;
 use super::extra::LogLevel;
 use crate::backend::{Backend, Server, Slot};
-use crate::config::{LogFormat, Mode};
+use crate::config::{Format, LogFormat, Mode};
+use crate::net::Buffer;
 use crate::observe::{BAD_REQUEST, LogLine, NO_SERVER, Peer, Record, SESSION_SEVERITY, Timers};
 
 /// `option log-separate-errors`: err.
-const ERROR_SEVERITY: u8 = 3;
+pub(super) const ERROR_SEVERITY: u8 = 3;
 
 /// Facts for one line.
 pub(super) struct Trace {
@@ -107,10 +108,13 @@ impl Trace {
         session.forget_request();
     }
 
-    /// Writes the line now although the session goes on (`option logasap`).
-    pub(super) fn log_early(&mut self, session: &Session, http: bool) {
+    /// Writes the line now although the session goes on (`option logasap`); `head_bytes` are about to go to the client.
+    pub(super) fn log_early(&mut self, session: &Session, http: bool, head_bytes: usize) {
         if session.frontend.config.lines.asap {
+            let so_far = self.bytes_to_client;
+            self.bytes_to_client = so_far.saturating_add(head_bytes as u64);
             self.write(session, http, true);
+            self.bytes_to_client = so_far;
         }
     }
 
@@ -127,7 +131,12 @@ impl Trace {
             format => format,
         };
         let failed = self.failed();
-        if self.logged || config.lines.only_errors && !failed {
+        // Not where a server failed: nobody may have looked yet whether the client has sent something.
+        let null = !http
+            && config.dont_log_null
+            && self.bytes_from_client == 0
+            && matches!(self.termination, [b'-' | b'C' | b'c', ..]);
+        if self.logged || null || config.lines.only_errors && !failed {
             return;
         }
         let severity = match session.log_level() {
@@ -138,6 +147,9 @@ impl Trace {
         };
         let server =
             self.backend.as_ref().zip(self.server).and_then(|(backend, index)| backend.servers.get(index));
+        // Made now if it was not: what follows only reads.
+        session.note_number(self.number);
+        session.known_id();
         let extra = session.extra.borrow();
         let mut record = record(session, Some(self), self.backend.as_deref(), server);
         record.unfinished = unfinished;
@@ -206,10 +218,20 @@ pub(super) fn record<'a>(
     record
 }
 
+/// Fills `error-log-format` for a connection that never became a session.
+pub(super) fn fill_refused(session: &Session, format: &Format, line: &mut LogLine) {
+    let mut trace = Trace::since_accept(session);
+    // What HAProxy says of them.
+    (trace.status, trace.termination) = (0, *b"PR--");
+    let record = record(session, Some(&trace), None, None);
+    Facts { session, trace: Some(&trace), record: &record }.fill(format, line);
+}
+
 impl Session {
-    /// The line of a connection that never came to a backend.
-    pub(super) fn log_refused(&self, termination: [u8; 4]) {
+    /// The line of a connection that never came to a backend, after so much from the client.
+    pub(super) fn log_refused(&self, termination: [u8; 4], read: &Option<Buffer>) {
         let mut trace = Trace::since_accept(self);
+        trace.bytes_from_client = read.as_ref().map_or(0, |read| read.len() as u64);
         trace.termination = termination;
         trace.log(self, self.frontend.config.mode == Mode::Http);
     }

@@ -2,12 +2,12 @@
 
 use std::net::SocketAddr;
 
-use super::alias::Facts;
+use super::alias::{Facts, line_part};
 use super::trace::record;
 use super::{Frontend, Session};
 use crate::backend::{Backend, Server};
 use crate::config::{
-    Alias, BackendId, Chosen, Figure, Flags, Format, Mode, Named, RefId, Side, Target, VarId,
+    Alias, BackendId, Chosen, Figure, Flags, Format, LinePart, Mode, Named, RefId, Side, Target, VarId,
 };
 use crate::observe::LogLine;
 use crate::rules::fill::fill;
@@ -141,6 +141,11 @@ impl World for Scene<'_> {
             Side::Response => &captured.response,
         };
         slots.get(index)?.as_ref().map(|text| text.to_vec())
+    }
+
+    fn captured_line(&self, part: LinePart) -> Option<Vec<u8>> {
+        let extra = self.session.extra.borrow();
+        line_part(extra.as_ref()?.request_line.as_ref()?, part).map(<[u8]>::to_vec)
     }
 
     fn unique_id(&self) -> Option<Vec<u8>> {

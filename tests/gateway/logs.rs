@@ -3,7 +3,7 @@
 use crate::support::logline::{HttpLine, TcpLine, http_line, tcp_line};
 use crate::support::peers::{Backend, Peer, ok};
 use crate::support::ports::free_port;
-use crate::support::process::Gateway;
+use crate::support::process::{Gateway, Signal};
 use crate::support::program::Program;
 use crate::support::syslog::Syslog;
 use crate::support::{eventually, ignore, ms};
@@ -448,6 +448,44 @@ fn a_syslog_server_that_is_away_or_stuck_stops_nobody() {
         assert_eq!(client.answer().status, 200);
     }
     assert!(started.elapsed() < Duration::from_secs(20));
+    if Program::subject() == Program::Oneport {
+        gateway.signal(Signal::TERM);
+        gateway.wait_stderr("log lines were lost since the start");
+    }
+}
+
+/// Ten of a kind are written, the others counted.
+#[test]
+fn a_flood_of_messages_is_summarised() {
+    if crate::support::program::only_oneport("HAProxy writes them all") {
+        return;
+    }
+    let syslog = Syslog::udp();
+    let backend = Backend::web("a");
+    let gateway = Gateway::start(|port| {
+        format!(
+            "global\n log 127.0.0.1:{} local0\n{}",
+            syslog.port,
+            crate::rig::http_config(port, backend.port, "log global\noption httplog")
+        )
+    });
+    for _ in 0..60 {
+        gateway.signal(Signal::HUP);
+        std::thread::sleep(ms(50));
+    }
+    // Session lines are never held back.
+    let mut client = gateway.client();
+    for _ in 0..30 {
+        client.send(GET);
+        client.answer();
+    }
+    gateway.signal(Signal::TERM);
+    let told = syslog.wait_for("more such messages");
+    assert!(told.contains("read again and is in force: "), "{told}");
+    let count = |text: &str| syslog.lines().iter().filter(|line| line.contains(text)).count();
+    // Ten within ten seconds; a busy machine may take longer than that.
+    assert!((10..40).contains(&count("read again and is in force\n")));
+    assert_eq!(count("/page"), 30);
 }
 
 #[test]

@@ -15,7 +15,7 @@ pub(crate) const KEYWORDS: &[(Sections, &str)] = &[
     (Sections::DEFAULTS.or(Sections::BACKEND), "tcp-request content|tcp-request inspect-delay"),
     (
         Sections::DEFAULTS.or(Sections::FRONTEND).or(Sections::LISTEN),
-        "error-log-format|log-steps|monitor-net|option http-drop-request-trailers|option http-ignore-probes|\
+        "log-steps|monitor-net|option http-drop-request-trailers|option http-ignore-probes|\
      option http-use-proxy-header|option httpslog|quic-initial|tcp-request connection|tcp-request session",
     ),
     (

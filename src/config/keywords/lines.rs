@@ -83,6 +83,18 @@ pub(super) const TABLE: &[Keyword] = &[
         custom(b, format)
     }),
     Keyword::new(
+        "error-log-format",
+        CLIENT,
+        "2.5",
+        "<text>",
+        "lines of one's own for connections that never became a session",
+        |b, st| {
+            let format = line(b, st, st.one("the text of the line")?)?;
+            b.settings()?.lines.errors = Some(format);
+            Ok(())
+        },
+    ),
+    Keyword::new(
         "log-format-sd",
         CLIENT,
         "1.5",
@@ -169,13 +181,14 @@ fn custom(b: &mut Builder<'_>, format: Rc<Format>) -> Result<(), Fault> {
     Ok(())
 }
 
-/// A text of a line: blanks side by side are one.
+/// A text of a line: blanks side by side are one, at its beginning none.
 fn line(b: &mut Builder<'_>, st: &Statement<'_>, word: &Word) -> Result<Rc<Format>, Fault> {
     let spot: Spot = b.spot(st, Some(word.span));
     let mut format = format::parse(&mut b.reader(&spot), word)?;
-    for piece in &mut format.pieces {
+    for (nth, piece) in format.pieces.iter_mut().enumerate() {
         if let Piece::Text(text) = piece {
-            let mut bytes = text.to_vec();
+            let kept: &[u8] = if nth == 0 { text.trim_ascii_start() } else { text.as_ref() };
+            let mut bytes = kept.to_vec();
             bytes.dedup_by(|a, b| a.is_ascii_whitespace() && b.is_ascii_whitespace());
             *text = bytes.into();
         }

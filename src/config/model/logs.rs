@@ -85,6 +85,8 @@ pub enum LogFormat {
 pub struct Lines {
     /// `log-format`.
     pub custom: Option<Rc<Format>>,
+    /// `error-log-format`: lines of connections that never became a session.
+    pub errors: Option<Rc<Format>>,
     /// `log-format-sd`: the structured data of `format rfc5424`.
     pub structured: Option<Rc<Format>>,
     /// `unique-id-format`.

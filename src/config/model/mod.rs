@@ -43,6 +43,10 @@ pub struct Config {
     pub variables: Vec<std::rc::Rc<str>>,
 }
 
+/// Among [`Config::variables`] where an expression reads the request's line, which is kept then: no variable of the
+/// language has such a name.
+pub const REQUEST_LINE: &str = "line";
+
 /// What an expression names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {

@@ -94,6 +94,7 @@ async fn end_by_rule(
         End::Wait { .. } => Next::Close,
         End::Drop { reset } => {
             trace.end(b'P', b'R');
+            trace.timers.request = -1;
             if reset {
                 session.client.close_unheard();
             }
@@ -103,6 +104,9 @@ async fn end_by_rule(
             if tarpit {
                 session.deadline.set_after(session.frontend.config.timeouts.tarpit_ms);
                 let _ = session.deadline.guard(std::future::pending::<()>()).await;
+                // As HAProxy tells it: the tarpit is a wait before the request.
+                trace.timers.wait = trace.elapsed_ms(session);
+                trace.timers.request = -1;
             }
             trace.end(who, phase);
             answer::deliver(session, (status, bytes), facts, keep_alive && may_stay, trace).await
@@ -287,7 +291,7 @@ impl<'a> Exchange<'a> {
         self.may_replay = false;
         self.replay = None;
         self.trace.timers.response = self.since_connect();
-        self.trace.log_early(self.session, true);
+        self.trace.log_early(self.session, true, answer.out.len());
         if answer.tunnel {
             self.answered = true;
             self.send_to_client(&mut answer.out).await?;

@@ -101,23 +101,9 @@ pub(super) fn prepare(
     let Some(buffer) = input.as_mut() else { return refuse(HeadError::RequestLine) };
     let config = &session.frontend.config;
     let is_new = paused.is_none();
-    let (mut work, facts) = if let Some(paused) = paused {
-        let Paused { head, text, backend, at, facts } = *paused;
-        (rules::Request { session, head, bytes: buffer.bytes(), text, backend, at }, facts)
-    } else {
-        let head = match parse_request(buffer.bytes()) {
-            Ok(Some(head)) if head.len <= session.frontend.head_bytes_max => head,
-            Ok(Some(_)) => return refuse(HeadError::TooLong),
-            Ok(None) => return refuse(HeadError::RequestLine),
-            Err(error) => return refuse(error),
-        };
-        if session.frontend.logger.is_active() {
-            trace.request = Some(request_line(&head, buffer.bytes()));
-        }
-        trace.bytes_from_client = head.len as u64;
-        let facts = head.facts();
-        let bytes = buffer.bytes();
-        (rules::Request { session, head, bytes, text: None, backend: None, at: At::START }, facts)
+    let (mut work, facts) = match begin(session, buffer.bytes(), paused, trace) {
+        Ok(begun) => begun,
+        Err(error) => return refuse(error),
     };
     let (head_len, framing) = (work.head.len, work.head.framing);
     // An answer of our own leaves the connection usable only where nothing of a body is still to come.
@@ -136,7 +122,15 @@ pub(super) fn prepare(
             return Prepared::Monitor { status, facts, keep_alive: may_stay };
         }
         session.capture_request(&work.head, buffer.bytes());
+        if session.frontend.shared.keeps_line {
+            let line = request_line(&work.head, buffer.bytes());
+            session.extra.borrow_mut().get_or_insert_default().request_line = Some(line);
+        }
     }
+    session.note_number(trace.number);
+    // Made before any rule changes the request, so that rules and lines agree about it.
+    let unique_id =
+        session.unique_id(&View::with_head(buffer.bytes(), &work.head).within(&Scene::of(session)));
     let routed = route(&mut work, trace);
     let rules::Request { head, text, backend, at, .. } = work;
     let (backend, server) = match routed {
@@ -164,8 +158,6 @@ pub(super) fn prepare(
     let forward_for = backend.config.http.forward_for.as_ref().or(frontend.forward_for.as_ref());
     let after = if connection == ConnectionMode::KeepAlive { After::KeepAlive } else { After::Close };
     let head_bytes = text.as_ref().map_or(buffer.bytes(), Text::bytes);
-    let scene = Scene::of(session);
-    let unique_id = session.unique_id(&View::with_head(head_bytes, &head).within(&scene));
     let added = Added { forward_for, unique_id: unique_id.as_deref() };
     if write_head(session, &head, head_bytes, added, after, &mut out).is_none() {
         if text.is_some() {
@@ -196,6 +188,30 @@ pub(super) fn prepare(
         server,
         upgrade,
     })
+}
+
+/// A request at the beginning of its rules, or where they have stopped, and how the client sent it.
+fn begin<'a>(
+    session: &'a Session,
+    bytes: &'a [u8],
+    paused: Option<Box<Paused>>,
+    trace: &mut Trace,
+) -> Result<(rules::Request<'a>, RequestFacts), HeadError> {
+    if let Some(paused) = paused {
+        let Paused { head, text, backend, at, facts } = *paused;
+        return Ok((rules::Request { session, head, bytes, text, backend, at }, facts));
+    }
+    let head = match parse_request(bytes)? {
+        Some(head) if head.len <= session.frontend.head_bytes_max => head,
+        Some(_) => return Err(HeadError::TooLong),
+        None => return Err(HeadError::RequestLine),
+    };
+    if session.frontend.logger.is_active() {
+        trace.request = Some(request_line(&head, bytes));
+    }
+    trace.bytes_from_client = head.len as u64;
+    let facts = head.facts();
+    Ok((rules::Request { session, head, bytes, text: None, backend: None, at: At::START }, facts))
 }
 
 /// What the gateway adds to a request.

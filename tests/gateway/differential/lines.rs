@@ -28,7 +28,13 @@ const RULES: &[Rule] = &[
     (r"\b1[789]\d{8}(\.\d+)?\b", "SECONDS"),
     // A number that its writer calls milliseconds: `ms=%Tr`.
     (r"\bms=\+?\d+", "ms=N"),
-    (r"(127\.0\.0\.1|::1):\d+", "${1}:PORT"),
+    (r#"(127\.0\.0\.1"? |127\.0\.0\.1:|::1:)\d+"#, "${1}PORT"),
+    // The bytes, milliseconds and timers of `option httplog clf`.
+    (r#" (\d{3}) \d+ "" "" CLIENT \d{3} "#, r#" ${1} BYTES "" "" CLIENT MS "#),
+    (
+        r#"( "[^"]*" "[^"]*" "[^"]*") (?:\d+|(-1)) (?:\d+|(-1)) (?:\d+|(-1)) (?:\d+|(-1)) \d+ "#,
+        "$1 T$2 T$3 T$4 T$5 T ",
+    ),
 ];
 
 /// The lines of a run, each without what is only this run's.
@@ -82,10 +88,10 @@ fn without_timers(line: &str) -> String {
     line.to_string()
 }
 
-/// What HAProxy says of itself where sessions are logged, in words of its own.
+/// What the two say of themselves where sessions are logged, each in words of its own.
 fn is_proxys_own(line: &str) -> bool {
     let message = line.split_once("]: ").map_or(line, |(_, message)| message);
-    ["Proxy ", "Server ", "Stopping ", "backend "].iter().any(|start| message.starts_with(start))
+    ["Proxy ", "Server ", "Stopping ", "backend ", "at most "].iter().any(|start| message.starts_with(start))
 }
 
 #[test]
