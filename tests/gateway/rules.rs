@@ -104,3 +104,101 @@ fn rules_of_haproxy_1_for_lines_of_heads_still_work() {
     assert_eq!(deny("X-Foe: yes\r\n"), 403);
     assert_eq!(deny("x-foe: yes\r\n"), 200);
 }
+
+#[test]
+fn auth_asks_in_the_proxys_name_where_no_realm_is_given() {
+    let (backend, _) = remembering();
+    let gateway = http_gateway(&backend, "http-request auth");
+    let mut client = gateway.client();
+    client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    let answer = client.answer();
+    assert_eq!(answer.status, 401);
+    assert_eq!(answer.header("www-authenticate"), Some("Basic realm=\"web\""));
+}
+
+#[test]
+fn silent_drop_says_nothing_and_asks_nobody() {
+    let (backend, requests) = remembering();
+    let gateway = http_gateway(&backend, "http-request silent-drop if { path /drop }");
+    let mut client = gateway.client();
+    client.send("GET /drop HTTP/1.1\r\nHost: h\r\n\r\n");
+    // On this machine the reset arrives: no router is in between that would drop it.
+    let (bytes, end) = client.read_until_quiet(std::time::Duration::from_secs(5));
+    assert!(bytes.is_empty());
+    assert_ne!(end, crate::support::socket::End::Open);
+    assert!(requests.lock().unwrap().is_empty());
+}
+
+#[test]
+fn a_server_that_a_rule_prefers_is_waited_for() {
+    let slow = Backend::answering(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        ok("slow")
+    });
+    let (other, requests) = remembering();
+    let gateway = http_gateway(
+        &other,
+        &format!(
+            "use-server slow if {{ path /slow }}\nserver slow 127.0.0.1:{} maxconn 1 weight 0",
+            slow.port
+        ),
+    );
+    let mut clients = [gateway.client(), gateway.client(), gateway.client()];
+    for (client, path) in clients.iter_mut().zip(["/slow", "/slow", "/other"]) {
+        client.send(format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n"));
+    }
+    // Who wants another server does not stand in that one's queue.
+    let [first, second, third] = &mut clients;
+    assert_eq!(third.answer().body, b"x");
+    assert_eq!(first.answer().body, b"slow");
+    assert_eq!(second.answer().body, b"slow");
+    assert_eq!(requests.lock().unwrap().len(), 1);
+}
+
+#[test]
+fn a_listen_runs_its_rules_once_and_for_others_too() {
+    let (backend, requests) = remembering();
+    let gateway = crate::support::process::Gateway::start(|port| {
+        format!(
+            "{}frontend f\n mode http\n bind 127.0.0.1:{port}\n default_backend l\nlisten l\n mode http\n \
+             bind 127.0.0.1:{}\n server s 127.0.0.1:{}\n http-request add-header X-N %[be_name]\n",
+            crate::rig::DEFAULTS,
+            crate::support::ports::free_port(),
+            backend.port
+        )
+    });
+    let mut client = gateway.client();
+    client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert_eq!(client.answer().status, 200);
+    assert_eq!(requests.lock().unwrap()[0].values("x-n"), ["l"]);
+}
+
+#[test]
+fn a_body_that_fills_the_buffer_is_not_waited_for_any_longer() {
+    let (backend, requests) = remembering();
+    let gateway = http_gateway(
+        &backend,
+        "http-request wait-for-body time 60s\nhttp-request set-header X-Len %[req.body_len]",
+    );
+    let mut client = gateway.client();
+    client.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\n");
+    client.send("a".repeat(100_000));
+    assert_eq!(client.answer().status, 200);
+    let requests = requests.lock().unwrap();
+    let seen: usize = requests[0].values("x-len")[0].parse().unwrap();
+    assert!((10_000..20_000).contains(&seen), "{seen}");
+    assert_eq!(requests[0].body.len(), 100_000);
+}
+
+#[test]
+fn who_leaves_while_its_body_is_waited_for_is_no_request() {
+    let (backend, requests) = remembering();
+    let gateway = http_gateway(&backend, "option http-buffer-request");
+    let mut client = gateway.client();
+    client.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nabc");
+    client.finish();
+    let (bytes, end) = client.read_until_quiet(std::time::Duration::from_secs(5));
+    assert!(bytes.is_empty());
+    assert_ne!(end, crate::support::socket::End::Open);
+    assert!(requests.lock().unwrap().is_empty());
+}

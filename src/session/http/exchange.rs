@@ -92,6 +92,13 @@ async fn end_by_rule(
     match end {
         // Only requests wait, and not here.
         End::Wait { .. } => Next::Close,
+        End::Failed(phase) => {
+            if phase == b'R' {
+                trace.timers.request = -1;
+            }
+            trace.end(b'P', phase);
+            answer::deliver(session, (500, Vec::new()), facts, may_stay, trace).await
+        }
         End::Drop { reset } => {
             trace.end(b'P', b'R');
             trace.timers.request = -1;

@@ -161,7 +161,7 @@ pub(super) fn prepare(
     let added = Added { forward_for, unique_id: unique_id.as_deref() };
     if write_head(session, &head, head_bytes, added, after, &mut out).is_none() {
         if text.is_some() {
-            return Prepared::End { end: End::failed(b'R'), facts, keep_alive: false };
+            return Prepared::End { end: End::Failed(b'R'), facts, keep_alive: false };
         }
         return refuse(HeadError::TooLong);
     }

@@ -104,7 +104,7 @@ impl Exchange<'_> {
         self.trace.status = i16::try_from(work.head.status).unwrap_or(-1);
         let out = self.rewrite(&work.head, work.head_bytes(), told, after);
         let out = out.map_err(|_| match work.text {
-            Some(_) => Failure::Rule(End::failed(b'H')),
+            Some(_) => Failure::Rule(End::Failed(b'H')),
             None => Failure::Status(502, b'P', b'H'),
         })?;
         Ok(Answer { out, framing, tunnel, keep_alive, reusable })

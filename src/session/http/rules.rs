@@ -15,6 +15,7 @@ use crate::config::{
 use crate::http::answer::{compose, has_page};
 use crate::http::edit::{Change, FieldEdits, Text, path_of};
 use crate::http::{RequestHead, ResponseHead, TooLong, body_so_far};
+use crate::net::Buffer;
 use crate::rules::{Sample, Scratch, View, applies, expand, matches, value};
 
 /// How rules end a request or replace an answer.
@@ -30,6 +31,8 @@ pub(super) enum End {
         /// Only after `timeout tarpit`.
         tarpit: bool,
     },
+    /// A change could not be made, in this phase: 500.
+    Failed(u8),
     /// Without a word; with a reset, or not.
     Drop { reset: bool },
     /// Not yet: the rules go on once so many bytes of the body have come, or all of it.
@@ -45,11 +48,6 @@ pub(super) enum Within {
 }
 
 impl End {
-    /// A change that could not be made.
-    pub fn failed(phase: u8) -> Self {
-        Self::answer(500, Vec::new(), (b'P', phase), true)
-    }
-
     fn answer(status: u16, bytes: Vec<u8>, termination: (u8, u8), keep_alive: bool) -> Self {
         Self::Answer { status, bytes, termination, keep_alive, tarpit: false }
     }
@@ -123,7 +121,7 @@ impl Request<'_> {
                 Ok(Done::Stop) => break,
                 Ok(Done::Strict(on)) => self.at.strict = on,
                 Ok(Done::End(end)) => return Err(end),
-                Err(TooLong) if self.at.strict => return Err(End::failed(b'R')),
+                Err(TooLong) if self.at.strict => return Err(End::Failed(b'R')),
                 Err(TooLong) => {}
             }
         }
@@ -241,7 +239,7 @@ impl Response<'_> {
                 Ok(Done::Stop) => break,
                 Ok(Done::Strict(on)) => strict = on,
                 Ok(Done::End(end)) => return Err(end),
-                Err(TooLong) if strict => return Err(End::failed(b'H')),
+                Err(TooLong) if strict => return Err(End::Failed(b'H')),
                 Err(TooLong) => {}
             }
         }
@@ -316,7 +314,9 @@ pub(super) fn editable<'t>(
 ) -> &'t mut Text {
     // The copy keeps the head's old text beside the new one: twice a head is room enough for what will fit.
     let bytes_max = session.frontend.head_bytes_max.saturating_mul(2);
-    text.get_or_insert_with(|| Text::of(bytes.get(..len).unwrap_or(bytes), bytes_max))
+    text.get_or_insert_with(|| {
+        Text::of(bytes.get(..len).unwrap_or(bytes), bytes_max).within(Buffer::take().capacity())
+    })
 }
 
 /// The actions that mean the same for requests and answers.
