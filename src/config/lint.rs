@@ -24,10 +24,10 @@ pub(crate) fn is_http_only(keyword: &str) -> bool {
 }
 
 /// Why a rule cannot be reached behind `earlier` ones of its kind.
-pub(crate) fn unreachable<'a>(
+pub(crate) fn unreachable(
     acls: &AclTable,
     condition: Option<&Condition>,
-    earlier: &mut dyn Iterator<Item = (Option<&'a Condition>, u32)>,
+    earlier: &mut dyn Iterator<Item = (Option<&Condition>, u32)>,
 ) -> Option<String> {
     for (before, line) in earlier.take(COMPARED_MAX) {
         let why = match before {
@@ -45,9 +45,9 @@ pub(crate) fn unreachable<'a>(
 
 /// Why a rule for HTTP cannot be reached: one before it ends the list whatever comes. That it has the same condition says
 /// nothing, since rules between the two may change what it looks at.
-pub(crate) fn unreachable_http<'a>(
+pub(crate) fn unreachable_http(
     acls: &AclTable,
-    earlier: &mut dyn Iterator<Item = &'a HttpRule>,
+    earlier: &mut dyn Iterator<Item = &HttpRule>,
 ) -> Option<String> {
     let always = |rule: &&HttpRule| rule.condition.as_ref().is_none_or(|c| is_always(acls, c));
     let before = earlier.take(COMPARED_MAX).filter(|rule| rule.action.is_final()).find(always)?;
