@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use std::rc::Rc;
 
 use oneport::cli::{Cli, WaitBind};
-use oneport::config::{self, Config, Diagnostic, Loaded, Privileges, Reading, Severity, Source};
+use oneport::config::{self, Config, Diagnostic, Loaded, Privileges, ReadFile, Reading, Severity, Source};
 use oneport::gateway::limits::{self, Limits, Wishes};
 use oneport::gateway::{Gateway, GatewayDuties, GatewayKeeper, Late, Names, Options, Sockets, StartError};
 use oneport::net::set_buffer_size;
@@ -75,7 +75,7 @@ fn start(mut cli: Cli) -> Result<ExitCode, Failed> {
         sources.iter().for_each(|source| say(&String::from_utf8_lossy(&source.text)));
         return Ok(ExitCode::SUCCESS);
     }
-    let config = load(&cli, &sources).ok_or(Failed)?;
+    let config = load(&cli, &sources, None).ok_or(Failed)?;
     if config.global.quiet {
         facade::init(verbosity(&cli, true));
     }
@@ -353,15 +353,15 @@ fn status(gateway: &Gateway) -> String {
 async fn reload(given: &Given, gateway: &Gateway, limits: &mut Limits) -> &'static str {
     const KEPT: &str = "; the last reload failed, the configuration before it is in force";
     let cli = &given.cli;
-    let (sources, names) = match &given.keeper {
-        None => (read_sources(cli, Reading::Again), None),
+    let (sources, files, names) = match &given.keeper {
+        None => (read_sources(cli, Reading::Again), None, None),
         Some(keeper) => match keeper.read().await {
-            Ok((sources, names)) => (Ok(sources), Some(names)),
-            Err(message) => (Err(message), None),
+            Ok((sources, files, names)) => (Ok(sources), Some(files.reader()), Some(names)),
+            Err(message) => (Err(message), None, None),
         },
     };
     let sources = sources.map_err(|message| fail(&message));
-    let read = sources.ok().and_then(|sources| Some((load(cli, &sources)?, text_bytes(&sources))));
+    let read = sources.ok().and_then(|sources| Some((load(cli, &sources, files)?, text_bytes(&sources))));
     let Some((config, config_bytes)) = read else {
         log::error!("the configuration has errors: the one before stays in force");
         return KEPT;
@@ -435,9 +435,9 @@ fn variable(cli: &Cli, name: &str) -> Option<String> {
     }
 }
 
-/// Reads the texts and says what is wrong with them; `None` when that is an error.
-fn load(cli: &Cli, sources: &[Source]) -> Option<Config> {
-    let Loaded { config, diagnostics } = config::load(sources, &|name| variable(cli, name));
+/// Reads the texts, and the files they name by `files`, and says what is wrong with them; `None` when that is an error.
+fn load(cli: &Cli, sources: &[Source], files: Option<ReadFile>) -> Option<Config> {
+    let Loaded { config, diagnostics } = config::load_with(sources, &|name| variable(cli, name), files);
     let is_quiet = config.as_ref().is_some_and(|config| config.global.quiet);
     show(verbosity(cli, is_quiet), &diagnostics);
     let has_warnings = diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Warning);

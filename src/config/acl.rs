@@ -75,7 +75,8 @@ pub(crate) fn test(reader: &mut Reader<'_>, words: &[Word], before: Span) -> Res
     let ignore_case = flags.ignore_case && !is_exact_method(&expr, &flags);
     let mut list = patterns::empty(kind);
     for word in &flags.files {
-        for (number, line) in patterns::file_lines(word.text()?).map_err(|why| Fault::at(word.span, why))? {
+        let lines = patterns::file_lines(&reader.shared.files, word.text()?);
+        for (number, line) in lines.map_err(|why| Fault::at(word.span, why))? {
             patterns::add(&mut list, kind, ignore_case, &line)
                 .map_err(|why| Fault::at(word.span, format!("{}, line {number}: {why}", word.quoted())))?;
         }

@@ -17,11 +17,16 @@ use super::source::Source;
 use super::userlist::{self, UserList};
 use super::{lint, suggest};
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 /// Sections that are built.
-const SECTION_NAMES: [&str; 6] = ["global", "defaults", "frontend", "backend", "listen", "userlist"];
+const SECTION_NAMES: [&str; 7] =
+    ["global", "defaults", "frontend", "backend", "listen", "userlist", "http-errors"];
 /// Most proxies of a configuration.
 const PROXIES_MAX: usize = 65_536;
+
+/// Whole answers by status.
+pub(crate) type WholeAnswers = Vec<(u16, Rc<[u8]>)>;
 
 /// One line: its keyword, its arguments, its place.
 pub(crate) struct Statement<'a> {
@@ -102,6 +107,8 @@ enum Section {
     Proxy(ProxyKind),
     /// The draft in `users`.
     Userlist,
+    /// The last of `error_sections`.
+    HttpErrors,
     /// One that could not be opened: its lines are not looked at.
     Skipped,
 }
@@ -112,6 +119,7 @@ impl Section {
             Self::Global | Self::None | Self::Skipped => Sections::GLOBAL,
             Self::Defaults => Sections::DEFAULTS,
             Self::Userlist => Sections::USERLIST,
+            Self::HttpErrors => Sections::HTTP_ERRORS,
             Self::Proxy(ProxyKind::Frontend) => Sections::FRONTEND,
             Self::Proxy(ProxyKind::Listen) => Sections::LISTEN,
             Self::Proxy(ProxyKind::Backend) => Sections::BACKEND,
@@ -142,6 +150,8 @@ pub(crate) struct Builder<'a> {
     /// The finished user lists.
     pub userlists: Vec<UserList>,
     users: userlist::Draft,
+    /// `http-errors` sections: name, answers by status.
+    pub error_sections: Vec<(String, WholeAnswers)>,
     blocks: Blocks,
     /// Keywords of which was said that they do nothing (yet).
     told: Vec<&'static str>,
@@ -167,6 +177,7 @@ impl<'a> Builder<'a> {
             names: [BTreeMap::new(), BTreeMap::new()],
             userlists: Vec::new(),
             users: userlist::Draft::default(),
+            error_sections: Vec::new(),
             blocks: Blocks::default(),
             told: Vec::new(),
             index: Index::new(),
@@ -253,6 +264,14 @@ impl<'a> Builder<'a> {
         match self.section {
             Section::Userlist => Ok(&mut self.users),
             _ => Err(Fault::line("this keyword belongs into a userlist section")),
+        }
+    }
+
+    /// The answers of the current `http-errors` section, where this is one.
+    pub fn error_section(&mut self) -> Option<&mut WholeAnswers> {
+        match self.section {
+            Section::HttpErrors => self.error_sections.last_mut().map(|(_, pages)| pages),
+            _ => None,
         }
     }
 
@@ -381,7 +400,9 @@ impl<'a> Builder<'a> {
     fn run(&mut self, st: &Statement<'_>) -> Result<(), Fault> {
         let keyword = st.keyword;
         if !keyword.sections.meets(self.section.mask()) {
-            if keyword.lenient && !matches!(self.section, Section::Global | Section::Userlist) {
+            if keyword.lenient
+                && !matches!(self.section, Section::Global | Section::Userlist | Section::HttpErrors)
+            {
                 self.warn(st, None, format!("no effect here: {}", misplaced(keyword.name, keyword.sections)));
                 return Ok(());
             }

@@ -73,7 +73,7 @@ pub(super) fn make(
     args: &Args,
 ) -> Result<(Converter, Option<MatchKind>), String> {
     if let Some(method) = name.strip_prefix("map_") {
-        return map(method, args);
+        return map(reader, method, args);
     }
     let Some(entry) = CONVERTERS.iter().find(|entry| entry.name == name) else {
         if listed(known::CONVERTERS, name) {
@@ -84,7 +84,7 @@ pub(super) fn make(
         return Err(format!("{} is no converter{hint}", quoted(name.as_bytes())));
     };
     if name == "map" {
-        return map("str", args);
+        return map(reader, "str", args);
     }
     let converter = simple(reader, name, args).map_err(|why| format!("`{name}`: {why} ({})", entry.help))?;
     Ok((converter, entry.output))
@@ -162,7 +162,7 @@ fn simple(reader: &mut Reader<'_>, name: &str, args: &Args) -> Result<Converter,
 }
 
 /// `map_METHOD[_OUTPUT](file[,default])`.
-fn map(method: &str, args: &Args) -> Result<(Converter, Option<MatchKind>), String> {
+fn map(reader: &Reader<'_>, method: &str, args: &Args) -> Result<(Converter, Option<MatchKind>), String> {
     let (method, output) = match method.rsplit_once('_') {
         Some((method, "int")) => (method, MapOutput::Int),
         Some((method, "ip")) => (method, MapOutput::Ip),
@@ -175,7 +175,7 @@ fn map(method: &str, args: &Args) -> Result<(Converter, Option<MatchKind>), Stri
     };
     let path = args.get(0)?;
     let mut entries = Vec::new();
-    for (number, line) in patterns::file_lines(path)? {
+    for (number, line) in patterns::file_lines(&reader.shared.files, path)? {
         let (key, value) = match line.iter().position(|b| b.is_ascii_whitespace()) {
             Some(at) => line.split_at(at),
             None => return Err(format!("{path}:{number}: a key and a value were expected")),

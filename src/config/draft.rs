@@ -3,8 +3,8 @@
 use super::diagnostics::Spot;
 use super::keywords::server::Parameters;
 use super::model::{
-    Acl, AclId, AclTest, Balance, Bind, Captures, Chosen, Condition, ConnectionMode, ContentRule, ForwardFor,
-    HttpRule, HttpRules, Lines, LogFormat, LogTarget, Mode, Place, Server,
+    Acl, AclId, AclTest, Balance, Bind, Captures, Chosen, Condition, ConnectionMode, ContentRule, ErrorPage,
+    ForwardFor, HttpRule, HttpRules, Lines, LogFormat, LogTarget, Mode, Net, Place, RefId, Server,
 };
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -34,8 +34,18 @@ pub(crate) struct Settings {
     pub server_keepalive: Option<bool>,
     pub disabled: bool,
     /// `errorfile` and its like; a later one wins.
-    pub errors: Vec<(u16, Rc<[u8]>)>,
+    pub errors: Vec<ErrorSource>,
     pub monitor_uri: Option<Rc<str>>,
+    pub monitor_nets: Vec<Net>,
+}
+
+/// A line about pages for errors.
+#[derive(Debug, Clone)]
+pub(crate) enum ErrorSource {
+    /// This one; `None` = our own.
+    Page(u16, Option<ErrorPage>),
+    /// Those of an `http-errors` section for these statuses; for all that it has where there are none.
+    Section(RefId, Vec<u16>),
 }
 
 /// `timeout …`, milliseconds.

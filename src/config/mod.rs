@@ -34,6 +34,7 @@ mod values;
 
 pub use diagnostics::{DIAGNOSTICS_MAX, Diagnostic, Severity};
 pub use model::*;
+pub use patterns::{ReadFile, read_file};
 pub use predicate::COMPATIBLE_WITH;
 pub use preset::preset;
 pub use privileges::{Account, Privileges, Written};
@@ -65,9 +66,20 @@ pub fn condition_holds(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Resu
 /// Loads texts as one configuration. `env` looks up environment variables (`${NAME}`).
 #[must_use]
 pub fn load(sources: &[Source], env: &dyn Fn(&str) -> Option<String>) -> Loaded {
+    load_with(sources, env, None)
+}
+
+/// The same; `files` reads the files that the texts name, `None` = from this machine.
+#[must_use]
+pub fn load_with(
+    sources: &[Source],
+    env: &dyn Fn(&str) -> Option<String>,
+    files: Option<ReadFile>,
+) -> Loaded {
     let environment = environment::Environment::new(env);
     let look_up = |name: &str| environment.get(name);
     let mut builder = builder::Builder::new(&look_up, &environment);
+    builder.shared.files.0 = files;
     for source in sources {
         builder.read(source);
     }

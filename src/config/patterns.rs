@@ -3,6 +3,7 @@
 use std::io::Read;
 use std::net::IpAddr;
 use std::path::Path;
+use std::rc::Rc;
 
 use super::diagnostics::quoted;
 use super::model::{MatchKind, Net, Patterns, Regex};
@@ -34,6 +35,26 @@ const REGEX_SIZE_MAX: usize = 256 * 1_024;
 const FILE_BYTES_MAX: u64 = 8 * 1_024 * 1_024;
 /// From so many texts on they are sorted.
 const SORTED_FROM: usize = 16;
+
+/// Reads a file that a configuration names, at most so many bytes of it, or says why it cannot.
+pub type ReadFile = Rc<dyn Fn(&Path, u64) -> Result<Vec<u8>, String>>;
+
+/// How the files are read that the configuration names.
+#[derive(Clone, Default)]
+pub(crate) struct Files(pub Option<ReadFile>);
+
+impl Files {
+    /// A whole file.
+    ///
+    /// # Errors
+    /// As [`read_file`].
+    pub fn read(&self, path: &str, bytes_max: u64) -> Result<Vec<u8>, String> {
+        match &self.0 {
+            Some(read) => read(Path::new(path), bytes_max),
+            None => read_file(Path::new(path), bytes_max),
+        }
+    }
+}
 
 /// An empty list for a method.
 pub(crate) fn empty(kind: MatchKind) -> Patterns {
@@ -93,8 +114,8 @@ pub(super) fn sort(list: &mut Patterns, kind: MatchKind) {
 ///
 /// # Errors
 /// It cannot be read, is too large, or is no text.
-pub(super) fn file_lines(path: &str) -> Result<Vec<(usize, Vec<u8>)>, String> {
-    let text = read_file(Path::new(path), FILE_BYTES_MAX)?;
+pub(super) fn file_lines(files: &Files, path: &str) -> Result<Vec<(usize, Vec<u8>)>, String> {
+    let text = files.read(path, FILE_BYTES_MAX)?;
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&text);
     if text.starts_with(b"\xff\xfe") || text.starts_with(b"\xfe\xff") {
         return Err(format!("`{path}` is UTF-16; save it as UTF-8"));
@@ -123,7 +144,7 @@ pub(super) fn file_lines(path: &str) -> Result<Vec<(usize, Vec<u8>)>, String> {
 ///
 /// # Errors
 /// It is missing, no plain file, or larger than `bytes_max`.
-pub(crate) fn read_file(path: &Path, bytes_max: u64) -> Result<Vec<u8>, String> {
+pub fn read_file(path: &Path, bytes_max: u64) -> Result<Vec<u8>, String> {
     let shown = path.display();
     let failed = |error: std::io::Error| format!("cannot read the file `{shown}`: {error}");
     // Looked at before it is opened: opening a pipe would wait for its writer.

@@ -3,10 +3,10 @@
 
 use super::builder::Builder;
 use super::diagnostics::{DIAGNOSTICS_MAX, Severity, Sink, Spot};
-use super::draft::{NameRef, Proxy, ProxyKind, Settings, Timeouts, UseRule};
+use super::draft::{ErrorSource, NameRef, Proxy, ProxyKind, Settings, Timeouts, UseRule};
 use super::model::{
-    Acl, Backend, BackendId, Chosen, ClientTimeouts, Config, Frontend, Global, HttpOptions, HttpRules,
-    LogTarget, Mode, ServerTimeouts, Target, UseBackend, UseServer,
+    Acl, Backend, BackendId, Chosen, ClientTimeouts, Config, ErrorPage, Frontend, Global, HttpOptions,
+    HttpRules, LogTarget, Mode, ServerTimeouts, Target, UseBackend, UseServer,
 };
 use super::privileges::{Account, Privileges, Written};
 use super::sample::{Reference, ReferenceKind};
@@ -42,6 +42,7 @@ pub(crate) fn resolve(mut b: Builder<'_>) -> (Config, Sink) {
         true => b.named_backends().filter_map(|at| backends.get(at).copied().flatten()).collect(),
         false => Vec::new(),
     };
+    check_pages(&mut b, &references);
     let variables = std::mem::take(&mut b.shared.variables);
     let mut config = Config {
         global: b.global,
@@ -67,12 +68,14 @@ pub(crate) fn resolve(mut b: Builder<'_>) -> (Config, Sink) {
         let rules: Rules = (acls.into(), std::mem::take(&mut proxy.http_rules).into());
         if proxy.kind.has_server_side() {
             let server_rules = server_rules(&mut b.sink, &mut proxy);
+            let errors = error_pages(&proxy.settings, &config.references);
             let backend = backend(&proxy, rules.clone(), &config.global, tunnel_default);
-            config.backends.push(Backend { id, server_rules, ..backend });
+            config.backends.push(Backend { id, server_rules, errors, ..backend });
         }
         if proxy.kind.has_client_side() && !proxy.settings.disabled {
+            let errors = error_pages(&proxy.settings, &config.references);
             let frontend = frontend(proxy, targets, rules, &config.global, tunnel_default);
-            config.frontends.push(Frontend { id, own_backend: *own_backend, ..frontend });
+            config.frontends.push(Frontend { id, errors, own_backend: *own_backend, ..frontend });
         }
     }
     (config, b.sink)
@@ -96,6 +99,13 @@ fn reference_target(
     reference: &Reference,
 ) -> Result<Target, String> {
     let name = reference.name.as_str();
+    if reference.kind == ReferenceKind::Pages {
+        let pages = b.error_sections.iter().find(|(known, _)| known == name);
+        return pages.map(|(_, pages)| Target::Pages(pages.as_slice().into())).ok_or_else(|| {
+            let hint = suggest::hint(name, b.error_sections.iter().map(|(name, _)| name.as_str()));
+            format!("there is no section http-errors `{name}`{hint}")
+        });
+    }
     if reference.kind == ReferenceKind::Frontend {
         let at = b.proxy_named(false, name);
         let missing = || {
@@ -126,6 +136,42 @@ fn reference_target(
             Err(format!("backend `{name}` has no server `{server}`{hint}"))
         }
     }
+}
+
+/// Warns of pages that are asked for and that a section does not have.
+fn check_pages(b: &mut Builder<'_>, references: &[Target]) {
+    for (id, status, spot) in std::mem::take(&mut b.shared.wanted_pages) {
+        // After an error the ids are not those of the list any more.
+        if !b.sink.has_errors()
+            && let Some(Target::Pages(pages)) = references.get(id.0)
+            && !pages.iter().any(|(known, _)| *known == status)
+        {
+            let message = format!("this section http-errors has no page for the status {status}");
+            b.sink.push(Severity::Warning, spot, message);
+        }
+    }
+}
+
+/// The pages of a proxy, by status; of several lines for one status the last counts.
+fn error_pages(settings: &Settings, references: &[Target]) -> Rc<[(u16, ErrorPage)]> {
+    let mut found: Vec<(u16, ErrorPage)> = Vec::new();
+    let mut set = |status: u16, page: Option<ErrorPage>| {
+        found.retain(|(known, _)| *known != status);
+        found.extend(page.map(|page| (status, page)));
+    };
+    for source in &settings.errors {
+        match source {
+            ErrorSource::Page(status, page) => set(*status, page.clone()),
+            ErrorSource::Section(id, statuses) => {
+                let Some(Target::Pages(pages)) = references.get(id.0) else { continue };
+                let wanted = |status| statuses.is_empty() || statuses.contains(&status);
+                for (status, page) in pages.iter().filter(|(status, _)| wanted(*status)) {
+                    set(*status, Some(ErrorPage::Whole(page.clone())));
+                }
+            }
+        }
+    }
+    found.into()
 }
 
 /// Where a frontend can send to, resolved.
@@ -402,8 +448,9 @@ fn frontend(
         inspect_delay_ms: proxy.inspect_delay_ms,
         content_rules: proxy.content_rules,
         http_rules,
-        errors: settings.errors.clone().into(),
+        errors: Rc::default(),
         monitor_uri: settings.monitor_uri.clone(),
+        monitor_nets: settings.monitor_nets.clone(),
         monitor_fail: proxy.monitor_fail,
         use_backends: use_backends
             .filter_map(|(rule, backend)| {
@@ -470,7 +517,7 @@ fn backend(proxy: &Proxy, (acls, http_rules): Rules, global: &Global, tunnel_def
         acls,
         http_rules,
         server_rules: Vec::new(),
-        errors: settings.errors.clone().into(),
+        errors: Rc::default(),
         servers,
         timeouts: server_timeouts(&settings.timeouts, tunnel_default),
         retries: settings.retries.unwrap_or(3),

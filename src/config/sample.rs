@@ -10,6 +10,7 @@ use super::lexer::Word;
 use super::model::{
     Credential, End, Expr, Fetch, Figure, LinePart, MatchKind, Named, Part, REQUEST_LINE, RefId, Side, VarId,
 };
+use super::patterns::Files;
 use super::suggest;
 
 /// The greatest end of `payload(offset,length)`, that of the greatest buffer.
@@ -21,13 +22,17 @@ const REFERENCES_MAX: usize = 65_536;
 /// Converters behind one fetch.
 const CONVERTERS_MAX: usize = 32;
 
-/// What all expressions of a configuration share: names that are resolved at its end.
-#[derive(Debug, Default)]
+/// What all expressions of a configuration share: names that are resolved at its end, and files.
+#[derive(Default)]
 pub(crate) struct Shared {
     /// Proxies and servers that are named, before they are known.
     pub references: Vec<Reference>,
     /// The names of variables.
     pub variables: Vec<Rc<str>>,
+    /// Statuses for which a section is to have a page, and where that was written.
+    pub wanted_pages: Vec<(RefId, u16, Spot)>,
+    /// How files are read.
+    pub files: Files,
 }
 
 /// A proxy or server that an expression names.
@@ -45,6 +50,8 @@ pub(crate) enum ReferenceKind {
     Frontend,
     Backend,
     Server,
+    /// An `http-errors` section.
+    Pages,
 }
 
 /// What the reading of one expression needs to know and to fill.
@@ -83,7 +90,11 @@ impl Reader<'_> {
         Ok(VarId(self.shared.variables.len() - 1))
     }
 
-    fn reference(&mut self, kind: ReferenceKind, name: &str) -> Result<RefId, String> {
+    /// The id of something that is named here.
+    ///
+    /// # Errors
+    /// There are too many.
+    pub fn reference(&mut self, kind: ReferenceKind, name: &str) -> Result<RefId, String> {
         let list = &mut self.shared.references;
         if let Some(at) = list.iter().position(|known| known.kind == kind && known.name == name) {
             return Ok(RefId(at));

@@ -30,6 +30,19 @@ fn has(text: &str, parts: &[&str]) {
 const UPGRADE: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: h2c, WebSocket\r\nConnection: upgrade\r\n\r\n";
 
 #[test]
+fn a_monitor_goes_nowhere() {
+    for (net, answer) in
+        [("192.0.2.0/24", "=> the client is of a monitor-net: answered 200"), ("192.0.3.0/24", "backend b")]
+    {
+        let text = format!(
+            "frontend f\n mode http\n bind :80\n monitor-net {net}\n default_backend b\n\
+             backend b\n mode http\n server s 127.0.0.1:1\n"
+        );
+        has(&told(&text, Some(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"), true), &[answer]);
+    }
+}
+
+#[test]
 fn the_table_says_who_goes_where() {
     has(
         &told(&preset(), None, false),

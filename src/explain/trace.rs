@@ -166,6 +166,14 @@ impl Teller<'_> {
     fn run(&mut self) {
         let len = self.scene.connection.bytes.len();
         let is_final = self.scene.connection.is_final;
+        let from = self.scene.connection.from.ip();
+        if self.scene.frontend.monitor_nets.iter().any(|net| net.contains(from)) {
+            let answer = match self.scene.frontend.mode {
+                Mode::Http => "answered 200 and closed",
+                Mode::Tcp => "closed",
+            };
+            return self.say(&["=> the client is of a monitor-net: ", answer, ", without a log line\n"]);
+        }
         if self.is_by_head() {
             self.say(&["the request's head is read first, then the rules are asked\n"]);
             return self.requests();

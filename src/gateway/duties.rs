@@ -1,14 +1,17 @@
-//! What a gateway that has given up its privileges leaves to its keeper: to read the configuration again, to look
-//! up the names in it, to open its addresses, and to signal older processes. Requests name nothing but a number in
+//! What a gateway that has given up its privileges leaves to its keeper: to read the configuration and the files that
+//! it names again, to look up the names in it, to open its addresses, and to signal older processes. Requests name nothing but a number in
 //! what the keeper has read itself, so a gateway in strange hands can make it open no file and no port beside.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
 
 use rustix::io::Errno;
 
 use super::Names;
+use super::files::{Files, put_files, recording, take_files};
 use super::listen::{Missing, Sockets, open_one};
 use crate::config::{self, BindAddress, Config, Source};
 use crate::process::keeper::{ANSWER_BYTES_MAX, Answer, DESCRIPTORS_MAX, Duties, Keeper, REQUEST_BYTES};
@@ -74,7 +77,11 @@ impl GatewayDuties {
             put(&mut bytes, source.name.as_bytes());
             put(&mut bytes, &source.text);
         }
-        if let Some(mut config) = config::load(&sources, &self.env).config {
+        let files = Rc::new(RefCell::new(Files::default()));
+        let loaded = config::load_with(&sources, &self.env, Some(recording(files.clone())));
+        // Also where there are faults: the gateway is to find the same ones.
+        put_files(&mut bytes, &files.take());
+        if let Some(mut config) = loaded.config {
             drop(sources);
             let names = Names::look_up(Names::wanted(&config));
             put_names(&mut bytes, &names);
@@ -85,7 +92,8 @@ impl GatewayDuties {
             put_number(&mut bytes, 0);
         }
         if bytes.len() > ANSWER_BYTES_MAX {
-            return Err(format!("the configuration is longer than {} MiB", ANSWER_BYTES_MAX >> 20));
+            let mib = ANSWER_BYTES_MAX >> 20;
+            return Err(format!("the configuration and the files that it names are longer than {mib} MiB"));
         }
         Ok(success(bytes))
     }
@@ -122,11 +130,11 @@ impl GatewayKeeper {
         Keeper::fork(duties).map(Self).map_err(|error| format!("cannot start the keeper process: {error}"))
     }
 
-    /// The texts of the configuration, read again, and the addresses of the names in it.
+    /// The texts of the configuration, read again, the files that they name, and the addresses of the names in them.
     ///
     /// # Errors
     /// A message: they cannot be read, or the keeper has ended.
-    pub async fn read(&self) -> Result<(Vec<Source>, Names), String> {
+    pub async fn read(&self) -> Result<(Vec<Source>, Files, Names), String> {
         let keeper = self.0.clone();
         let answer = smol::unblock(move || keeper.ask(&Request::Read.encode())).await;
         let answer = answer.map_err(|error| error.to_string())?;
@@ -239,12 +247,12 @@ fn refused(bytes: &[u8]) -> io::Error {
     }
 }
 
-fn put_number(to: &mut Vec<u8>, number: usize) {
+pub(super) fn put_number(to: &mut Vec<u8>, number: usize) {
     // More than a configuration can have makes the reader stop at the end of the bytes.
     to.extend_from_slice(&u32::try_from(number).unwrap_or(u32::MAX).to_le_bytes());
 }
 
-fn put(to: &mut Vec<u8>, bytes: &[u8]) {
+pub(super) fn put(to: &mut Vec<u8>, bytes: &[u8]) {
     put_number(to, bytes.len());
     to.extend_from_slice(bytes);
 }
@@ -269,30 +277,31 @@ fn put_names(to: &mut Vec<u8>, names: &Names) {
     }
 }
 
-fn take_number(from: &mut &[u8]) -> Option<usize> {
+pub(super) fn take_number(from: &mut &[u8]) -> Option<usize> {
     let (number, rest) = from.split_first_chunk()?;
     *from = rest;
     usize::try_from(u32::from_le_bytes(*number)).ok()
 }
 
-fn take<'a>(from: &mut &'a [u8]) -> Option<&'a [u8]> {
+pub(super) fn take<'a>(from: &mut &'a [u8]) -> Option<&'a [u8]> {
     let length = take_number(from)?;
     let (bytes, rest) = from.split_at_checked(length)?;
     *from = rest;
     Some(bytes)
 }
 
-fn take_text(from: &mut &[u8]) -> Option<String> {
+pub(super) fn take_text(from: &mut &[u8]) -> Option<String> {
     take(from).map(|bytes| String::from_utf8_lossy(bytes).into_owned())
 }
 
-fn decode_read(mut bytes: &[u8]) -> Option<(Vec<Source>, Names)> {
+fn decode_read(mut bytes: &[u8]) -> Option<(Vec<Source>, Files, Names)> {
     let from = &mut bytes;
     let mut sources = Vec::new();
     for _ in 0..take_number(from)? {
         let name = take_text(from)?;
         sources.push(Source::new(&name, take(from)?));
     }
+    let files = take_files(from)?;
     let mut found = HashMap::new();
     for _ in 0..take_number(from)? {
         let host = take_text(from)?;
@@ -309,7 +318,7 @@ fn decode_read(mut bytes: &[u8]) -> Option<(Vec<Source>, Names)> {
         };
         found.insert(host, addresses);
     }
-    from.is_empty().then_some((sources, Names { found }))
+    from.is_empty().then_some((sources, files, Names { found }))
 }
 
 #[cfg(test)]
@@ -317,6 +326,7 @@ mod tests {
     use super::*;
     use std::net::TcpListener;
     use std::os::fd::AsFd;
+    use std::path::Path;
 
     fn duties(text: &str) -> GatewayDuties {
         let text = text.to_owned();
@@ -342,11 +352,25 @@ mod tests {
 
     #[test]
     fn texts_and_names_come_as_they_are_read() {
-        let mut duties = duties(&one());
+        let file = std::env::temp_dir().join(format!("oneport-duties-{}.http", std::process::id()));
+        std::fs::write(&file, "HTTP/1.0 503 Later\r\n\r\nlater").unwrap();
+        let text = format!("{} errorfile 503 {}\n errorfile 500 /no/such/file\n", one(), file.display());
+        let mut duties = duties(&text);
         let answer = duties.answer(&Request::Read.encode()).unwrap();
+        std::fs::remove_file(&file).unwrap();
         assert!(answer.done);
-        let (sources, names) = decode_read(&answer.bytes).unwrap();
-        assert_eq!((&*sources[0].name, sources[0].text.as_slice()), ("k.cfg", one().as_bytes()));
+        let (sources, files, _) = decode_read(&answer.bytes).unwrap();
+        assert_eq!((&*sources[0].name, sources[0].text.as_slice()), ("k.cfg", text.as_bytes()));
+        let loaded = config::load_with(&sources, &|_| None, Some(files.reader()));
+        let said: Vec<String> = loaded.diagnostics.iter().map(ToString::to_string).collect();
+        let errors: Vec<&String> = said.iter().filter(|said| said.contains("error:")).collect();
+        assert_eq!(errors.len(), 1, "{said:?}");
+        assert!(errors[0].contains("k.cfg:6") && errors[0].contains("/no/such/file"), "{said:?}");
+
+        duties = self::duties(&one());
+        let answer = duties.answer(&Request::Read.encode()).unwrap();
+        let (_, files, names) = decode_read(&answer.bytes).unwrap();
+        assert!((files.reader())(Path::new("/etc/passwd"), 1_000).unwrap_err().contains("has not read"));
         assert_eq!(names.addresses("localhost", 80).unwrap()[0], "127.0.0.1:80".parse().unwrap());
         for cut in 0..answer.bytes.len() {
             assert!(decode_read(&answer.bytes[..cut]).is_none(), "{cut}");

@@ -3,6 +3,7 @@
 mod accept;
 mod build;
 mod duties;
+mod files;
 pub mod limits;
 mod listen;
 mod wait;

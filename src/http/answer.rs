@@ -104,10 +104,14 @@ pub fn has_page(status: u16) -> bool {
 
 /// A whole answer: first line, fields as given, the body's length, the body.
 pub fn compose(status: u16, fields: &[(&[u8], &[u8])], body: &[u8]) -> Vec<u8> {
+    with_reason(status, reason(status).as_bytes(), fields, body)
+}
+
+fn with_reason(status: u16, reason: &[u8], fields: &[(&[u8], &[u8])], body: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(128 + body.len());
     let number = status.to_string();
-    for part in ["HTTP/1.1 ", &number, " ", reason(status), "\r\n"] {
-        out.extend_from_slice(part.as_bytes());
+    for part in [b"HTTP/1.1 ", number.as_bytes(), b" ", reason, b"\r\n"] {
+        out.extend_from_slice(part);
     }
     let length = body.len().to_string();
     let own: (&[u8], &[u8]) = (b"Content-Length", length.as_bytes());
@@ -149,13 +153,17 @@ pub fn page(file: &[u8]) -> Result<Vec<u8>, &'static str> {
             fields.push((name, field.value.of(file)));
         }
     }
+    let is_close = |value: &[u8]| value.trim_ascii().eq_ignore_ascii_case(b"close");
+    if head.values(file, "connection").any(is_close) {
+        fields.push((b"Connection", b"close"));
+    }
     if matches!(head.framing, Framing::Chunked) {
         return Err("its body is chunked");
     }
     if matches!(head.framing, Framing::Length(len) if len != body.len() as u64) {
         return Err("its Content-Length is not the length of its body");
     }
-    Ok(compose(head.status, &fields, body))
+    Ok(with_reason(head.status, head.reason.of(file), &fields, body))
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod alias;
 mod capture;
 mod extra;
 mod http;
+mod monitor;
 mod proxy_header;
 mod relay;
 mod sniff;
@@ -204,6 +205,9 @@ impl Session {
 
     async fn run(&self) {
         let mut buffer = None;
+        if self.is_of_monitor() {
+            return Box::pin(self.answer_monitor()).await;
+        }
         if self.bind().is_some_and(|bind| bind.accept_proxy)
             && !Box::pin(proxy_header::read(self, &mut buffer)).await
         {

@@ -232,3 +232,91 @@ fn what_means_nothing_is_told_only_to_those_who_ask() {
     assert!(text.contains("test.cfg:2: note: `nbthread`") && text.contains("test.cfg:3: note:"), "{text}");
     assert!(text.contains("Configuration file is valid"), "{text}");
 }
+
+/// `-c` of a file that names another one of this content; what is said, the folder left out.
+fn check_naming(lines: &str, content: &[u8]) -> (Option<i32>, String) {
+    let dir = folder();
+    let (file, named) = (dir.path().join("test.cfg"), dir.path().join("named"));
+    if content != b"(none)" {
+        std::fs::write(&named, content).unwrap();
+    }
+    std::fs::write(&file, format!("{GOOD}{lines}\n").replace("@FILE@", named.to_str().unwrap())).unwrap();
+    let output = run(&["-c", "-f", file.to_str().unwrap()]);
+    (output.status.code(), written(&output).replace(dir.path().to_str().unwrap(), "DIR"))
+}
+
+/// Whatever is wrong with a page is told in the line that names it, whichever line that is.
+#[test]
+fn pages_that_are_none() {
+    const PAGE: &[u8] = b"HTTP/1.1 503 Later\r\nContent-Type: text/plain\r\n\r\nlater\n";
+    let long = [PAGE, &[b'a'; 16 * 1024]].concat();
+    let faults: [(&[u8], &str); 12] = [
+        (b"(none)", "cannot read the file `DIR/named`"),
+        (&long, "larger than 15360 bytes"),
+        (b"<h1>503</h1>\n", "is no HTTP answer"),
+        (b"HTTP/1.1 503 Later\r\n", "no empty line ends its head"),
+        (b"HTTP/1.1 503 Later\r\nno field\r\n\r\n", "is no HTTP answer"),
+        (b"HTTP/2 503 Later\r\n\r\n", "is no HTTP answer"),
+        (b"HTTP/1.1 100 Continue\r\n\r\n", "interim"),
+        (b"\xef\xbb\xbfHTTP/1.1 503 Later\r\n\r\n", "byte-order mark"),
+        (b"\xff\xfeH\0T\0T\0P\0", "byte-order mark"),
+        (b"HTTP/1.1 503 Later\r\nContent-Length: 3\r\n\r\nlater", "Content-Length"),
+        (b"HTTP/1.1 503 Later\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "chunked"),
+        (&[0; 4_000], "is no HTTP answer"),
+    ];
+    let lines = [
+        " errorfile 503 @FILE@",
+        "http-errors e\n errorfile 503 @FILE@",
+        " http-request return status 503 errorfile @FILE@",
+        " http-error status 503 errorfile @FILE@",
+    ];
+    for line in lines {
+        let number = GOOD.lines().count() + line.lines().count();
+        for (content, what) in faults {
+            let (code, text) = check_naming(line, content);
+            assert_eq!(code, Some(1), "{line}, {what}:\n{text}");
+            if !only_oneport("HAProxy words it differently") {
+                let place = format!("test.cfg:{number}: error: ");
+                assert!(text.contains(&place) && text.contains(what), "{line}, {what}:\n{text}");
+            }
+        }
+        let (code, text) = check_naming(line, PAGE);
+        assert_eq!(code, Some(0), "{line}:\n{text}");
+    }
+}
+
+#[test]
+fn error_sections_and_their_use() {
+    for (lines, number, what) in [
+        (" errorfiles nowhere", 9, "no section http-errors `nowhere`"),
+        (" http-request deny errorfiles nowhere", 9, "no section http-errors `nowhere`"),
+        (" http-error status 503 errorfiles eror\nhttp-errors error", 9, "did you mean `error`"),
+        ("http-errors", 9, "needs a name"),
+        ("http-errors e\nhttp-errors e", 10, "already"),
+        ("http-errors e\n errorloc 503 /x", 10, "allowed only in"),
+        ("http-errors e\n errorfile 418 /x", 10, "no error page has the status 418"),
+        (" errorfiles e 418\nhttp-errors e", 9, "no error page has the status 418"),
+        (" http-error string x", 9, "`http-error` takes status"),
+        (" http-error status 503 strnig x", 9, "strnig"),
+        (" monitor-net 10.0.0.0/33", 9, "no address or network"),
+        (" monitor-net", 9, "needs a network"),
+    ] {
+        let (code, text) = check(&format!("{GOOD}{lines}\n"));
+        assert_eq!(code, Some(1), "{lines}:\n{text}");
+        if !only_oneport("HAProxy words it differently") {
+            let place = format!("test.cfg:{number}: error: ");
+            assert!(text.contains(&place) && text.contains(what), "{lines}:\n{text}");
+        }
+    }
+    for (lines, what) in [
+        (" errorfiles e 503\nhttp-errors e", "no page for the status 503"),
+        (" http-request deny errorfiles e\nhttp-errors e", "no page for the status 403"),
+        (" http-error status 503 default-errorfiles hdr X y", "no effect of `hdr`"),
+    ] {
+        let (code, text) = check(&format!("{GOOD}{lines}\n"));
+        assert_eq!(code, Some(0), "{lines}:\n{text}");
+        if !only_oneport("HAProxy words it differently") {
+            assert!(text.contains("test.cfg:9: warning: ") && text.contains(what), "{lines}:\n{text}");
+        }
+    }
+}

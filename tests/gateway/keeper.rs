@@ -274,3 +274,63 @@ fn a_daemon_has_its_pidfile_removed_by_the_keeper() {
         eventually("the pidfile is gone", || !pidfile.exists());
     }
 }
+
+/// Behind the folder there is neither the page nor the list: the keeper reads them, as root may.
+#[test]
+fn a_reload_reads_the_files_that_the_configuration_names() {
+    if left_out() || only_oneport(KEEPER) {
+        return;
+    }
+    let (web, port) = (Backend::web("a"), free_port());
+    let gateway = started(port, ALL, &http_config(port, web.port, ""));
+    let named = |name: &str| gateway.dir.path().join(name);
+    let write = |name: &str, text: &str| {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::write(named(name), text).unwrap();
+        std::fs::set_permissions(named(name), PermissionsExt::from_mode(0o600)).unwrap();
+    };
+    let page = |text: &str| format!("HTTP/1.1 403 Mine\r\nX-Page: {text}\r\n\r\n{text}\n");
+    let lines = format!(
+        "errorfile 403 {}\n http-request deny if {{ path -f {} }}\n \
+         http-request return status 200 content-type text/plain file {} if {{ path,map({}) one }}",
+        named("403.http").display(),
+        named("paths").display(),
+        named("text").display(),
+        named("map").display()
+    );
+    let answer = |path: &str| {
+        let mut client = gateway.client();
+        client.send(format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n"));
+        let answer = client.answer();
+        (answer.status, answer.header("x-page").unwrap_or_default().to_owned(), answer.text())
+    };
+    write("403.http", &page("first"));
+    write("paths", "/secret\n");
+    write("text", "a text\n");
+    write("map", "/text one\n");
+    gateway.reload(&http_config(port, web.port, &lines));
+    eventually("the list is in force", || answer("/secret").0 == 403);
+    assert_eq!(answer("/secret"), (403, "first".into(), "first\n".into()));
+    assert_eq!(answer("/text").2, "a text\n");
+    assert_eq!(served_by(port), "a");
+
+    // The next reload reads them anew.
+    write("403.http", &page("second"));
+    write("paths", "/hidden\n");
+    gateway.reload(&http_config(port, web.port, &lines));
+    eventually("the new list is in force", || answer("/hidden").0 == 403);
+    assert_eq!((answer("/hidden").1.as_str(), answer("/secret").0), ("second", 200));
+
+    // What is missing is told with its line, and what was in force stays so.
+    let line = 1 + std::fs::read_to_string(gateway.config_path())
+        .unwrap()
+        .lines()
+        .position(|line| line.contains("paths"))
+        .unwrap();
+    std::fs::remove_file(named("paths")).unwrap();
+    gateway.signal(Signal::USR2);
+    gateway.wait_stderr(&format!("gateway.cfg:{line}: error: cannot read the file"));
+    gateway.wait_stderr("stays in force");
+    assert_eq!(answer("/hidden").0, 403);
+    assert_eq!(status(gateway.pid(), "Uid"), four(NOBODY));
+}

@@ -12,6 +12,8 @@ fn every_peer_is_installed() {
         ("sh", "dash"),
         ("strace", "strace"),
         ("faketime", "faketime"),
+        ("halog", "haproxy"),
+        ("goaccess", "goaccess"),
     ] {
         installed(program, package);
     }

@@ -2,7 +2,7 @@
 
 use super::socket::{End, Socket};
 use super::{SOON, show};
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpStream, ToSocketAddrs};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -53,6 +53,16 @@ impl Client {
     pub fn to_address(address: impl ToSocketAddrs) -> Self {
         let stream = TcpStream::connect(address).expect("the gateway accepts the connection");
         Self::over(Socket::tcp(stream))
+    }
+
+    /// Connects to a port of 127.0.0.1 from another address of this machine, such as 127.0.0.8.
+    #[track_caller]
+    pub fn from_source(source: &str, port: u16) -> Self {
+        use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
+        let descriptor = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+        bind(&descriptor, &SocketAddrV4::new(source.parse().unwrap(), 0)).unwrap();
+        connect(&descriptor, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, port)).unwrap();
+        Self::over(Socket::tcp(descriptor.into()))
     }
 
     /// Connects to a unix socket's path.

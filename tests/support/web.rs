@@ -6,8 +6,8 @@ use super::program::installed;
 use super::{eventually, pattern};
 use std::process::{Child, Command, Stdio};
 
-/// A running nginx. `/` is a page, `/blob` 256 KiB of [`BLOB_SEED`]'s pattern, `/port` says from where the
-/// request came (`X-Forwarded-For`), and anything may be POSTed to `/discard`. On a second port it wants the PROXY protocol, and
+/// A running nginx, which tells its name in `X-Backend`. `/` is a page, `/blob` 256 KiB of [`BLOB_SEED`]'s pattern, `/port` says from where the
+/// request came (`X-Forwarded-For`), `/real` the same by `X-Real-IP`, and anything may be POSTed to `/discard`. On a second port it wants the PROXY protocol, and
 /// `/who` says what that told.
 pub struct Nginx {
     /// Its port on 127.0.0.1.
@@ -26,6 +26,11 @@ pub const BLOB_LEN: usize = 256 * 1024;
 impl Nginx {
     /// Starts one and waits until it listens.
     pub fn start() -> Self {
+        Self::named("nginx")
+    }
+
+    /// The same with a name of its own.
+    pub fn named(name: &str) -> Self {
         let dir = folder();
         let (port, proxy_port) = (free_port(), free_port());
         let root = dir.path().display();
@@ -41,8 +46,9 @@ impl Nginx {
                client_body_temp_path {root}/b; proxy_temp_path {root}/p; fastcgi_temp_path {root}/f;\n\
                uwsgi_temp_path {root}/u; scgi_temp_path {root}/s;\n\
                server {{\n\
-                 listen 127.0.0.1:{port} backlog=4096; root {root}; add_header X-Backend nginx;\n\
+                 listen 127.0.0.1:{port} backlog=4096; root {root}; add_header X-Backend {name};\n\
                  location = /from {{ return 200 \"$http_x_forwarded_for\"; }}\n\
+                 location = /real {{ return 200 \"$http_x_real_ip\"; }}\n\
                  location = /discard {{ return 200 \"$content_length\"; }}\n\
                }}\n\
                server {{\n\

@@ -46,8 +46,8 @@ impl Builder<'_> {
                 ));
             }
         };
-        if kind == "userlist" {
-            return self.open_user_list(heading, name, base);
+        if kind == "userlist" || kind == "http-errors" {
+            return self.open_named_list(kind, heading, name, base);
         }
         let settings = self.inherited(kind, base)?;
         let name = match name {
@@ -87,21 +87,33 @@ impl Builder<'_> {
         self.run(&st)
     }
 
-    fn open_user_list(
+    /// `userlist NAME`, `http-errors NAME`.
+    fn open_named_list(
         &mut self,
+        kind: &str,
         heading: Span,
         name: Option<&Word>,
         base: Option<&Word>,
     ) -> Result<(), Fault> {
-        let word = name.ok_or_else(|| Fault::at(heading, "the userlist needs a name"))?;
+        let word = name.ok_or_else(|| Fault::at(heading, format!("the {kind} needs a name")))?;
         if let Some(base) = base {
-            return Err(Fault::at(base.span, "a userlist inherits nothing"));
+            return Err(Fault::at(base.span, format!("a {kind} inherits nothing")));
         }
         let name = values::name(word, "section")?;
-        if self.userlists.iter().any(|list| list.name == name) {
-            return Err(Fault::at(word.span, format!("there is a userlist `{name}` already")));
+        let is_users = kind == "userlist";
+        let twin = match is_users {
+            true => self.userlists.iter().any(|list| list.name == name),
+            false => self.error_sections.iter().any(|(known, _)| known == name),
+        };
+        if twin {
+            return Err(Fault::at(word.span, format!("there is a {kind} `{name}` already")));
         }
         name.clone_into(&mut self.section_name);
+        if !is_users {
+            self.error_sections.push((name.to_owned(), Vec::new()));
+            self.section = Section::HttpErrors;
+            return Ok(());
+        }
         self.users = userlist::Draft::default();
         name.clone_into(&mut self.users.list.name);
         self.section = Section::Userlist;

@@ -2,7 +2,8 @@
 
 use std::rc::Rc;
 
-use super::{Keyword, Sections, lines, logs};
+use super::replies::{plain_reply, reply};
+use super::{Keyword, Sections, errors, lines, logs};
 use crate::config::builder::{Builder, Statement};
 use crate::config::diagnostics::{Fault, Span};
 use crate::config::draft::{Proxy, ProxyKind};
@@ -18,8 +19,6 @@ use crate::http::edit::is_own;
 pub(super) const RULES: Sections = Sections::FRONTEND.or(Sections::LISTEN).or(Sections::BACKEND);
 /// Rules of one kind in one proxy.
 const RULES_MAX: usize = 65_536;
-/// The largest file of an answer.
-const FILE_BYTES_MAX: u64 = 65_535;
 
 pub(super) const TABLE: &[Keyword] = &[
     Keyword::new(
@@ -82,16 +81,13 @@ const ACTIONS: &[(&str, u8, Make)] = &[
     ("allow", 7, |_, _| Ok(HttpAction::Allow)),
     ("deny", 3, |words, reader| {
         let status = if reader_is_response(words) { 502 } else { 403 };
-        Ok(HttpAction::Deny(reply(words, reader, status)?))
+        Ok(HttpAction::Deny(reply(words, reader, plain_reply(status))?))
     }),
     ("return", 3, |words, reader| {
-        let mut reply = reply(words, reader, 200)?;
-        if matches!(reply.body, ReplyBody::Page) && reply.status < 400 {
-            reply.body = ReplyBody::Empty;
-        }
-        Ok(HttpAction::Return(reply))
+        let empty = Reply { body: ReplyBody::Empty, ..plain_reply(200) };
+        Ok(HttpAction::Return(reply(words, reader, empty)?))
     }),
-    ("tarpit", REQUEST, |words, reader| Ok(HttpAction::Tarpit(reply(words, reader, 500)?))),
+    ("tarpit", REQUEST, |words, reader| Ok(HttpAction::Tarpit(reply(words, reader, plain_reply(500))?))),
     ("auth", REQUEST, |words, reader| {
         let realm = match words.option("realm") {
             true => format::parse(reader, words.next("a realm")?)?,
@@ -165,15 +161,24 @@ const ACTIONS: &[(&str, u8, Make)] = &[
 
 /// The words of a rule, read from the left.
 pub(super) struct Words<'w> {
-    rest: &'w [Word],
+    pub(super) rest: &'w [Word],
     /// The last word that was read.
-    at: Span,
+    pub(super) at: Span,
     /// The action's own word.
     action: &'w [u8],
     side: u8,
+    /// The largest answer in a file.
+    pub(super) answer_bytes_max: u64,
+    /// What is to be warned of.
+    pub(super) warning: Option<(Span, &'static str)>,
 }
 
 impl<'w> Words<'w> {
+    pub(super) fn new(b: &Builder<'_>, st: &Statement<'w>, rest: &'w [Word]) -> Self {
+        let answer_bytes_max = errors::answer_bytes_max(b);
+        Self { rest, at: st.name_span(), action: b"", side: REQUEST, answer_bytes_max, warning: None }
+    }
+
     pub(super) fn next(&mut self, what: &str) -> Result<&'w Word, Fault> {
         let [word, rest @ ..] = self.rest else {
             return Err(Fault::at(self.at, format!("{what} was expected behind this word")));
@@ -183,7 +188,7 @@ impl<'w> Words<'w> {
     }
 
     /// Takes a word if it is this one.
-    fn option(&mut self, name: &str) -> bool {
+    pub(super) fn option(&mut self, name: &str) -> bool {
         let is = self.rest.first().is_some_and(|word| word.is(name));
         if is && let [word, rest @ ..] = self.rest {
             (self.rest, self.at) = (rest, word.span);
@@ -287,10 +292,13 @@ pub(super) fn read<'w>(
     make: impl FnOnce(&mut Words<'w>, &mut Reader<'_>) -> Result<HttpAction, Fault>,
 ) -> Result<HttpRule, Fault> {
     let spot = b.spot(st, words.first().map(|word| word.span));
+    let mut words = Words::new(b, st, words);
     let (acls, mut reader) = b.terms(&spot)?;
-    let mut words = Words { rest: words, at: st.name_span(), action: b"", side: REQUEST };
     let action = make(&mut words, &mut reader)?;
     let condition = condition::parse(acls, &mut reader, st.place, words.rest)?;
+    if let Some((span, message)) = words.warning {
+        b.warn(st, Some(span), message);
+    }
     Ok(HttpRule { action, condition, place: st.place.clone() })
 }
 
@@ -325,53 +333,12 @@ fn text_format(text: &[u8]) -> Format {
     Format { pieces: vec![Piece::Text(text.into())] }
 }
 
-pub(super) fn plain_reply(status: u16) -> Reply {
-    Reply { status, content_type: None, body: ReplyBody::Page, headers: Vec::new() }
-}
-
-fn status(word: &Word, min: u32, max: u32) -> Result<u16, Fault> {
+pub(super) fn status(word: &Word, min: u32, max: u32) -> Result<u16, Fault> {
     values::number(word, min, max).map(|status| u16::try_from(status).unwrap_or(500))
 }
 
-/// `[status N] [content-type T] [string S|lf-string F|file F|lf-file F] [hdr NAME FORMAT]…`.
-fn reply(words: &mut Words<'_>, reader: &mut Reader<'_>, default: u16) -> Result<Reply, Fault> {
-    let mut reply = plain_reply(default);
-    loop {
-        if words.option("status") || words.option("deny_status") {
-            reply.status = status(words.next("a status")?, 200, 599)?;
-        } else if words.option("content-type") {
-            let word = words.next("a type")?;
-            let kind = Some(value_text(word)?).filter(|kind| !kind.is_empty());
-            reply.content_type = Some(kind.ok_or_else(|| Fault::at(word.span, "a type is expected"))?.into());
-        } else if words.option("string") {
-            reply.body = ReplyBody::Bytes(words.next("a text")?.bytes.as_slice().into());
-        } else if words.option("lf-string") {
-            reply.body = ReplyBody::Format(format::parse(reader, words.next("a text")?)?);
-        } else if words.option("file") {
-            reply.body = ReplyBody::Bytes(file(words.next("a file")?)?.into());
-        } else if words.option("lf-file") {
-            let word = words.next("a file")?;
-            let text = Word { bytes: file(word)?, span: word.span };
-            reply.body = ReplyBody::Format(format::parse(reader, &text)?);
-        } else if words.option("hdr") {
-            let name = header_name(words.next("a name")?)?;
-            reply.headers.push((name, format::parse(reader, words.next("a value")?)?));
-        } else if words.option("default-errorfiles") {
-            reply.body = ReplyBody::Page;
-        } else {
-            break;
-        }
-    }
-    Ok(reply)
-}
-
-fn file(word: &Word) -> Result<Vec<u8>, Fault> {
-    let path = std::path::Path::new(word.text()?);
-    patterns::read_file(path, FILE_BYTES_MAX).map_err(|why| Fault::at(word.span, why))
-}
-
 /// Text that can stand in a header's value.
-fn value_text(word: &Word) -> Result<&str, Fault> {
+pub(super) fn value_text(word: &Word) -> Result<&str, Fault> {
     match word.bytes.iter().any(u8::is_ascii_control) {
         true => Err(Fault::at(word.span, "a control character cannot stand in a header")),
         false => word.text(),

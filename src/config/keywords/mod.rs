@@ -16,6 +16,7 @@ mod options;
 mod privileges;
 mod process;
 mod proxy;
+mod replies;
 mod rules;
 pub(crate) mod server;
 mod takes;
@@ -41,6 +42,7 @@ impl Sections {
     pub const LISTEN: Self = Self(8);
     pub const BACKEND: Self = Self(16);
     pub const USERLIST: Self = Self(64);
+    pub const HTTP_ERRORS: Self = Self(128);
     /// Everything with a client side.
     pub const CLIENT_SIDE: Self = Self(2 | 4 | 8);
     /// Everything with a server side.
@@ -67,6 +69,7 @@ impl Sections {
             (Self::LISTEN, "listen"),
             (Self::BACKEND, "backend"),
             (Self::USERLIST, "userlist"),
+            (Self::HTTP_ERRORS, "http-errors"),
         ];
         let names: Vec<&str> = all.iter().filter(|(s, _)| self.meets(*s)).map(|(_, name)| *name).collect();
         match names.split_last() {

@@ -2,7 +2,8 @@
 //! were set up before still have them (configuration of 1.8, §4.2).
 
 use super::Keyword;
-use super::http_rules::{RULES, Words, header_name, plain_reply, push, read};
+use super::http_rules::{RULES, Words, header_name, push, read};
+use super::replies::plain_reply;
 use crate::config::builder::{Builder, Statement};
 use crate::config::diagnostics::Fault;
 use crate::config::lexer::Word;

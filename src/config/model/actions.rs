@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::{Condition, Expr, Format, Matcher, Place, Regex, Side, VarId};
+use super::{Condition, Expr, Format, Matcher, Place, RefId, Regex, Side, VarId};
 
 /// The rules of one proxy for HTTP.
 #[derive(Debug, Clone, Default)]
@@ -208,6 +208,19 @@ pub enum ReplyBody {
     Bytes(Rc<[u8]>),
     /// A text that is filled in.
     Format(Format),
+    /// A whole answer (`errorfile`).
+    Whole(Rc<[u8]>),
+    /// The page that an `http-errors` section has for the status.
+    Pages(RefId),
+}
+
+/// What is sent in place of our own page for a status.
+#[derive(Debug, Clone)]
+pub enum ErrorPage {
+    /// A whole answer (`errorfile`, `errorloc`); empty = the connection is closed without a word.
+    Whole(Rc<[u8]>),
+    /// An answer that is made each time (`http-error`).
+    Made(Rc<Reply>),
 }
 
 /// `redirect`.

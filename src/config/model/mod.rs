@@ -56,6 +56,8 @@ pub enum Target {
     Backend(BackendId),
     /// A server: its backend, and its index there.
     Server(BackendId, usize),
+    /// The answers of an `http-errors` section, by status.
+    Pages(std::rc::Rc<[(u16, std::rc::Rc<[u8]>)]>),
 }
 
 /// Index of a backend in [`Config::backends`].
@@ -165,10 +167,12 @@ pub struct Frontend {
     pub content_rules: Vec<ContentRule>,
     /// Its rules for HTTP.
     pub http_rules: Rc<HttpRules>,
-    /// `errorfile` and its like: whole answers, by status.
-    pub errors: std::rc::Rc<[(u16, std::rc::Rc<[u8]>)]>,
+    /// `errorfile` and its like, by status.
+    pub errors: Rc<[(u16, ErrorPage)]>,
     /// `monitor-uri`.
     pub monitor_uri: Option<std::rc::Rc<str>>,
+    /// `monitor-net`: clients from there are told that all is well, and nothing else.
+    pub monitor_nets: Vec<Net>,
     /// `monitor fail`: any of these makes it a 503.
     pub monitor_fail: Vec<Condition>,
     /// `use_backend` rules in file order.
@@ -216,8 +220,8 @@ pub struct Backend {
     pub http_rules: Rc<HttpRules>,
     /// `use-server` rules in file order.
     pub server_rules: Vec<UseServer>,
-    /// `errorfile` and its like: whole answers, by status.
-    pub errors: std::rc::Rc<[(u16, std::rc::Rc<[u8]>)]>,
+    /// `errorfile` and its like, by status.
+    pub errors: Rc<[(u16, ErrorPage)]>,
     /// `server` lines in file order.
     pub servers: Vec<Server>,
     /// Timeouts on the server's side.

@@ -2,16 +2,19 @@
 
 use super::super::Session;
 use super::super::trace::Trace;
+use super::super::world::Scene;
 use std::rc::Rc;
 
 use super::Next;
+use super::replies::{configured, made};
 use super::rules::Response;
 use crate::backend::Backend;
-use crate::config::HttpRules;
+use crate::config::{ErrorPage, HttpRules};
 use crate::http::{
     After, Method, RequestFacts, ResponseEdits, Version, answer, parse_response, without_body, write_response,
 };
 use crate::net::Buffer;
+use crate::rules::View;
 
 /// Sends an error page; what follows is a close that lets the client read it.
 pub(super) async fn refuse(session: &Session, status: u16, trace: &mut Trace) -> Next {
@@ -57,13 +60,16 @@ pub(super) async fn send(
     Next::CloseGently
 }
 
-/// The page that the configuration has for a status, else our own.
-fn page(session: &Session, status: u16, backend: Option<&Backend>) -> Rc<[u8]> {
-    let find = |list: &[(u16, Rc<[u8]>)]| {
-        list.iter().find(|(known, _)| *known == status).map(|(_, page)| page.clone())
-    };
-    let configured = backend.and_then(|backend| find(&backend.config.errors));
-    configured.or_else(|| find(&session.frontend.config.errors)).unwrap_or_else(|| Rc::from(answer(status)))
+/// The page that the configuration has for a status, else our own, which it then says.
+fn page(session: &Session, status: u16, backend: Option<&Backend>) -> (Rc<[u8]>, bool) {
+    match configured(session, backend, status) {
+        Some(ErrorPage::Whole(page)) => (page.clone(), false),
+        Some(ErrorPage::Made(reply)) => {
+            let scene = Scene { backend, ..Scene::of(session) };
+            (made(reply, &View::new(b"", true).within(&scene)).into(), false)
+        }
+        None => (Rc::from(answer(status)), true),
+    }
 }
 
 /// Sends an answer of our own, changed by the rules for all answers; without bytes the page of its status.
@@ -75,16 +81,18 @@ pub(super) async fn deliver(
     trace: &mut Trace,
 ) -> Next {
     let backend = trace.backend.clone();
-    let whole: Rc<[u8]> = match bytes.is_empty() {
+    let (whole, is_own): (Rc<[u8]>, bool) = match bytes.is_empty() {
         true => page(session, status, backend.as_deref()),
-        false => bytes.into(),
+        false => (bytes.into(), false),
     };
     if whole.is_empty() {
         // An empty error file: close without a word.
         trace.status = i16::try_from(status).unwrap_or(-1);
         return Next::Close;
     }
-    let Some((mut out, body_at)) = head(session, &whole, backend.as_deref(), facts, keep_alive, trace) else {
+    let mut may_stay = keep_alive;
+    let fate = (&mut may_stay, is_own);
+    let Some((mut out, body_at)) = head(session, &whole, backend.as_deref(), facts, fate, trace) else {
         return Next::Close;
     };
     let mut body = match facts.method {
@@ -102,7 +110,7 @@ pub(super) async fn deliver(
         }
         trace.bytes_to_client = trace.bytes_to_client.saturating_add(len);
         if body.is_empty() {
-            return if keep_alive { Next::Another } else { Next::CloseGently };
+            return if may_stay { Next::Another } else { Next::CloseGently };
         }
     }
 }
@@ -114,11 +122,13 @@ fn head(
     whole: &[u8],
     backend: Option<&Backend>,
     facts: RequestFacts,
-    keep_alive: bool,
+    (may_stay, is_own): (&mut bool, bool),
     trace: &mut Trace,
 ) -> Option<(Buffer, usize)> {
     let to = RequestFacts { method: Method::Get, version: Version::Http11 };
     let head = parse_response(whole, to).ok()??;
+    // Our own pages say that they close, which concerns only those after which it must be so.
+    *may_stay &= is_own || head.keep_alive;
     let body_at = head.len;
     let frontend = &session.frontend.config;
     let mut work = Response { session, backend, server: trace.server(), head, bytes: whole, text: None };
@@ -129,7 +139,7 @@ fn head(
     }
     let _ = work.run(&frontend.http_rules.after, &frontend.acls);
     trace.status = i16::try_from(work.head.status).unwrap_or(-1);
-    let after = if keep_alive { After::KeepAlive } else { After::Close };
+    let after = if *may_stay { After::KeepAlive } else { After::Close };
     let edits = ResponseEdits { client: facts.version, after, add_fields: &[] };
     let mut out = Buffer::take();
     let len = write_response(&work.head, work.head_bytes(), &edits, out.room()).ok()?;

@@ -99,7 +99,10 @@ async fn end_by_rule(
             trace.end(b'P', phase);
             answer::deliver(session, (500, Vec::new()), facts, may_stay, trace).await
         }
-        End::Drop { reset } => {
+        End::Drop { reset, tarpit } => {
+            if tarpit {
+                wait_in_tarpit(session).await;
+            }
             trace.end(b'P', b'R');
             trace.timers.request = -1;
             if reset {
@@ -109,8 +112,7 @@ async fn end_by_rule(
         }
         End::Answer { status, bytes, termination: (who, phase), keep_alive, tarpit } => {
             if tarpit {
-                session.deadline.set_after(session.frontend.config.timeouts.tarpit_ms);
-                let _ = session.deadline.guard(std::future::pending::<()>()).await;
+                wait_in_tarpit(session).await;
                 // As HAProxy tells it: the tarpit is a wait before the request.
                 trace.timers.wait = trace.elapsed_ms(session);
                 trace.timers.request = -1;
@@ -119,6 +121,11 @@ async fn end_by_rule(
             answer::deliver(session, (status, bytes), facts, keep_alive && may_stay, trace).await
         }
     }
+}
+
+async fn wait_in_tarpit(session: &Session) {
+    session.deadline.set_after(session.frontend.config.timeouts.tarpit_ms);
+    let _ = session.deadline.guard(std::future::pending::<()>()).await;
 }
 
 /// Hands the request, as it came, to a backend in `mode tcp`.

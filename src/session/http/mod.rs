@@ -4,6 +4,7 @@ mod answer;
 mod body;
 mod exchange;
 mod prepare;
+mod replies;
 mod respond;
 mod rules;
 

@@ -7,12 +7,13 @@ use super::super::Session;
 use super::super::extra::LogLevel;
 use super::super::fill::fill;
 use super::super::world::Scene;
+use super::replies::replied;
 use crate::backend::Backend;
 use crate::config::{
     Acl, CaptureSlot, HttpAction, HttpRule, HttpRules, LineRule, LineWork, Redirect, RedirectKind, Regex,
-    Reply, ReplyBody, TargetPart,
+    TargetPart,
 };
-use crate::http::answer::{compose, has_page};
+use crate::http::answer::compose;
 use crate::http::edit::{Change, FieldEdits, Text, path_of};
 use crate::http::{RequestHead, ResponseHead, TooLong, body_so_far};
 use crate::net::Buffer;
@@ -33,8 +34,8 @@ pub(super) enum End {
     },
     /// A change could not be made, in this phase: 500.
     Failed(u8),
-    /// Without a word; with a reset, or not.
-    Drop { reset: bool },
+    /// Without a word; with a reset, or not, and only after `timeout tarpit`, or at once.
+    Drop { reset: bool, tarpit: bool },
     /// Not yet: the rules go on once so many bytes of the body have come, or all of it.
     Wait { within: Within, at_least: usize },
 }
@@ -156,7 +157,7 @@ impl Request<'_> {
             return Ok(Done::Next);
         }
         let filled = filled(&rule.action, &view);
-        if let Some(done) = common(self.session, &rule.action, &view, &filled) {
+        if let Some(done) = common(scene, &rule.action, &view, &filled) {
             return Ok(done);
         }
         let target = self.head.target.of(view.bytes());
@@ -190,7 +191,7 @@ impl Request<'_> {
                 let text = editable(&mut self.text, self.bytes, self.head.len, self.session);
                 self.head.lines(text, &|line| changed(rule, line, &found))?;
                 let view = View::with_head(text.bytes(), &self.head).within(scene);
-                return Ok(line_found(self.session, rule, &found, &view));
+                return Ok(line_found(scene, rule, &found, &view));
             }
             HttpAction::SetMethod(_) => {
                 let text = editable(&mut self.text, self.bytes, self.head.len, self.session);
@@ -255,7 +256,7 @@ impl Response<'_> {
             return Ok(Done::Next);
         }
         let filled = filled(&rule.action, &view);
-        if let Some(done) = common(self.session, &rule.action, &view, &filled) {
+        if let Some(done) = common(&scene, &rule.action, &view, &filled) {
             return Ok(done);
         }
         if let HttpAction::Redirect(redirect) = &rule.action {
@@ -267,7 +268,7 @@ impl Response<'_> {
                 let found = Cell::new(false);
                 self.head.edit().lines(text, &|line| changed(rule, line, &found))?;
                 let view = View::of_response(text.bytes(), &self.head).within(&scene);
-                return Ok(line_found(self.session, rule, &found, &view));
+                return Ok(line_found(&scene, rule, &found, &view));
             }
             HttpAction::SetStatus(status, reason) => {
                 self.head.set_status(text, *status, reason.as_bytes())?;
@@ -291,9 +292,9 @@ fn changed(rule: &LineRule, line: &[u8], found: &Cell<bool>) -> Change {
 }
 
 /// What follows from lines that were found.
-fn line_found(session: &Session, rule: &LineRule, found: &Cell<bool>, view: &View<'_>) -> Done {
+fn line_found(scene: &Scene<'_>, rule: &LineRule, found: &Cell<bool>, view: &View<'_>) -> Done {
     match &rule.work {
-        LineWork::End(action) if found.get() => common(session, action, view, b"").unwrap_or(Done::Next),
+        LineWork::End(action) if found.get() => common(scene, action, view, b"").unwrap_or(Done::Next),
         _ => Done::Next,
     }
 }
@@ -320,24 +321,15 @@ pub(super) fn editable<'t>(
 }
 
 /// The actions that mean the same for requests and answers.
-fn common(session: &Session, action: &HttpAction, view: &View<'_>, filled: &[u8]) -> Option<Done> {
+fn common(scene: &Scene<'_>, action: &HttpAction, view: &View<'_>, filled: &[u8]) -> Option<Done> {
+    let session = scene.session;
     let phase = if view.response().is_some() { b'H' } else { b'R' };
     Some(match action {
         HttpAction::Allow => Done::Stop,
         HttpAction::StrictMode(on) => Done::Strict(*on),
-        HttpAction::Deny(reply) => {
-            Done::End(End::answer(reply.status, composed(reply, view), (b'P', phase), true))
-        }
-        HttpAction::Tarpit(reply) => Done::End(End::Answer {
-            status: reply.status,
-            bytes: composed(reply, view),
-            termination: (b'P', b'T'),
-            keep_alive: true,
-            tarpit: true,
-        }),
-        HttpAction::Return(reply) => {
-            Done::End(End::answer(reply.status, composed(reply, view), (b'L', phase), true))
-        }
+        HttpAction::Deny(reply) => Done::End(replied(scene, reply, view, (b'P', phase))),
+        HttpAction::Tarpit(reply) => Done::End(replied(scene, reply, view, (b'P', b'T'))),
+        HttpAction::Return(reply) => Done::End(replied(scene, reply, view, (b'L', phase))),
         HttpAction::Auth(_) => {
             let realm: Vec<u8> =
                 filled.iter().copied().filter(|&b| b >= b' ' && b != b'"' && b != 0x7f).collect();
@@ -350,8 +342,8 @@ fn common(session: &Session, action: &HttpAction, view: &View<'_>, filled: &[u8]
             const BODY: &[u8] = b"<!doctype html><title>Unauthorized</title><h1>401 Unauthorized</h1>\n";
             Done::End(End::answer(401, compose(401, &fields, BODY), (b'L', phase), true))
         }
-        HttpAction::SilentDrop => Done::End(End::Drop { reset: true }),
-        HttpAction::Reject => Done::End(End::Drop { reset: false }),
+        HttpAction::SilentDrop => Done::End(End::Drop { reset: true, tarpit: false }),
+        HttpAction::Reject => Done::End(End::Drop { reset: false, tarpit: false }),
         HttpAction::SetVar(id, expr) => {
             let mut found = None;
             value(expr, view, &mut |sample| found = Some(sample.clone().into_owned()));
@@ -382,41 +374,6 @@ fn common(session: &Session, action: &HttpAction, view: &View<'_>, filled: &[u8]
         }
         _ => return None,
     })
-}
-
-/// The whole answer of a rule; empty where the page of its status is meant.
-fn composed(reply: &Reply, view: &View<'_>) -> Vec<u8> {
-    let mut text = Vec::new();
-    let body: &[u8] = match &reply.body {
-        // A page can take no further fields; what has none gets an empty body.
-        ReplyBody::Page if reply.headers.is_empty() && has_page(reply.status) => return Vec::new(),
-        ReplyBody::Page | ReplyBody::Empty => b"",
-        ReplyBody::Bytes(bytes) => bytes,
-        ReplyBody::Format(format) => {
-            fill(format, view, &mut text);
-            &text
-        }
-    };
-    let values: Vec<Vec<u8>> = reply
-        .headers
-        .iter()
-        .map(|(_, format)| {
-            let mut value = Vec::new();
-            fill(format, view, &mut value);
-            value.retain(|&b| b == b'\t' || b >= b' ' && b != 0x7f);
-            value
-        })
-        .collect();
-    let mut fields: Vec<(&[u8], &[u8])> = Vec::new();
-    if let Some(kind) = reply.content_type.as_ref().filter(|_| !body.is_empty()) {
-        fields.push((b"Content-Type", kind.as_bytes()));
-    } else if matches!(reply.body, ReplyBody::Bytes(_) | ReplyBody::Format(_)) {
-        fields.push((b"Content-Type", b"text/plain"));
-    }
-    for ((name, _), value) in reply.headers.iter().zip(&values) {
-        fields.push((name.as_bytes(), value));
-    }
-    compose(reply.status, &fields, body)
 }
 
 /// The answer of a redirect; `None` where there is nowhere to go.
