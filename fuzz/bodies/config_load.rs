@@ -31,9 +31,18 @@ pub fn check(data: &[u8]) {
                 assert!(id.0 < config.backends.len());
             }
             let conditions = frontend.use_backends.iter().filter_map(|rule| rule.condition.as_ref());
-            let content = frontend.content_rules.iter().filter_map(|rule| rule.condition.as_ref());
+            let tcp =
+                frontend.tcp.connection.iter().chain(&frontend.tcp.session).chain(&frontend.tcp.request);
+            let content = tcp.filter_map(|rule| rule.condition.as_ref());
             for term in conditions.chain(content).flat_map(|condition| condition.any_of.iter().flatten()) {
                 assert!(term.acl.0 < frontend.acls.len());
+            }
+        }
+        for backend in &config.backends {
+            let rules = backend.tcp.request.iter().chain(&backend.tcp.response);
+            let conditions = rules.filter_map(|rule| rule.condition.as_ref());
+            for term in conditions.flat_map(|condition| condition.any_of.iter().flatten()) {
+                assert!(term.acl.0 < backend.acls.len());
             }
         }
     }

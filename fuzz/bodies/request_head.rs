@@ -24,7 +24,8 @@ pub fn check(data: &[u8]) {
 }
 
 fn rewritten(head: &RequestHead, data: &[u8], after: After) {
-    let edits = RequestEdits { after, add_fields: &[], forward_for: Some("X-Client-Ip") };
+    let edits =
+        RequestEdits { after, add_fields: &[], forward_for: Some("X-Client-Ip"), proxy_header: false };
     let mut out = vec![0; head.len + 512];
     let len = write_request(head, data, &edits, &mut out).expect("room enough");
     // Two fields may come on top: TE and Connection.

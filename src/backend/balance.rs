@@ -53,6 +53,7 @@ mod tests {
             address: config::ServerAddress::Inet("127.0.0.1".into(), config::ServerPort::Fixed(1)),
             weight,
             maxconn: None,
+            maxqueue: 0,
             check: None,
             backup: false,
             disabled: false,

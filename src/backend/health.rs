@@ -38,8 +38,15 @@ pub(super) async fn watch(backend: Weak<Backend>, index: usize, check: Check, fi
         if let Some(change) = health.note(result.is_ok()) {
             apply(&backend, index, change, result, start.elapsed());
         }
-        pause_ms = health.pause_ms().max(1);
+        // What a connect has taken is chance enough.
+        pause_ms = spread_ms(health.pause_ms(), check.spread_percent, start.elapsed().subsec_nanos()).max(1);
     }
+}
+
+/// A pause that is longer or shorter by up to so many percent.
+fn spread_ms(pause_ms: u64, percent: u32, chance: u32) -> u64 {
+    let most_ms = pause_ms.saturating_mul(percent.into()) / 100;
+    pause_ms.saturating_sub(most_ms).saturating_add(u64::from(chance) % (2 * most_ms + 1))
 }
 
 fn start(backend: &Weak<Backend>, index: usize, check: Check) -> Option<Health> {
@@ -202,11 +209,19 @@ mod tests {
             inter_ms: 2_000,
             fastinter_ms: Some(500),
             downinter_ms: Some(5_000),
+            spread_percent: 0,
             rise: 2,
             fall: 3,
             port: None,
             send_proxy: None,
         }
+    }
+
+    #[test]
+    fn pauses_are_spread_around_their_length() {
+        let spread: Vec<u64> = (0..2_000).map(|chance| spread_ms(2_000, 5, chance)).collect();
+        assert_eq!((spread.iter().min(), spread.iter().max()), (Some(&1_900), Some(&2_100)));
+        assert_eq!(spread_ms(2_000, 0, 12_345), 2_000);
     }
 
     #[test]

@@ -28,7 +28,28 @@ pub fn set_idle_max(max: u32) {
 struct Idle {
     stream: Stream,
     since_ms: u64,
+    /// It has carried more than one request.
+    proven: bool,
     _kept: Kept,
+}
+
+/// An idle connection that is for one client alone.
+pub struct Reserved {
+    stream: Stream,
+    _kept: Kept,
+}
+
+impl Reserved {
+    /// Keeps a connection as the pool would; `None` when it is not fit for that.
+    pub fn new(stream: Stream) -> Option<Self> {
+        let kept = Kept::one_more()?;
+        stream.settle().then_some(Self { stream, _kept: kept })
+    }
+
+    /// The connection, if it is still quiet.
+    pub fn take(self) -> Option<Stream> {
+        self.stream.is_quiet().then_some(self.stream)
+    }
 }
 
 /// Counts an idle connection while it lives.
@@ -58,10 +79,13 @@ pub(super) struct IdlePool {
 }
 
 impl IdlePool {
-    /// The one used last: it is the least likely to be ended by the server in this moment.
-    pub(super) fn take(&self) -> Option<Stream> {
+    /// The one used last: it is the least likely to be ended by the server in this moment. With `proven` only one
+    /// that has carried more than one request.
+    pub(super) fn take(&self, proven: bool) -> Option<Stream> {
         loop {
-            let idle = self.idle.borrow_mut().pop_back()?;
+            let mut all = self.idle.borrow_mut();
+            let at = all.iter().rposition(|idle| idle.proven || !proven)?;
+            let idle = all.remove(at)?;
             if idle.stream.is_quiet() {
                 return Some(idle.stream);
             }
@@ -70,12 +94,12 @@ impl IdlePool {
 
     /// Keeps a connection on which nothing is outstanding; one that has said something unasked, or ended, is
     /// closed, and so is one beyond [`set_idle_max`].
-    pub(super) fn put(&self, stream: Stream) {
+    pub(super) fn put(&self, stream: Stream, proven: bool) {
         if let Some(kept) = Kept::one_more()
             && stream.settle()
         {
             let since_ms = stream.reactor().now_ms();
-            self.idle.borrow_mut().push_back(Idle { stream, since_ms, _kept: kept });
+            self.idle.borrow_mut().push_back(Idle { stream, since_ms, proven, _kept: kept });
         }
     }
 

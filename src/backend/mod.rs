@@ -12,7 +12,7 @@ mod queue;
 mod server;
 
 pub use connect::{ClientEnds, ConnectError, ConnectFailure, Connected, connect};
-pub use idle::set_idle_max;
+pub use idle::{Reserved, set_idle_max};
 pub use queue::NoServer;
 pub use server::Server;
 
@@ -116,6 +116,12 @@ impl Backend {
         Ok(Slot::new(self.clone(), index))
     }
 
+    /// The right to use this very server, if it takes traffic and has room.
+    pub fn slot_of(self: &Rc<Self>, index: usize) -> Option<Slot> {
+        let server = self.servers.get(index)?;
+        (server.is_usable() && !server.is_full()).then(|| Slot::new(self.clone(), index))
+    }
+
     /// Chooses a server for now.
     fn pick(&self) -> Pick {
         balance::pick(self.config.balance, &self.servers)
@@ -180,9 +186,10 @@ impl Slot {
         &self.backend
     }
 
-    /// Lays a connection aside for the next request to the same server, if it is fit for that.
-    pub fn keep(&self, stream: crate::net::Stream) {
-        self.server().idle.put(stream);
+    /// Lays a connection aside for the next request to the same server, if it is fit for that. `proven` = it has
+    /// carried more than one already.
+    pub fn keep(&self, stream: crate::net::Stream, proven: bool) {
+        self.server().idle.put(stream, proven);
         self.backend.idle.notify();
     }
 }

@@ -144,8 +144,9 @@ impl Server {
         self.current.set(old.current.get());
     }
 
-    /// A request's idle connection that is still quiet, if there is one.
-    pub fn take_idle(&self) -> Option<crate::net::Stream> {
-        self.idle.take()
+    /// An idle connection that is still quiet, if there is one; with `proven` one that has carried more than one
+    /// request.
+    pub fn take_idle(&self, proven: bool) -> Option<crate::net::Stream> {
+        self.idle.take(proven)
     }
 }

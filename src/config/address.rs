@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
 /// The longest unix socket path or abstract name, in bytes (`sun_path` without its final zero).
-const UNIX_PATH_BYTES_MAX: usize = 107;
+pub(crate) const UNIX_PATH_BYTES_MAX: usize = 107;
 /// Port of syslog.
 const SYSLOG_PORT: u16 = 514;
 

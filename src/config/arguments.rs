@@ -44,17 +44,6 @@ impl Args {
         Ok(self.get(index)?.as_bytes().into())
     }
 
-    /// A name, which is not empty.
-    ///
-    /// # Errors
-    /// It is, or there is none.
-    pub fn name(&self, index: usize) -> Result<Rc<str>, String> {
-        match self.get(index)?.trim() {
-            "" => Err("a name is missing".to_owned()),
-            name => Ok(name.into()),
-        }
-    }
-
     /// A number.
     ///
     /// # Errors
@@ -106,10 +95,22 @@ pub(crate) fn call(text: &str) -> Result<(&str, Args, &str), String> {
         let Some(last) = args.0.last_mut() else { break };
         match c {
             _ if escaped => {
-                last.push(c);
+                last.push(match c {
+                    'n' => '\n',
+                    'r' => '\r',
+                    't' => '\t',
+                    c => c,
+                });
                 escaped = false;
             }
-            '\\' if quote != Some('\'') => escaped = true,
+            // Only what would else mean something here: the backslashes of regular expressions stay.
+            '\\' if quote != Some('\'') => {
+                let next = inner.as_bytes().get(at + 1);
+                escaped = next.is_some_and(|b| b"\\ \"'nrt".contains(b));
+                if !escaped {
+                    last.push(c);
+                }
+            }
             _ if quote == Some(c) => quote = None,
             _ if quote.is_some() => last.push(c),
             '"' | '\'' => quote = Some(c),
@@ -133,7 +134,8 @@ mod tests {
         for (text, name, args, rest) in [
             ("src", "src", &[][..], ""),
             ("hdr(host),lower", "hdr", &["host"], ",lower"),
-            (r"field(1,\,)", "field", &["1", ","], ""),
+            (r"field(1,\,)", "field", &["1", r"\", ""], ""),
+            (r#"regsub(\.,"\,\\\"",a\ b\'\n)"#, "regsub", &[r"\.", r#"\,\""#, "a b'\n"], ""),
             (r#"field(1,",)")x"#, "field", &["1", ",)"], "x"),
             (r"str('a\,b')", "str", &[r"a\,b"], ""),
             ("a()", "a", &[""], ""),

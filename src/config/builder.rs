@@ -3,11 +3,13 @@
 mod directives;
 mod headings;
 mod inert;
+mod templates;
 
 use super::blocks::{Blocks, Directive};
 use super::diagnostics::{Fault, Severity, Sink, Span, Spot, quoted};
 use super::draft::{AclTable, Proxy, ProxyKind, Settings};
 use super::environment::Environment;
+use super::keywords::bind::UnixBind;
 use super::keywords::groups;
 use super::keywords::{Found, Index, Keyword, Sections, known, listed};
 use super::lexer::{self, Env, Word};
@@ -143,6 +145,13 @@ pub(crate) struct Builder<'a> {
     pub defaults: Settings,
     named_defaults: BTreeMap<String, Settings>,
     defaults_name: Option<String>,
+    /// Rules of `defaults` sections, by the number in their settings.
+    templates: Vec<templates::Template>,
+    /// Where those of the current one are tried.
+    draft: Option<Box<Proxy>>,
+    drafting: bool,
+    /// Lines of a `defaults` section are read again.
+    replaying: bool,
     section: Section,
     section_name: String,
     /// First proxy of each name, by side.
@@ -158,6 +167,8 @@ pub(crate) struct Builder<'a> {
     index: Index,
     /// Names in expressions, resolved at the end.
     pub shared: Shared,
+    /// What is common to unix sockets.
+    pub unix_bind: UnixBind,
 }
 
 impl<'a> Builder<'a> {
@@ -172,6 +183,10 @@ impl<'a> Builder<'a> {
             defaults: Settings::default(),
             named_defaults: BTreeMap::new(),
             defaults_name: None,
+            templates: Vec::new(),
+            draft: None,
+            drafting: false,
+            replaying: false,
             section: Section::None,
             section_name: String::new(),
             names: [BTreeMap::new(), BTreeMap::new()],
@@ -182,6 +197,7 @@ impl<'a> Builder<'a> {
             told: Vec::new(),
             index: Index::new(),
             shared: Shared::default(),
+            unix_bind: UnixBind::default(),
         }
     }
 
@@ -239,8 +255,9 @@ impl<'a> Builder<'a> {
     /// # Errors
     /// There is none; the keyword table keeps parsers from getting here.
     pub fn proxy(&mut self) -> Result<&mut Proxy, Fault> {
-        match (self.section, self.proxies.last_mut()) {
-            (Section::Proxy(_), Some(proxy)) => Ok(proxy),
+        match (self.section, self.proxies.last_mut(), self.draft.as_deref_mut()) {
+            (Section::Proxy(_), Some(proxy), _) => Ok(proxy),
+            (Section::Defaults, _, Some(proxy)) if self.drafting => Ok(proxy),
             _ => Err(Fault::line("this keyword belongs into a frontend, listen or backend section")),
         }
     }
@@ -250,8 +267,10 @@ impl<'a> Builder<'a> {
     /// # Errors
     /// As [`Builder::proxy`].
     pub fn terms<'b>(&'b mut self, spot: &'b Spot) -> Result<(&'b mut AclTable, Reader<'b>), Fault> {
-        let (Section::Proxy(_), Some(proxy)) = (self.section, self.proxies.last_mut()) else {
-            return Err(Fault::line("this keyword belongs into a frontend, listen or backend section"));
+        let proxy = match (self.section, self.proxies.last_mut(), self.draft.as_deref_mut()) {
+            (Section::Proxy(_), Some(proxy), _) => proxy,
+            (Section::Defaults, _, Some(proxy)) if self.drafting => proxy,
+            _ => return Err(Fault::line("this keyword belongs into a frontend, listen or backend section")),
         };
         Ok((&mut proxy.acls, Reader { shared: &mut self.shared, spot, env: self.env }))
     }
@@ -287,6 +306,9 @@ impl<'a> Builder<'a> {
 
     /// Notes a warning about a statement.
     pub fn warn(&mut self, st: &Statement<'_>, span: Option<Span>, message: impl Into<String>) {
+        if self.replaying {
+            return;
+        }
         let spot = Spot::new(st.place, st.line, Some(span.unwrap_or(st.name_span())));
         self.sink.push(Severity::Warning, spot, message);
     }
@@ -424,6 +446,9 @@ impl<'a> Builder<'a> {
                 proxy.http_only.push((spot, keyword.name));
             }
         }
+        if self.section == Section::Defaults && templates::hands_on(keyword) {
+            return self.template_line(st);
+        }
         (keyword.parse)(self, st)
     }
 
@@ -431,7 +456,7 @@ impl<'a> Builder<'a> {
         let first = words.first().map_or(Span::default(), |word| word.span);
         let first_word = words.first().map(|word| word.bytes.as_slice()).unwrap_or_default();
         let family =
-            matches!(first_word, b"option" | b"timeout" | b"stats" | b"tcp-request" | b"http-request");
+            matches!(first_word, b"option" | b"timeout" | b"stats" | b"tcp-request" | b"tcp-response");
         let (span, shown) = match words.get(1) {
             Some(second) if family => {
                 let span = Span { start: first.start, end: second.span.end };
@@ -459,6 +484,7 @@ impl<'a> Builder<'a> {
         {
             self.named_defaults.insert(name, self.defaults.clone());
         }
+        self.draft = None;
         self.section = Section::None;
         self.section_name.clear();
     }

@@ -3,8 +3,8 @@
 use super::diagnostics::Spot;
 use super::keywords::server::Parameters;
 use super::model::{
-    Acl, AclId, AclTest, Balance, Bind, Captures, Chosen, Condition, ConnectionMode, ContentRule, ErrorPage,
-    ForwardFor, HttpRule, HttpRules, Lines, LogFormat, LogTarget, Mode, Net, Place, RefId, Server,
+    Acl, AclId, AclTest, Balance, Bind, Captures, Chosen, Condition, ConnectionMode, ErrorPage, HttpOptions,
+    HttpRule, HttpRules, Lines, LogFormat, LogTarget, Mode, Net, Place, RefId, Server, TcpRules,
 };
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -14,15 +14,16 @@ use std::rc::Rc;
 pub(crate) struct Settings {
     pub mode: Option<Mode>,
     pub maxconn: Option<u32>,
+    /// `rate-limit sessions`; 0 = none.
+    pub accepts_a_second: u32,
     pub backlog: Option<u32>,
     pub balance: Option<Balance>,
     pub retries: Option<u32>,
     pub default_backend: Option<NameRef>,
     pub timeouts: Timeouts,
     pub connection: Option<ConnectionMode>,
-    pub forward_for: Option<ForwardFor>,
-    pub reuse: Option<bool>,
-    pub buffer_request: bool,
+    /// All but `connection`, which stands above.
+    pub http: HttpOptions,
     pub default_server: Option<Parameters>,
     pub log_global: bool,
     pub logs: Vec<LogTarget>,
@@ -37,6 +38,8 @@ pub(crate) struct Settings {
     pub errors: Vec<ErrorSource>,
     pub monitor_uri: Option<Rc<str>>,
     pub monitor_nets: Vec<Net>,
+    /// Rules of the `defaults` section, by their number in the builder.
+    pub template: Option<usize>,
 }
 
 /// A line about pages for errors.
@@ -110,8 +113,7 @@ pub(crate) struct Proxy {
     /// Lines of this section that do something in `mode http` only.
     pub http_only: Vec<(Spot, &'static str)>,
     pub acls: AclTable,
-    pub inspect_delay_ms: Option<u64>,
-    pub content_rules: Vec<ContentRule>,
+    pub tcp_rules: TcpRules,
     pub http_rules: HttpRules,
     /// `block`, which come first.
     pub blocks: Vec<HttpRule>,
@@ -136,8 +138,7 @@ impl Proxy {
             bind_spots: Vec::new(),
             http_only: Vec::new(),
             acls: AclTable::default(),
-            inspect_delay_ms: None,
-            content_rules: Vec::new(),
+            tcp_rules: TcpRules::default(),
             http_rules: HttpRules::default(),
             blocks: Vec::new(),
             monitor_fail: Vec::new(),
@@ -215,6 +216,12 @@ impl AclTable {
         let unused = std::mem::take(&mut self.unused);
         let named = |(id, spot)| Some((spot, self.by_id(id)?.name.clone()));
         unused.into_iter().filter_map(named).collect()
+    }
+
+    /// Names known so far are not to be found any more: what follows may use them anew.
+    pub fn hide(&mut self) {
+        self.by_key.clear();
+        self.unused.clear();
     }
 
     /// The names that a condition can use, for suggestions.

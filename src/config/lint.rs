@@ -10,8 +10,12 @@ use std::collections::BTreeMap;
 const COMPARED_MAX: usize = 1_000;
 
 /// Keywords of a section that do something in `mode http` only.
-const HTTP_ONLY: [&str; 5] = [
+const HTTP_ONLY: [&str; 9] = [
     "option forwardfor",
+    "option originalto",
+    "option http-pretend-keepalive",
+    "option http-ignore-probes",
+    "option http-restrict-req-hdr-names",
     "option http-server-close",
     "option httpclose",
     "option http-keep-alive",
@@ -87,7 +91,7 @@ pub(crate) fn misplaced(proxy: &Proxy, keyword: &str) -> Option<String> {
     let stage = STAGES.iter().position(|name| *name == keyword)?;
     let rules = &proxy.http_rules;
     let written = [
-        !proxy.content_rules.is_empty(),
+        !proxy.tcp_rules.request.is_empty(),
         !proxy.blocks.is_empty(),
         !rules.request.is_empty(),
         !rules.redirects.is_empty(),

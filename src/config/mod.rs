@@ -56,6 +56,14 @@ pub struct Loaded {
 /// # Errors
 /// It cannot be understood: why, with the condition and a caret under the place.
 pub fn condition_holds(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<bool, String> {
+    // Read as a line of a configuration is: quotes and variables.
+    let text = match lexer::split(text.as_bytes(), env) {
+        Ok(words) => {
+            words.iter().map(|word| String::from_utf8_lossy(&word.bytes)).collect::<Vec<_>>().join(" ")
+        }
+        Err(fault) => return Err(fault.message),
+    };
+    let text = text.as_str();
     predicate::holds(text, env).map_err(|(at, message)| {
         let line = diagnostics::printable(text.as_bytes());
         let column = text.get(..at).unwrap_or_default().chars().count();

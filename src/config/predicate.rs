@@ -221,7 +221,7 @@ mod tests {
             ("streq(a,a)", true),
             ("streq(a, a)", false),
             ("streq(\"a b\",'a b')", true),
-            ("streq(a\\,b,\"a,b\")", true),
+            ("streq('a,b',\"a,b\")", true),
             ("streq(,)", true),
             ("strneq(a,b)", true),
             ("defined(HOME)", true),

@@ -93,7 +93,7 @@ mod tests {
         assert!(loaded.diagnostics.is_empty(), "{:?}", loaded.diagnostics);
         let Config { frontends, backends, .. } = loaded.config.unwrap();
         assert_eq!(frontends[0].mode, Mode::Tcp);
-        assert_eq!(frontends[0].inspect_delay_ms, Some(500));
+        assert_eq!(frontends[0].tcp.request_delay_ms, Some(500));
         let names: Vec<&str> = backends.iter().map(|b| b.name.as_str()).collect();
         assert_eq!(names, ["web", "ws", "socket"]);
     }

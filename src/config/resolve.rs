@@ -4,9 +4,10 @@
 use super::builder::Builder;
 use super::diagnostics::{DIAGNOSTICS_MAX, Severity, Sink, Spot};
 use super::draft::{ErrorSource, NameRef, Proxy, ProxyKind, Settings, Timeouts, UseRule};
+use super::keywords::looks_at_bytes;
 use super::model::{
     Acl, Backend, BackendId, Chosen, ClientTimeouts, Config, ErrorPage, Frontend, Global, HttpOptions,
-    HttpRules, LogTarget, Mode, ServerTimeouts, Target, UseBackend, UseServer,
+    HttpRule, HttpRules, LogTarget, Mode, ServerTimeouts, Target, TcpRules, UseBackend, UseServer,
 };
 use super::privileges::{Account, Privileges, Written};
 use super::sample::{Reference, ReferenceKind};
@@ -36,6 +37,7 @@ pub(crate) fn resolve(mut b: Builder<'_>) -> (Config, Sink) {
         super::lint::lint(&mut b);
         check_reached(&mut b, &reached);
         check_listening(&mut b);
+        check_delays(&mut b);
     }
     let references = references(&mut b, &backends);
     let by_name = match b.proxies.iter().any(works_names_out) {
@@ -105,6 +107,11 @@ fn reference_target(
             let hint = suggest::hint(name, b.error_sections.iter().map(|(name, _)| name.as_str()));
             format!("there is no section http-errors `{name}`{hint}")
         });
+    }
+    if reference.kind == ReferenceKind::Users {
+        let names = || b.userlists.iter().map(|list| list.name.as_str());
+        let at = names().position(|known| known == name).map(Target::Users);
+        return at.ok_or_else(|| format!("there is no userlist `{name}`{}", suggest::hint(name, names())));
     }
     if reference.kind == ReferenceKind::Frontend {
         let at = b.proxy_named(false, name);
@@ -336,19 +343,33 @@ fn check_listening(b: &mut Builder<'_>) {
                 format!("{} `{}` has no `bind` line: nothing can reach it", proxy.kind.name(), proxy.name);
             b.sink.push(Severity::Warning, proxy.spot.clone(), message);
         }
-        if !proxy.content_rules.is_empty() && proxy.inspect_delay_ms.is_none() {
-            let message = format!(
-                "{} `{}` has `tcp-request content` rules but no `tcp-request inspect-delay`: they see only what \
-                 has come with the first bytes",
-                proxy.kind.name(),
-                proxy.name
-            );
-            b.sink.push(Severity::Warning, proxy.spot.clone(), message);
-        }
     }
     if !listening && !b.sink.has_errors() {
         let message = "nothing to listen on: no enabled frontend or listen section has a `bind` line";
         b.sink.push(Severity::Error, Spot::default(), message);
+    }
+}
+
+/// Content rules that have no time to wait for content. In `mode http` a request's head is there already.
+fn check_delays(b: &mut Builder<'_>) {
+    for proxy in b.proxies.iter().filter(|proxy| !proxy.settings.disabled) {
+        let TcpRules { request, request_delay_ms, response, response_delay_ms, .. } = &proxy.tcp_rules;
+        let http = proxy.settings.mode == Some(Mode::Http);
+        let look = |rules: &[HttpRule]| rules.iter().any(|rule| looks_at_bytes(rule, &proxy.acls));
+        let mut warn = |what: &str, seen: &str| {
+            let message = format!(
+                "{} `{}` has `{what} content` rules but no `{what} inspect-delay`: they see only what {seen}",
+                proxy.kind.name(),
+                proxy.name
+            );
+            b.sink.push(Severity::Warning, proxy.spot.clone(), message);
+        };
+        if request_delay_ms.is_none() && !http && look(request) {
+            warn("tcp-request", "has come with the first bytes");
+        }
+        if response_delay_ms.is_none() && look(response) {
+            warn("tcp-response", "is known before the first byte");
+        }
     }
 }
 
@@ -363,7 +384,7 @@ fn warn_of_timeouts(sink: &mut Sink, proxy: &Proxy, tunnel_default: bool) {
     let client_side = client_timeouts(t, tunnel_default);
     let server_side = server_timeouts(t, tunnel_default);
     // A sniffing frontend in `mode tcp` may well carry HTTP.
-    let sniffs = proxy.inspect_delay_ms.is_some() || !proxy.content_rules.is_empty();
+    let sniffs = proxy.tcp_rules.request_delay_ms.is_some() || !proxy.tcp_rules.request.is_empty();
     let http = proxy.settings.mode == Some(Mode::Http) || sniffs;
     let mut used = Vec::new();
     let mut note = |on: bool, set: Option<u64>, name: &str, value_ms: u64| {
@@ -413,12 +434,7 @@ fn server_timeouts(t: &Timeouts, tunnel_default: bool) -> ServerTimeouts {
 }
 
 fn http_options(settings: &Settings) -> HttpOptions {
-    HttpOptions {
-        connection: settings.connection.unwrap_or_default(),
-        forward_for: settings.forward_for.clone(),
-        buffer_request: settings.buffer_request,
-        reuse: settings.reuse.unwrap_or(true),
-    }
+    HttpOptions { connection: settings.connection.unwrap_or_default(), ..settings.http.clone() }
 }
 
 fn logs(settings: &Settings, global: &Global) -> Vec<LogTarget> {
@@ -443,10 +459,10 @@ fn frontend(
         mode: settings.mode.unwrap_or_default(),
         binds: proxy.binds,
         maxconn: settings.maxconn,
+        accepts_a_second: settings.accepts_a_second,
         backlog: settings.backlog,
         acls,
-        inspect_delay_ms: proxy.inspect_delay_ms,
-        content_rules: proxy.content_rules,
+        tcp: proxy.tcp_rules,
         http_rules,
         errors: Rc::default(),
         monitor_uri: settings.monitor_uri.clone(),
@@ -479,6 +495,16 @@ fn works_names_out(proxy: &Proxy) -> bool {
     proxy.use_backends.iter().any(|rule| matches!(rule.backend, Chosen::Called(_)))
 }
 
+/// The rules of a backend for first bytes. In a `listen` section they are the client side's, and run once; but for those
+/// about the first bytes of servers.
+fn tcp_rules(proxy: &Proxy) -> TcpRules {
+    let mut tcp = proxy.tcp_rules.clone();
+    if proxy.kind.has_client_side() {
+        (tcp.connection, tcp.session, tcp.request) = Default::default();
+    }
+    tcp
+}
+
 /// The `use-server` rules of a proxy; a server that is not there is an error.
 fn server_rules(sink: &mut Sink, proxy: &mut Proxy) -> Vec<UseServer> {
     let mut rules = Vec::new();
@@ -504,6 +530,9 @@ fn server_rules(sink: &mut Sink, proxy: &mut Proxy) -> Vec<UseServer> {
 fn backend(proxy: &Proxy, (acls, http_rules): Rules, global: &Global, tunnel_default: bool) -> Backend {
     let settings = &proxy.settings;
     let mut servers = proxy.servers.clone();
+    for check in servers.iter_mut().filter_map(|server| server.check.as_mut()) {
+        check.spread_percent = global.spread_checks;
+    }
     if settings.disabled {
         // What still names it finds no server.
         servers.iter_mut().for_each(|server| server.disabled = true);
@@ -515,6 +544,7 @@ fn backend(proxy: &Proxy, (acls, http_rules): Rules, global: &Global, tunnel_def
         mode: settings.mode.unwrap_or_default(),
         balance: settings.balance.unwrap_or_default(),
         acls,
+        tcp: tcp_rules(proxy),
         http_rules,
         server_rules: Vec::new(),
         errors: Rc::default(),

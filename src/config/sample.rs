@@ -8,7 +8,8 @@ use super::diagnostics::{Fault, Span, Spot, quoted};
 use super::keywords::{known, listed};
 use super::lexer::Word;
 use super::model::{
-    Credential, End, Expr, Fetch, Figure, LinePart, MatchKind, Named, Part, REQUEST_LINE, RefId, Side, VarId,
+    Converter, Credential, End, Expr, Fetch, Figure, LinePart, MatchKind, Named, Operand, Operation, Part,
+    REQUEST_LINE, RefId, Side, VarId,
 };
 use super::patterns::Files;
 use super::suggest;
@@ -35,7 +36,7 @@ pub(crate) struct Shared {
     pub files: Files,
 }
 
-/// A proxy or server that an expression names.
+/// A proxy, server or user list that an expression names.
 #[derive(Debug, Clone)]
 pub(crate) struct Reference {
     pub kind: ReferenceKind,
@@ -52,6 +53,7 @@ pub(crate) enum ReferenceKind {
     Server,
     /// An `http-errors` section.
     Pages,
+    Users,
 }
 
 /// What the reading of one expression needs to know and to fill.
@@ -137,6 +139,15 @@ const fn text(names: &'static str, help: &'static str, make: Make) -> Entry {
     Entry { names, kind: Some(MatchKind::Str), derived: true, help, make }
 }
 
+/// One that needs `-m` in an ACL.
+const fn bare(
+    names: &'static str,
+    help: &'static str,
+    make: fn(&mut Reader<'_>, &Args) -> Result<Fetch, String>,
+) -> Entry {
+    Entry { names, kind: None, derived: false, help, make: Make::With(make) }
+}
+
 use MatchKind::{Bin, Bool, Int, Ip, Str};
 
 /// Every fetch that is built.
@@ -159,23 +170,18 @@ static FETCHES: &[Entry] = &[
         "payload",
         Bin,
         "`payload(offset,length)`: bytes of the request, length 0 = all",
-        Make::With(payload),
+        Make::With(|_, args| payload(args, Side::Request)),
     ),
-    Entry {
-        names: "req.payload",
-        kind: None,
-        derived: false,
-        help: "the same; needs `-m` in an ACL",
-        make: Make::With(payload),
-    },
-    Entry {
-        names: "req.payload_lv|payload_lv",
-        kind: None,
-        derived: false,
-        help: "`req.payload_lv(offset,length[,offset2])`: bytes whose length stands before them",
-        make: Make::With(payload_lv),
-    },
-    entry("req.len|req_len", Int, "bytes that have come", Make::Plain(|| Fetch::RequestLen)),
+    bare("req.payload", "the same; needs `-m` in an ACL", |_, args| payload(args, Side::Request)),
+    bare("res.payload", "the same of an answer in `tcp-response`", |_, args| payload(args, Side::Response)),
+    bare(
+        "req.payload_lv|payload_lv",
+        "`req.payload_lv(offset,length[,offset2])`: bytes whose length stands before them",
+        |_, args| payload_lv(args, Side::Request),
+    ),
+    bare("res.payload_lv", "the same of an answer", |_, args| payload_lv(args, Side::Response)),
+    entry("req.len|req_len", Int, "bytes that have come", Make::Plain(|| Fetch::Len(Side::Request))),
+    entry("res.len", Int, "the same of an answer", Make::Plain(|| Fetch::Len(Side::Response))),
     entry("src|fc_src", Ip, "the client's address", Make::Plain(|| Fetch::Address(End::Source))),
     entry("src_port|fc_src_port", Int, "the client's port", Make::Plain(|| Fetch::Port(End::Source))),
     entry(
@@ -365,7 +371,15 @@ static FETCHES: &[Entry] = &[
         "http_auth",
         Bool,
         "`http_auth(userlist)`: name and password are right",
-        Make::With(|_, args| Ok(Fetch::HttpAuth(args.name(0)?))),
+        Make::With(|reader, args| Ok(Fetch::HttpAuth(reader.reference(ReferenceKind::Users, args.get(0)?)?))),
+    ),
+    entry(
+        "http_auth_group",
+        Str,
+        "`http_auth_group(userlist)`: the groups of the user, whose name and password are right",
+        Make::With(|reader, args| {
+            Ok(Fetch::HttpAuthGroup(reader.reference(ReferenceKind::Users, args.get(0)?)?))
+        }),
     ),
     entry("http_auth_user", Str, "the user", Make::Plain(|| Fetch::Credentials(Credential::User))),
     entry("http_auth_pass", Str, "the password", Make::Plain(|| Fetch::Credentials(Credential::Password))),
@@ -453,6 +467,10 @@ pub(crate) fn parse_start<'t>(
     let (name, args, mut rest) = arguments::call(text).map_err(fault)?;
     let (fetch, mut kind) = fetch(reader, name, &args).map_err(fault)?;
     let mut converters = Vec::new();
+    // What reads a number out of a text.
+    if name.ends_with("_val") {
+        converters.push(Converter::Arithmetic(Operation::Add, Operand::Int(0)));
+    }
     while let Some(after) = rest.strip_prefix(',') {
         let (name, args, tail) = arguments::call(after).map_err(fault)?;
         if converters.len() == CONVERTERS_MAX {
@@ -524,7 +542,7 @@ fn environment(reader: &mut Reader<'_>, args: &Args) -> Result<Fetch, String> {
     Ok(Fetch::Text(value.as_bytes().into()))
 }
 
-fn payload(_: &mut Reader<'_>, args: &Args) -> Result<Fetch, String> {
+fn payload(args: &Args, side: Side) -> Result<Fetch, String> {
     let wrong = || "expected two numbers, for example `payload(0,8)`".to_owned();
     if args.len() != 2 {
         return Err(wrong());
@@ -533,10 +551,10 @@ fn payload(_: &mut Reader<'_>, args: &Args) -> Result<Fetch, String> {
     if offset.checked_add(len).is_none_or(|end| end > PAYLOAD_END_BYTES_MAX) {
         return Err(format!("it ends after byte {PAYLOAD_END_BYTES_MAX}, beyond any buffer"));
     }
-    Ok(Fetch::Payload { offset, len })
+    Ok(Fetch::Payload { side, offset, len })
 }
 
-fn payload_lv(_: &mut Reader<'_>, args: &Args) -> Result<Fetch, String> {
+fn payload_lv(args: &Args, side: Side) -> Result<Fetch, String> {
     let (offset, size) = (args.size(0)?, args.size(1)?);
     if !(1..=8).contains(&size) || offset > PAYLOAD_END_BYTES_MAX {
         return Err("the length has 1 to 8 bytes, within a buffer".to_owned());
@@ -551,7 +569,7 @@ fn payload_lv(_: &mut Reader<'_>, args: &Args) -> Result<Fetch, String> {
             false => at = Some(args.size(2)?),
         }
     }
-    Ok(Fetch::PayloadLv { offset, size, at, relative })
+    Ok(Fetch::PayloadLv { side, offset, size, at, relative })
 }
 
 fn url_param(_: &mut Reader<'_>, args: &Args) -> Result<Fetch, String> {

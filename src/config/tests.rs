@@ -90,7 +90,7 @@ fn the_gateway_file_means_what_it_says() {
     assert_eq!(config.global.maxconn, Some(4_096));
     let all = &config.frontends[0];
     assert_eq!(all.binds[0].address, BindAddress::Inet("0.0.0.0:80".parse().unwrap()));
-    assert_eq!(all.inspect_delay_ms, Some(500));
+    assert_eq!(all.tcp.request_delay_ms, Some(500));
     assert_eq!(all.default_backend, Some(BackendId(0)));
     assert_eq!(all.use_backends[0].backend, Chosen::Known(BackendId(1)));
     let terms = &all.use_backends[1].condition.as_ref().unwrap().any_of[0];
@@ -176,11 +176,12 @@ fn mistakes_and_what_is_said_of_them() {
         (in_backend("option persist x"), "unexpected `x`; `option persist` takes no argument"),
         (in_backend("server a 1.1.1.1:80 cookie"), "`cookie` needs a value"),
         (in_backend("server a 1.1.1.1:80 ssl verify none"), "TLS (`ssl`) is not built"),
-        (in_frontend("bind :80 user x"), "not built it yet"),
+        (in_frontend("bind :80 interface x"), "not built it yet"),
         (in_frontend("ring r"), "HAProxy has the section `ring`"),
         (in_backend("balence x"), "did you mean `balance`"),
         (in_backend("option httpchek"), "did you mean `option httpchk`"),
-        (in_backend("tcp-request content accept"), "HAProxy has the keyword `tcp-request content`"),
+        (in_frontend("tcp-response content accept"), "`tcp-response content` is allowed only in"),
+        (in_backend("tcp-request connection accept"), "`tcp-request connection` is allowed only in"),
         (in_frontend("timeout cleint 5s"), "did you mean `timeout client`"),
         (in_frontend("option http-tunnel"), "is refused"),
         (in_frontend("no timeout client"), "`no` cannot stand before `timeout client`"),
@@ -192,7 +193,7 @@ fn mistakes_and_what_is_said_of_them() {
         (in_frontend("bind :80 name"), "needs a value"),
         (in_frontend("bind :80 mode 999"), "octal"),
         (in_frontend("maxconn 10k"), "expected a number"),
-        (in_frontend("tcp-request content deny"), "expected accept or reject"),
+        (in_frontend("tcp-request content deny"), "the action `deny` of `tcp-request content` is not built"),
         (in_frontend("tcp-request content accept when HTTP"), "expected `if`"),
         (in_frontend("use_backend b if nope"), "no ACL called `nope`"),
         (in_frontend("use_backend c"), "there is no backend `c`"),
@@ -211,7 +212,7 @@ fn mistakes_and_what_is_said_of_them() {
         (in_frontend("log 127.0.0.1 locl0"), "did you mean `local0`"),
         (in_frontend("log 127.0.0.1 len 5 local0"), "80"),
         (in_frontend("log 127.0.0.1 format rfc9999 local0"), "expected a format"),
-        (in_frontend("option forwardfor except 127.0.0.1"), "`except` is not built yet"),
+        (in_frontend("option forwardfor except nowhere"), "is no address or network"),
         (in_frontend("option forwardfor header a:b"), "no header name"),
         (in_frontend("'unclosed"), "never closed"),
         (in_backend("balance rounrobin"), "did you mean `roundrobin`"),
@@ -341,7 +342,7 @@ fn options_and_their_no_forms() {
     assert!(f.tcp_keepalive && f.dont_log_null);
     assert_eq!(f.log_format, LogFormat::Tcp);
     assert_eq!(f.http.connection, ConnectionMode::Close);
-    let forward_for = ForwardFor { header: "X-Real-IP".into(), if_none: true };
+    let forward_for = ForwardFor { header: "X-Real-IP".into(), if_none: true, except: None };
     assert_eq!(f.http.forward_for, Some(forward_for));
 }
 

@@ -11,6 +11,18 @@ pub struct UserList {
     pub users: Vec<User>,
 }
 
+impl UserList {
+    /// The user with this name and this password.
+    #[must_use]
+    pub fn user(&self, name: &[u8], password: &[u8]) -> Option<&User> {
+        let user = self.users.iter().find(|user| user.name.as_bytes() == name)?;
+        let Password::Plain(right) = &user.password else { return None };
+        // How long it takes does not tell where the first wrong byte stands.
+        let wrong = right.iter().zip(password).fold(0, |wrong, (a, b)| wrong | (a ^ b));
+        (wrong == 0 && right.len() == password.len()).then_some(user)
+    }
+}
+
 /// `user NAME …`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
@@ -70,6 +82,32 @@ impl Draft {
         match is_there {
             true => Err(Fault::line(format!("`{}` has a {what} `{name}` already", self.list.name))),
             false => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_is_known_by_name_and_password() {
+        let user = |name: &str, password| User { name: name.to_owned(), password, groups: Vec::new() };
+        let list = UserList {
+            name: "people".to_owned(),
+            users: vec![user("ann", Password::Plain(b"secret".to_vec())), user("cat", Password::None)],
+        };
+        let known = |name: &str, password: &str| list.user(name.as_bytes(), password.as_bytes()).is_some();
+        assert!(known("ann", "secret"));
+        for (name, password) in [
+            ("ann", "secre"),
+            ("ann", "secrets"),
+            ("ann", ""),
+            ("ann", "Secret"),
+            ("cat", ""),
+            ("ben", "secret"),
+        ] {
+            assert!(!known(name, password), "{name} {password}");
         }
     }
 }

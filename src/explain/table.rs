@@ -1,7 +1,7 @@
 //! The routing table of a configuration in plain words.
 
 use super::{Texts, words};
-use crate::config::{Acl, Backend, BackendId, Chosen, Condition, Config, ContentAction, Frontend};
+use crate::config::{Acl, Backend, BackendId, Chosen, Condition, Config, Frontend, HttpAction, HttpRule};
 
 /// Each frontend with its addresses and rules, each backend with its servers; of one frontend where `only` says so.
 #[must_use]
@@ -34,9 +34,10 @@ fn frontend(out: &mut String, config: &Config, texts: &Texts<'_>, frontend: &Fro
         words::text(out, bind.text.as_bytes());
         out.push('\n');
     }
+    let tcp = || frontend.tcp.connection.iter().chain(&frontend.tcp.session).chain(&frontend.tcp.request);
     let rules = || {
-        let content = frontend.content_rules.iter().map(|rule| rule.condition.as_ref());
-        content.chain(frontend.use_backends.iter().map(|rule| rule.condition.as_ref()))
+        let first = tcp().map(|rule: &HttpRule| rule.condition.as_ref());
+        first.chain(frontend.use_backends.iter().map(|rule| rule.condition.as_ref()))
     };
     for (id, acl) in frontend.acls.iter().enumerate() {
         let used = |condition: &Condition| condition.any_of.iter().flatten().any(|term| term.acl.0 == id);
@@ -44,15 +45,17 @@ fn frontend(out: &mut String, config: &Config, texts: &Texts<'_>, frontend: &Fro
             self::acl(out, acl);
         }
     }
-    if let Some(ms) = frontend.inspect_delay_ms {
+    if let Some(ms) = frontend.tcp.request_delay_ms {
         out.push_str("  waits at most ");
         words::number(out, i64::try_from(ms).unwrap_or(i64::MAX));
         out.push_str(" ms for bytes that decide\n");
     }
-    for rule in &frontend.content_rules {
+    for rule in tcp() {
         let does = match rule.action {
-            ContentAction::Accept => "goes on to the choice of a backend ",
-            ContentAction::Reject => "is closed ",
+            HttpAction::Allow => "goes on to the choice of a backend ",
+            HttpAction::Reject | HttpAction::SilentDrop => "is closed ",
+            HttpAction::ExpectProxy => "must begin with a PROXY protocol header ",
+            _ => "is noted ",
         };
         self::rule(out, does, rule.condition.as_ref(), &frontend.acls);
         texts.show(out, &rule.place);

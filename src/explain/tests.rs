@@ -128,6 +128,30 @@ fn rejects_servers_and_control_characters() {
     has(&told(&without, Some(plain), false), &["=> server c", "the first backup"]);
 }
 
+#[test]
+fn rules_before_the_first_byte_and_for_each_request() {
+    let text = format!(
+        "{BASE}frontend f\n bind :1\n mode http\n tcp-request connection reject if {{ src 198.51.100.1 }}\n \
+         tcp-request session set-var(sess.a) src\n tcp-request content silent-drop if {{ path /no }}\n \
+         default_backend b\nbackend b\n mode http\n server s 127.0.0.1:1\n"
+    );
+    has(
+        &told(&text, Some(b"GET /no HTTP/1.1\r\nHost: a\r\n\r\n"), false),
+        &[
+            "tcp-request connection reject",
+            "does not hold",
+            "tcp-request session set-var(sess.a) src\n  holds: on to the next rule",
+            "the request's head is read first",
+            "holds: drop without a word",
+            "=> the connection is closed",
+        ],
+    );
+    let other = told(&text, Some(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"), false);
+    has(&other, &["=> server s"]);
+    let refused = told(&text.replace("198.51.100.1", "192.0.2.0/24"), Some(b""), false);
+    assert!(refused.ends_with("=> the connection is closed\n") && !refused.contains("session"), "{refused}");
+}
+
 /// The same words as the engine, whatever the bytes are: nothing in here may break.
 #[test]
 fn any_bytes_and_any_cut() {

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 
 use super::{Texts, words};
 use crate::config::{
-    Acl, Backend, BackendId, Chosen, Condition, Config, ContentAction, Figure, Format, Frontend, Mode, Named,
-    Place, RefId, Server, Target, Term,
+    Acl, Backend, BackendId, Chosen, Condition, Config, Figure, Format, Frontend, HttpAction, HttpRule, Mode,
+    Named, Place, RefId, Server, Target, Term, User,
 };
 use crate::http::parse_request;
 use crate::rules::{self, Choice, ContentVerdict, Verdict, View, World};
@@ -79,6 +79,11 @@ impl World for Scene<'_> {
             Named::DefaultBackend => Some(name(self.config, self.frontend.default_backend?)),
             Named::Backend | Named::Server | Named::Listener => None,
         }
+    }
+
+    fn user(&self, list: RefId, name: &[u8], password: &[u8]) -> Option<&User> {
+        let Target::Users(at) = self.config.references.get(list.0)? else { return None };
+        self.config.userlists.get(*at)?.user(name, password)
     }
 
     fn wall_ms(&self) -> i64 {
@@ -160,13 +165,22 @@ impl Teller<'_> {
     /// Whether an HTTP request is routed by its whole head alone, without a look at the first bytes.
     fn is_by_head(&self) -> bool {
         let frontend = self.scene.frontend;
-        frontend.mode == Mode::Http && frontend.content_rules.is_empty()
+        frontend.mode == Mode::Http
     }
 
     fn run(&mut self) {
         let len = self.scene.connection.bytes.len();
         let is_final = self.scene.connection.is_final;
         let from = self.scene.connection.from.ip();
+        let tcp = &self.scene.frontend.tcp;
+        let no = |teller: &Self, rules| {
+            rules::verdict(rules, &teller.scene.frontend.acls, &teller.view(0, true))
+                == ContentVerdict::Reject
+        };
+        self.explain_rules(&tcp.connection, 0, true, "holds: accept");
+        if no(self, &tcp.connection) {
+            return self.say(&["=> the connection is closed\n"]);
+        }
         if self.scene.frontend.monitor_nets.iter().any(|net| net.contains(from)) {
             let answer = match self.scene.frontend.mode {
                 Mode::Http => "answered 200 and closed",
@@ -174,11 +188,15 @@ impl Teller<'_> {
             };
             return self.say(&["=> the client is of a monitor-net: ", answer, ", without a log line\n"]);
         }
+        self.explain_rules(&tcp.session, 0, true, "holds: accept");
+        if no(self, &tcp.session) {
+            return self.say(&["=> the connection is closed\n"]);
+        }
         if self.is_by_head() {
             self.say(&["the request's head is read first, then the rules are asked\n"]);
             return self.requests();
         }
-        let waits = self.scene.frontend.inspect_delay_ms;
+        let waits = self.scene.frontend.tcp.request_delay_ms;
         let at_once = is_final || waits.is_none();
         let mut outcome = self.outcome(len, at_once);
         self.explain(len, at_once);
@@ -194,7 +212,6 @@ impl Teller<'_> {
         }
         match outcome {
             Outcome::Rejected => self.say(&["=> the connection is closed\n"]),
-            Outcome::Chosen(_) if self.scene.frontend.mode == Mode::Http => self.requests(),
             Outcome::Chosen(Choice::Backend(id)) => self.backend(id),
             Outcome::Chosen(_) | Outcome::NotYet => {
                 self.say(&["=> no rule holds and there is no default backend: the connection is closed\n"]);
@@ -233,21 +250,28 @@ impl Teller<'_> {
     /// The rules in the order in which they are asked, up to the one that decides. A new kind of rule is one more
     /// loop here.
     fn explain(&mut self, len: usize, is_final: bool) {
-        let frontend = self.scene.frontend;
-        for rule in &frontend.content_rules {
-            let does = match rule.action {
-                ContentAction::Accept => "holds: on to the choice of a backend",
-                ContentAction::Reject => "holds: reject",
-            };
-            match self.rule(&rule.place, rule.condition.as_ref(), (len, is_final), does) {
-                Verdict::No => {}
-                Verdict::Yes if rule.action == ContentAction::Accept => break,
-                Verdict::Yes | Verdict::NotYet => return,
-            }
-        }
-        if frontend.mode == Mode::Tcp || self.is_by_head() {
+        let rules = &self.scene.frontend.tcp.request;
+        if self.explain_rules(rules, len, is_final, "holds: on to the choice of a backend") {
             self.explain_choice(len, is_final);
         }
+    }
+
+    /// Rules of one kind; false where they end the connection, or cannot tell yet.
+    fn explain_rules(&mut self, rules: &[HttpRule], len: usize, is_final: bool, accept: &str) -> bool {
+        for rule in rules {
+            let (does, goes_on) = match rule.action {
+                HttpAction::Allow => (accept, Some(true)),
+                HttpAction::Reject => ("holds: reject", Some(false)),
+                HttpAction::SilentDrop => ("holds: drop without a word", Some(false)),
+                _ => ("holds: on to the next rule", None),
+            };
+            match (self.rule(&rule.place, rule.condition.as_ref(), (len, is_final), does), goes_on) {
+                (Verdict::No, _) | (Verdict::Yes, None) => {}
+                (Verdict::Yes, Some(goes_on)) => return goes_on,
+                (Verdict::NotYet, _) => return false,
+            }
+        }
+        true
     }
 
     fn explain_choice(&mut self, len: usize, is_final: bool) {
@@ -296,7 +320,10 @@ impl Teller<'_> {
     fn requests(&mut self) {
         let len = self.scene.connection.bytes.len();
         if self.head() {
-            self.explain_choice(len, true);
+            self.explain(len, true);
+            if self.outcome(len, true) == Outcome::Rejected {
+                return self.say(&["=> the connection is closed\n"]);
+            }
             match rules::choose_backend(self.scene.frontend, &self.view(len, true)) {
                 Choice::Backend(id) => self.backend(id),
                 Choice::None | Choice::NotYet => self.say(&["=> the answer is 503: there is no backend\n"]),

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 use super::listen::Order;
 use super::wait::{self, Patience, Waits};
 use crate::config::{Bind, BindAddress};
-use crate::net::{Accepted, Listener};
+use crate::net::{Accepted, Listener, Rate};
 use crate::reactor::{Deadline, Handle};
 use crate::session::{Frontend, serve};
 
@@ -73,6 +73,8 @@ impl Port {
             && self.bind.address == bind.address
             && self.bind.v6only == bind.v6only
             && self.bind.unix_mode == bind.unix_mode
+            && self.bind.unix_user == bind.unix_user
+            && self.bind.unix_group == bind.unix_group
             && self.bind.transparent == bind.transparent
     }
 
@@ -155,9 +157,16 @@ async fn accept(port: &Port, room: &Room, listener: &Listener) {
     let mut batch = 0;
     loop {
         room.wait_for(port).await;
+        if room.early_ms(port) > 0 {
+            room.pace(port).await;
+            // There may be too many connections meanwhile.
+            continue;
+        }
         match poll_fn(|context| poll_accept(context, port, listener)).await {
             Some(Ok(accepted)) => {
                 let frontend = port.frontend.borrow().clone();
+                room.rate.take();
+                frontend.rate.take();
                 let session = reactor.spawn(serve(frontend.clone(), port.number.get(), accepted));
                 match &frontend.tasks {
                     None => session.detach(),
@@ -225,6 +234,8 @@ pub(super) struct Room {
     pub(super) reactor: Handle,
     /// What became of addresses that were waited for.
     pub(super) waits: Waits,
+    /// Connections of the process a second.
+    pub(super) rate: Rate,
     maxconn: Cell<u32>,
     waiting: RefCell<Vec<Waker>>,
     /// Ports that accept, or still take what is in their queue.
@@ -239,6 +250,7 @@ impl Room {
         Self {
             reactor,
             waits: Waits::default(),
+            rate: Rate::default(),
             maxconn: Cell::new(maxconn),
             waiting: RefCell::default(),
             open_ports: Cell::new(0),
@@ -296,6 +308,23 @@ impl Room {
             !full || port.closing.get()
         })
         .await;
+    }
+
+    /// How long it is until the rates of process and frontend allow another connection, milliseconds. A port that closes
+    /// takes what is there regardless.
+    fn early_ms(&self, port: &Port) -> u64 {
+        if port.closing.get() {
+            return 0;
+        }
+        let now_ms = self.reactor.now_ms();
+        self.rate.wait_ms(now_ms).max(port.frontend.borrow().rate.wait_ms(now_ms))
+    }
+
+    /// Pauses until then; clients wait in the kernel's queue.
+    async fn pace(&self, port: &Port) {
+        let pause = Deadline::new(self.reactor);
+        pause.set_after(self.early_ms(port));
+        let _ = pause.guard(self.until(|| port.closing.get())).await;
     }
 
     /// Pauses until a connection ends or a second has passed.

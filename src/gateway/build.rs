@@ -10,7 +10,7 @@ use std::rc::Rc;
 use super::Options;
 use crate::backend::{Backend, Server};
 use crate::config::{self, Config, LogAddress, LogTarget, Place};
-use crate::net::resolve;
+use crate::net::{Rate, resolve};
 use crate::observe::Logger;
 use crate::reactor::Handle;
 use crate::session::{Frontend, HeaderRefusals, Process, Shared, Tasks};
@@ -102,6 +102,8 @@ pub(super) struct Runtime {
     pub messages: Rc<Logger>,
     /// `hard-stop-after`.
     pub hard_stop_after_ms: Option<u64>,
+    /// Connections of the process a second; 0 = no bound.
+    pub accepts_a_second: u32,
 }
 
 impl Runtime {
@@ -143,19 +145,13 @@ impl Runtime {
         };
         let messages = logger(&global.logs, None, &Place::default());
         let mut frontends = Vec::with_capacity(config.frontends.len());
-        let lasting = config.variables.iter().map(|name| name.starts_with("sess.")).collect();
-        let keeps_line = config.variables.iter().any(|name| **name == *crate::config::REQUEST_LINE);
-        let shared = Rc::new(Shared {
-            references: config.references,
-            by_name: config.by_name,
-            lasting,
-            keeps_line,
-            ..Shared::default()
-        });
+        let shared =
+            Rc::new(Shared::new(config.references, config.by_name, &config.variables, config.userlists));
         for frontend in config.frontends {
             let Some(logger) = logger(&frontend.logs, frontend.log_tag.as_ref(), &frontend.place) else {
                 continue;
             };
+            let rate = frontend.accepts_a_second;
             frontends.push(Rc::new(Frontend {
                 config: frontend,
                 backends: backends.clone(),
@@ -163,6 +159,7 @@ impl Runtime {
                 logger,
                 process: process.clone(),
                 connections: Cell::new(0),
+                rate: Rate::new(rate),
                 head_bytes_max: global.bufsize_bytes.saturating_sub(global.maxrewrite_bytes),
                 leaving: Cell::new(false),
                 tasks: global.hard_stop_after_ms.map(|_| Tasks::default()),
@@ -173,7 +170,9 @@ impl Runtime {
         match messages {
             Some(messages) if errors.is_empty() => {
                 let hard_stop_after_ms = global.hard_stop_after_ms;
-                Ok(Self { frontends, backends, messages: Rc::new(messages), hard_stop_after_ms })
+                let accepts_a_second = global.accepts_a_second;
+                let messages = Rc::new(messages);
+                Ok(Self { frontends, backends, messages, hard_stop_after_ms, accepts_a_second })
             }
             _ => Err(errors),
         }

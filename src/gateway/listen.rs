@@ -8,9 +8,9 @@ use std::rc::Rc;
 use super::accept::{Port, Socket};
 use super::wait::{self, Late, Patience};
 use super::{Names, Options, StartError};
-use crate::config::{self, Bind, BindAddress, Config};
+use crate::config::{self, Account, Bind, BindAddress, Config};
 use crate::net::{ListenOptions, Listener, listen_abstract, listen_inherited, listen_tcp, listen_unix};
-use crate::process::inherited_descriptor;
+use crate::process::{Kind, id_of, inherited_descriptor};
 use crate::reactor::Handle;
 use crate::session::Frontend;
 
@@ -240,10 +240,20 @@ fn orders(
         keepalive: frontend.tcp_keepalive,
         v6only: bind.v6only,
         unix_mode: bind.unix_mode,
+        unix_owner: [owner(Kind::User, &bind.unix_user)?, owner(Kind::Group, &bind.unix_group)?],
         transparent: bind.transparent,
         take_over,
     };
     Ok(addresses.into_iter().map(|address| Order { address, options: options.clone() }).collect())
+}
+
+/// The number of a unix socket's user or group.
+fn owner(kind: Kind, account: &Option<Account>) -> io::Result<Option<u32>> {
+    Ok(match account {
+        None => None,
+        Some(Account::Id(id)) => Some(*id),
+        Some(Account::Name(name)) => Some(id_of(kind, name).map_err(io::Error::other)?),
+    })
 }
 
 /// One socket to be opened: now, or once its address is there.

@@ -74,6 +74,7 @@ impl Gateway {
             Rc::new(Process::new(move || room.look_again()))
         };
         let runtime = Runtime::build(reactor, config, names, &process, &options)?;
+        room.rate.set(runtime.accepts_a_second);
         let opening = Opening {
             reactor,
             names,
@@ -132,6 +133,7 @@ impl Gateway {
             at_start: false,
         }
         .all(&runtime.frontends, sockets)?;
+        self.room.rate.set(runtime.accepts_a_second);
         runtime.inherit(&self.runtime.borrow());
         runtime.start();
         let old = self.runtime.replace(runtime);

@@ -297,7 +297,8 @@ mod tests {
         b"GET /a?b HTTP/1.1\r\nHost: x\r\nX-A: 1\r\nConnection: X-Sent, X-A\r\nx-a: 2\r\n\r\n";
 
     fn written(head: &RequestHead, text: &Text) -> String {
-        let edits = RequestEdits { after: After::KeepAlive, add_fields: &[], forward_for: None };
+        let edits =
+            RequestEdits { after: After::KeepAlive, add_fields: &[], forward_for: None, proxy_header: false };
         let mut out = [0; 1024];
         let len = write_request(head, text.bytes(), &edits, &mut out).unwrap();
         String::from_utf8(out[..len].to_vec()).unwrap()

@@ -22,6 +22,8 @@ pub struct RequestEdits<'a> {
     /// The configured name for the client's address where it is not `X-Forwarded-For`: a client cannot have it
     /// removed by listing it in `Connection`.
     pub forward_for: Option<&'a str>,
+    /// What is asked stands in `Proxy-Connection`: the server is a proxy that knows no better.
+    pub proxy_header: bool,
 }
 
 /// What to change in an answer.
@@ -108,7 +110,8 @@ pub fn write_request(
         out.put(option)?;
         out.put(b"\r\n")?;
     } else if !option.is_empty() {
-        out.field(b"Connection", option)?;
+        let proxy = edits.proxy_header && !head.upgrade;
+        out.field(if proxy { b"Proxy-Connection" } else { b"Connection" }, option)?;
     }
     out.put(b"\r\n")?;
     Ok(out.len)

@@ -32,6 +32,8 @@ pub struct ListenOptions {
     pub transparent: bool,
     /// Permissions of a unix socket's file.
     pub unix_mode: Option<u32>,
+    /// User and group of the same.
+    pub unix_owner: [Option<u32>; 2],
     /// Another process of ours holds the address and is about to let go of it (`-sf`, `-st`): do not
     /// report that as "in use".
     pub take_over: bool,
@@ -127,6 +129,7 @@ pub fn listen_unix(path: &Path, options: &ListenOptions) -> io::Result<OwnedFd> 
     let fd = unix_socket()?;
     bind_unix(&fd, &temporary, options.unix_mode)?;
     let placed = (|| {
+        give_away(&temporary, options.unix_owner)?;
         listen(&fd, options.backlog)?;
         fs::rename(&temporary, path)
     })();
@@ -135,6 +138,20 @@ pub fn listen_unix(path: &Path, options: &ListenOptions) -> io::Result<OwnedFd> 
         return Err(error);
     }
     Ok(fd)
+}
+
+/// Gives a unix socket's file, not yet in its place, to its user and group. A link in its place is not followed.
+fn give_away(path: &Path, [user, group]: [Option<u32>; 2]) -> io::Result<()> {
+    if user.is_none() && group.is_none() {
+        return Ok(());
+    }
+    std::os::unix::fs::lchown(path, user, group).map_err(|error| {
+        let id = |id: Option<u32>| id.map_or("unchanged".to_owned(), |id| id.to_string());
+        io::Error::new(
+            error.kind(),
+            format!("the socket cannot be given to user {}, group {}: {error}", id(user), id(group)),
+        )
+    })
 }
 
 /// Makes a unix socket's file, with these permissions from its first moment. (A change by its path would follow a link

@@ -7,6 +7,7 @@ mod buffer;
 mod listener;
 mod pipe;
 mod proxy_protocol;
+mod rate;
 mod stream;
 
 pub use address::{Target, resolve};
@@ -16,4 +17,5 @@ pub use listener::{
 };
 pub use pipe::{PIPE_BYTES, PIPES_MAX, Pipe};
 pub use proxy_protocol::{Ends, Header, HeaderError, Written, parse_header, write_binary, write_line};
+pub use rate::Rate;
 pub use stream::{ConnectOptions, Stream};

@@ -189,14 +189,10 @@ impl Stream {
         let _ = sockopt::set_socket_linger(&self.source, Some(std::time::Duration::ZERO));
     }
 
-    /// The same, and nobody beyond this machine's own networks hears of it: the reset does not get past the first
-    /// router.
-    pub fn close_unheard(&self) {
-        if self.local_address().is_some_and(|address| address.is_ipv6()) {
-            let _ = sockopt::set_ipv6_unicast_hops(&self.source, Some(1));
-        }
-        // On an IPv6 socket for its IPv4 clients; a unix socket refuses it.
+    /// Makes the close that follows a reset that reaches nobody behind the next router.
+    pub fn drop_silently(&self) {
         let _ = sockopt::set_ip_ttl(&self.source, 1);
+        let _ = sockopt::set_ipv6_unicast_hops(&self.source, Some(1));
         self.reset_on_close();
     }
 

@@ -14,7 +14,7 @@ const FIELD_ID: usize = 2;
 
 /// Which file is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub enum Kind {
     /// `/etc/passwd`.
     User,
     /// `/etc/group`.
@@ -41,7 +41,7 @@ impl Kind {
 ///
 /// # Errors
 /// A message: there is no such name, with a near one, or the file cannot be read.
-pub(super) fn id_of(kind: Kind, name: &str) -> Result<u32, String> {
+pub fn id_of(kind: Kind, name: &str) -> Result<u32, String> {
     let path = kind.path();
     let (text, is_whole) = read(path)
         .map_err(|error| format!("cannot find the {} `{name}`: {}: {error}", kind.name(), path.display()))?;

@@ -17,5 +17,6 @@ pub mod signals;
 mod sys;
 mod wall;
 
+pub use accounts::{Kind, id_of};
 pub use inherit::{inherited_descriptor, note_inherited};
 pub use wall::wall_ms;

@@ -161,20 +161,31 @@ fn some_part(bytes: &[u8], index: i32, delimiters: &[u8], count: i32, words: boo
 }
 
 /// The text with what the expression finds replaced. Bytes that are no UTF-8 count as characters of their own.
+///
+/// As in HAProxy the end of the text is looked at once more, so that `b*` finds something behind the `b` of `ab` too;
+/// what is found before a character without taking it is passed together with that.
 pub fn replaced(regex: &Regex, bytes: &[u8], by: &[u8], all: bool) -> Vec<u8> {
     let subject = String::from_utf8_lossy(bytes);
     let mut out = Vec::with_capacity(bytes.len());
-    let mut last = 0;
-    for found in regex.engine.captures_iter(&subject).take(if all { usize::MAX } else { 1 }) {
+    let mut from = 0;
+    while let Some(found) = regex.engine.captures_at(&subject, from) {
         let Some(whole) = found.get(0) else { break };
-        out.extend_from_slice(subject.as_bytes().get(last..whole.start()).unwrap_or_default());
+        out.extend_from_slice(subject.as_bytes().get(from..whole.start()).unwrap_or_default());
         expand(by, &mut out, &|group| found.get(group).map(|part| part.as_str().as_bytes()));
-        last = whole.end();
-        if out.len() > TEXT_BYTES_MAX {
+        let is_end = from >= subject.len();
+        from = whole.end();
+        if from == whole.start()
+            && let Some(next) = subject.get(from..).and_then(|rest| rest.chars().next())
+        {
+            let end = from + next.len_utf8();
+            out.extend_from_slice(subject.as_bytes().get(from..end).unwrap_or_default());
+            from = end;
+        }
+        if !all || is_end || out.len() > TEXT_BYTES_MAX {
             break;
         }
     }
-    out.extend_from_slice(subject.as_bytes().get(last..).unwrap_or_default());
+    out.extend_from_slice(subject.as_bytes().get(from..).unwrap_or_default());
     out
 }
 

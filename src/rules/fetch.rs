@@ -45,14 +45,15 @@ fn fetch(fetch: &Fetch, view: &View<'_>, all: bool, visit: Visit<'_>) -> Fetched
             Head::NotYet => return Fetched::NotYet,
             Head::None => Some(Sample::Bool(false)),
         },
-        Fetch::Payload { offset, len } => {
-            let start = view.bytes().get(*offset..).unwrap_or_default();
-            return some_bytes(start, *len, view, visit);
+        Fetch::Payload { side, offset, len } => {
+            let Some(bytes) = view.message(*side) else { return Fetched::Done };
+            return some_bytes(bytes.get(*offset..).unwrap_or_default(), *len, view, visit);
         }
-        Fetch::PayloadLv { offset, size, at, relative } => {
-            return payload_lv(view, (*offset, *size, *at, *relative), visit);
+        Fetch::PayloadLv { side, offset, size, at, relative } => {
+            let Some(bytes) = view.message(*side) else { return Fetched::Done };
+            return payload_lv(bytes, view, (*offset, *size, *at, *relative), visit);
         }
-        Fetch::RequestLen => Some(Sample::Int(count(view.bytes().len()))),
+        Fetch::Len(side) => view.message(*side).map(|bytes| Sample::Int(count(bytes.len()))),
         Fetch::Address(End::Source) => world.source().map(|address| Sample::Ip(address.ip().to_canonical())),
         Fetch::Address(End::Destination) => {
             world.destination().map(|address| Sample::Ip(address.ip().to_canonical()))
@@ -121,8 +122,12 @@ fn some_bytes(start: &[u8], len: usize, view: &View<'_>, visit: Visit<'_>) -> Fe
 
 type LengthValue = (usize, usize, Option<usize>, i32);
 
-fn payload_lv(view: &View<'_>, (offset, size, at, relative): LengthValue, visit: Visit<'_>) -> Fetched {
-    let bytes = view.bytes();
+fn payload_lv(
+    bytes: &[u8],
+    view: &View<'_>,
+    (offset, size, at, relative): LengthValue,
+    visit: Visit<'_>,
+) -> Fetched {
     let Some(digits) = bytes.get(offset..).and_then(|rest| rest.get(..size)) else {
         return if view.is_final() { Fetched::Done } else { Fetched::NotYet };
     };
@@ -159,18 +164,26 @@ fn of_request(fetch: &Fetch, head: &RequestHead, view: &View<'_>, all: bool, vis
             visit(Sample::Int(len));
         }
         Fetch::HttpAuth(list) => {
-            let right = credentials(head, bytes)
-                .is_some_and(|(user, password)| view.world().is_user(list, &user, &password));
+            let right = credentials(view, head, bytes)
+                .is_some_and(|(user, password)| view.world().user(*list, &user, &password).is_some());
             visit(Sample::Bool(right));
         }
+        Fetch::HttpAuthGroup(list) => {
+            let Some((user, password)) = credentials(view, head, bytes) else { return };
+            let Some(known) = view.world().user(*list, &user, &password) else { return };
+            if all {
+                let _ = known.groups.iter().all(|group| visit(Sample::of(group.as_bytes())));
+            } else {
+                visit(Sample::of(&user));
+            }
+        }
         Fetch::Credentials(Credential::Scheme) => {
-            let value = head.values(bytes, "authorization").next().map(|value| split_at_byte(value, b' '));
-            if let Some(Some((scheme, _))) = value {
+            if let Some((scheme, _)) = authorization(view, head, bytes) {
                 visit(Sample::of(scheme));
             }
         }
         Fetch::Credentials(which) => {
-            if let Some((user, password)) = credentials(head, bytes) {
+            if let Some((user, password)) = credentials(view, head, bytes) {
                 visit(Sample::of(if *which == Credential::User { &user } else { &password }));
             }
         }
@@ -203,10 +216,22 @@ fn of_target(part: Part, head: &RequestHead, bytes: &[u8], visit: Visit<'_>) {
     }
 }
 
+/// The scheme of `Authorization`, or of what stands for it in a request to a proxy, and what follows it.
+fn authorization<'b>(view: &View<'_>, head: &RequestHead, bytes: &'b [u8]) -> Option<(&'b [u8], &'b [u8])> {
+    let to_proxy = view.world().uses_proxy_header() && is_to_proxy(head.target.of(bytes));
+    let wanted: &[u8] = if to_proxy { b"proxy-authorization" } else { b"authorization" };
+    let field = head.fields.iter().find(|field| field.name.of(bytes).eq_ignore_ascii_case(wanted))?;
+    split_at_byte(field.value.of(bytes), b' ')
+}
+
+/// Whether a request with this target is one to a proxy.
+pub fn is_to_proxy(target: &[u8]) -> bool {
+    !matches!(target.first(), Some(b'/' | b'*'))
+}
+
 /// User and password of `Authorization: Basic …` (RFC 7617).
-fn credentials(head: &RequestHead, bytes: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
-    let value = head.values(bytes, "authorization").next()?;
-    let (scheme, encoded) = split_at_byte(value, b' ')?;
+fn credentials(view: &View<'_>, head: &RequestHead, bytes: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+    let (scheme, encoded) = authorization(view, head, bytes)?;
     if !scheme.eq_ignore_ascii_case(b"basic") {
         return None;
     }
@@ -257,7 +282,11 @@ fn of_fields(fetch: &Fetch, fields: &Fields<'_>, all: bool, visit: Visit<'_>) {
             }
             visit(Sample::Bytes(names.into()));
         }
-        Fetch::Cookie(side, name) => pick(of_cookies(fields, *side, name), all, 0, visit),
+        Fetch::Cookie(side, name) => {
+            // Without a name it is the first, with one the last.
+            let occurrence = i32::from(name.is_empty() && !all);
+            pick(of_cookies(fields, *side, name), all, occurrence, visit);
+        }
         Fetch::CookieCount(side, name) => {
             visit(Sample::Int(count(of_cookies(fields, *side, name).count())));
         }

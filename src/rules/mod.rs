@@ -18,12 +18,13 @@ mod view;
 mod world;
 
 pub use convert::{expand, replaced};
+pub use fetch::is_to_proxy;
 pub use matching::matches;
 pub use value::{Sample, Scratch};
 pub use view::View;
 pub use world::{Nowhere, World};
 
-use crate::config::{Acl, AclTest, BackendId, Chosen, Condition, ContentAction, Expr, Frontend, Term};
+use crate::config::{Acl, AclTest, BackendId, Chosen, Condition, Expr, Frontend, HttpAction, HttpRule, Term};
 
 /// Yes, no, or more bytes are needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,20 +93,40 @@ pub enum Choice {
     NotYet,
 }
 
-/// Runs the `tcp-request content` rules in order, up to the first that matches or is undecided. No match means
-/// accept (configuration §4.2, "tcp-request content"). Never [`ContentVerdict::NotYet`] for a final view.
+/// What the `tcp-request content` rules of a frontend say of bytes, variables left aside. Never
+/// [`ContentVerdict::NotYet`] for a final view.
 #[must_use]
 pub fn content_verdict(frontend: &Frontend, view: &View<'_>) -> ContentVerdict {
-    for rule in &frontend.content_rules {
-        match optional(rule.condition.as_ref(), &frontend.acls, view) {
-            Verdict::No => {}
-            Verdict::NotYet => return ContentVerdict::NotYet,
-            Verdict::Yes => {
-                return match rule.action {
-                    ContentAction::Accept => ContentVerdict::Accept,
-                    ContentAction::Reject => ContentVerdict::Reject,
-                };
-            }
+    verdict(&frontend.tcp.request, &frontend.acls, view)
+}
+
+/// The same of any rules for connections and their first bytes.
+#[must_use]
+pub fn verdict(rules: &[HttpRule], acls: &[Acl], view: &View<'_>) -> ContentVerdict {
+    walk(rules, acls, view, &mut |action| match action {
+        HttpAction::Allow => Some(ContentVerdict::Accept),
+        HttpAction::Reject | HttpAction::SilentDrop => Some(ContentVerdict::Reject),
+        _ => None,
+    })
+}
+
+/// Runs rules for connections and their first bytes in order, up to the first that is undecided or of which `act` says
+/// what it comes to; `act` does what the action says. No such rule means accept (configuration §4.2, "tcp-request
+/// content").
+pub fn walk(
+    rules: &[HttpRule],
+    acls: &[Acl],
+    view: &View<'_>,
+    act: &mut dyn FnMut(&HttpAction) -> Option<ContentVerdict>,
+) -> ContentVerdict {
+    for rule in rules {
+        let verdict = match optional(rule.condition.as_ref(), acls, view) {
+            Verdict::No => None,
+            Verdict::NotYet => Some(ContentVerdict::NotYet),
+            Verdict::Yes => act(&rule.action),
+        };
+        if let Some(verdict) = verdict {
+            return verdict;
         }
     }
     ContentVerdict::Accept
@@ -150,12 +171,13 @@ pub fn evaluate(condition: &Condition, acls: &[Acl], view: &View<'_>) -> Verdict
 }
 
 /// Shows the value of an expression; of several values the last (configuration §7.3.6, "req.hdr"). Nothing is
-/// shown where there is none.
-pub fn value(expr: &Expr, view: &View<'_>, show: &mut dyn FnMut(&Sample<'_>)) {
-    fetch::each(expr, view, false, &mut |sample| {
+/// shown where there is none. True where it is final.
+pub fn value(expr: &Expr, view: &View<'_>, show: &mut dyn FnMut(&Sample<'_>)) -> bool {
+    let fetched = fetch::each(expr, view, false, &mut |sample| {
         show(&sample);
         false
     });
+    fetched == fetch::Fetched::Done
 }
 
 /// What one test of an ACL says, and every sample it looked at; none is shown where there is none (yet).

@@ -11,9 +11,17 @@ use crate::config::{AclTest, Fetch, MatchKind, Matcher, Patterns};
 pub(super) fn test(test: &AclTest, view: &View<'_>) -> Verdict {
     if test.expr.converters.is_empty() {
         match test.expr.fetch {
-            Fetch::Payload { offset, len: 0 } => return open_payload(offset, &test.matcher, view),
-            Fetch::Payload { offset, len } => return payload(offset, len, &test.matcher, view),
-            Fetch::RequestLen if !view.is_final() => return growing(&test.matcher, view.bytes().len()),
+            Fetch::Payload { side, offset, len } => {
+                let Some(bytes) = view.message(side) else { return Verdict::No };
+                let start = bytes.get(offset..).unwrap_or_default();
+                return match len {
+                    0 => open_payload(start, &test.matcher, view),
+                    _ => payload(start, len, &test.matcher, view),
+                };
+            }
+            Fetch::Len(side) if !view.is_final() => {
+                return view.message(side).map_or(Verdict::No, |bytes| growing(&test.matcher, bytes.len()));
+            }
             _ => {}
         }
     }
@@ -40,8 +48,7 @@ fn growing(matcher: &Matcher, len: usize) -> Verdict {
 }
 
 /// `payload(offset,len)` with a length: there once all its bytes are.
-fn payload(offset: usize, len: usize, matcher: &Matcher, view: &View<'_>) -> Verdict {
-    let start = view.bytes().get(offset..).unwrap_or_default();
+fn payload(start: &[u8], len: usize, matcher: &Matcher, view: &View<'_>) -> Verdict {
     if let Some(sample) = start.get(..len) {
         return matches(matcher, &Sample::of(sample)).into();
     }
@@ -53,8 +60,7 @@ fn payload(offset: usize, len: usize, matcher: &Matcher, view: &View<'_>) -> Ver
 }
 
 /// `payload(offset,0)`: all there is, which more bytes make longer.
-fn open_payload(offset: usize, matcher: &Matcher, view: &View<'_>) -> Verdict {
-    let sample = view.bytes().get(offset..).unwrap_or_default();
+fn open_payload(sample: &[u8], matcher: &Matcher, view: &View<'_>) -> Verdict {
     let hit = || matches(matcher, &Sample::of(sample));
     if view.is_final() {
         return (!sample.is_empty() && hit()).into();

@@ -1,6 +1,6 @@
 //! Rules over byte streams cut in every way.
 
-use super::*;
+use super::{verdict as verdict_of, *};
 use crate::config::{Config, Source, load, preset};
 use crate::http::parse_request;
 
@@ -166,5 +166,32 @@ fn conditions_on_payload() {
     ] {
         assert_eq!(verdict(condition, bytes, false), open, "{condition}");
         assert_eq!(verdict(condition, bytes, true), last, "{condition}, final");
+    }
+}
+
+#[test]
+fn an_answer_is_another_message_than_the_request() {
+    let config = config(
+        "defaults\n timeout client 1s\n timeout server 1s\n timeout connect 1s\nlisten l\n bind :1\n \
+         tcp-response inspect-delay 1s\n tcp-response content reject if { res.payload(0,3) -m str bad }\n \
+         tcp-response content accept if { res.len ge 4 }\n tcp-response content reject if { req.len ge 0 } or HTTP\n \
+         tcp-response content reject if { res.payload(0,0) -m beg end }\n",
+    );
+    let backend = &config.backends[0];
+    let said = |bytes: &[u8], is_final| {
+        verdict_of(&backend.tcp.response, &backend.acls, &View::of_answer(bytes, is_final))
+    };
+    for (bytes, is_final, want) in [
+        (&b""[..], false, ContentVerdict::NotYet),
+        (b"ba", false, ContentVerdict::NotYet),
+        (b"bad", false, ContentVerdict::Reject),
+        (b"goo", false, ContentVerdict::NotYet),
+        (b"good", false, ContentVerdict::Accept),
+        (b"end", false, ContentVerdict::NotYet),
+        (b"end", true, ContentVerdict::Reject),
+        (b"GET", true, ContentVerdict::Accept),
+        (b"", true, ContentVerdict::Accept),
+    ] {
+        assert_eq!(said(bytes, is_final), want, "{bytes:?} {is_final}");
     }
 }

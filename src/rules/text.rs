@@ -51,11 +51,33 @@ pub(super) fn cookies<'a>(
     name: &'a str,
     first_only: bool,
 ) -> impl Iterator<Item = &'a [u8]> + Clone {
-    let pairs = field.split(|&b| b == b';').take(if first_only { 1 } else { usize::MAX });
-    pairs.filter_map(move |pair| {
+    let mut rest = Some(field);
+    let pairs = std::iter::from_fn(move || {
+        let text = rest?;
+        let end = cookie_end(text);
+        rest = text.get(end + 1..);
+        text.get(..end)
+    });
+    pairs.take(if first_only { 1 } else { usize::MAX }).filter_map(move |pair| {
         let (key, value) = split_at_byte(trim(pair), b'=')?;
         (name.is_empty() || trim(key) == name.as_bytes()).then(|| trim(value))
     })
+}
+
+/// Where the first cookie of a field ends: at `;` or `,` outside of a quoted part of its value, as in HAProxy.
+fn cookie_end(text: &[u8]) -> usize {
+    let (mut in_value, mut quoted, mut escaped) = (false, false, false);
+    for (at, &byte) in text.iter().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' if in_value => quoted = !quoted,
+            b';' | b',' if !quoted => return at,
+            b'=' => in_value = true,
+            _ => {}
+        }
+    }
+    text.len()
 }
 
 /// What stands before and behind the first `byte`.

@@ -1,6 +1,7 @@
 //! What rules look at: the bytes of a request so far, and their HTTP head, parsed at most once.
 
 use super::world::{NOWHERE, World};
+use crate::config::Side;
 use crate::http::{HeadError, RequestHead, ResponseHead, parse_request};
 use std::cell::OnceCell;
 
@@ -12,6 +13,8 @@ pub struct View<'a> {
     /// Filled in by the first fetch that needs it. In place rather than boxed: no rule allocates.
     parsed: OnceCell<Result<Option<RequestHead>, HeadError>>,
     response: Option<(&'a ResponseHead, &'a [u8])>,
+    /// What a server has sent so far, where that is what rules look at.
+    answer: Option<&'a [u8]>,
     /// The body's first bytes, where they do not stand behind the head.
     body: Option<&'a [u8]>,
     world: &'a dyn World,
@@ -38,6 +41,7 @@ impl<'a> View<'a> {
             given: None,
             parsed: OnceCell::new(),
             response: None,
+            answer: None,
             body: None,
             world: &NOWHERE,
         }
@@ -53,7 +57,22 @@ impl<'a> View<'a> {
     /// An answer, whose head was parsed from `bytes`. The request is over: only what was kept of it is known.
     #[must_use]
     pub fn of_response(bytes: &'a [u8], head: &'a ResponseHead) -> Self {
-        Self { response: Some((head, bytes)), ..Self::new(&[], true) }
+        Self { response: Some((head, bytes)), answer: Some(bytes), ..Self::new(&[], true) }
+    }
+
+    /// What a server has sent so far. The client's bytes are gone.
+    #[must_use]
+    pub fn of_answer(bytes: &'a [u8], is_final: bool) -> Self {
+        Self { answer: Some(bytes), ..Self::new(&[], is_final) }
+    }
+
+    /// The bytes of a message so far; `None` where it is not what rules look at.
+    pub(super) fn message(&self, side: Side) -> Option<&'a [u8]> {
+        match side {
+            Side::Request if self.answer.is_none() => Some(self.bytes),
+            Side::Request => None,
+            Side::Response => self.answer,
+        }
     }
 
     /// The same with a body of its own, because the head was changed in a copy.
@@ -111,6 +130,9 @@ impl<'a> View<'a> {
     pub(super) fn http(&self) -> Head<'_> {
         if let Some(head) = self.given {
             return Head::Whole(head);
+        }
+        if self.answer.is_some() {
+            return Head::None;
         }
         match self.parsed.get_or_init(|| parse_request(self.bytes)) {
             Ok(Some(head)) => Head::Whole(head),

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use super::value::Sample;
 use super::view::View;
-use crate::config::{Alias, BackendId, Figure, Flags, Format, LinePart, Named, RefId, Side, VarId};
+use crate::config::{Alias, BackendId, Figure, Flags, Format, LinePart, Named, RefId, Side, User, VarId};
 
 /// The gateway as a rule sees it. Every method may say that it does not know.
 pub trait World {
@@ -54,9 +54,13 @@ pub trait World {
     fn backend_called(&self, _name: &Format, _view: &View<'_>) -> Option<BackendId> {
         None
     }
-    /// Whether a user of this list has this password.
-    fn is_user(&self, _list: &str, _user: &[u8], _password: &[u8]) -> bool {
+    /// Whether requests to a proxy bring `Proxy-Authorization` (`option http-use-proxy-header`).
+    fn uses_proxy_header(&self) -> bool {
         false
+    }
+    /// The user of this list with this name and this password.
+    fn user(&self, _list: RefId, _name: &[u8], _password: &[u8]) -> Option<&User> {
+        None
     }
 }
 

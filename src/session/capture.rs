@@ -21,13 +21,18 @@ impl Session {
         if wanted.is_empty() {
             return;
         }
-        let request = wanted.request.iter();
-        let kept = Captured {
-            request: request.map(|capture| keep(capture, head.values(bytes, &capture.name).last())).collect(),
-            response: wanted.response.iter().map(|_| None).collect(),
-            cookies: [cookie(&wanted.cookie, &mut head.values(bytes, "cookie"), false), None],
-        };
-        self.extra.borrow_mut().get_or_insert_default().captured = kept;
+        let mut extra = self.extra.borrow_mut();
+        let captured = &mut extra.get_or_insert_default().captured;
+        // What rules for the first bytes have kept stays.
+        captured.request.resize_with(wanted.request.len(), || None);
+        captured.response = wanted.response.iter().map(|_| None).collect();
+        for (slot, capture) in captured.request.iter_mut().zip(&wanted.request) {
+            let found = keep(capture, head.values(bytes, &capture.name).last());
+            if found.is_some() {
+                *slot = found;
+            }
+        }
+        captured.cookies = [cookie(&wanted.cookie, &mut head.values(bytes, "cookie"), false), None];
     }
 
     /// Keeps what is wanted of an answer.
@@ -57,6 +62,7 @@ impl Session {
             Side::Request => (&mut captured.request, &wanted.request),
             Side::Response => (&mut captured.response, &wanted.response),
         };
+        slots.resize_with(wanted.len(), || None);
         if let (Some(slot), Some(wanted)) = (slots.get_mut(slot), wanted.get(slot)) {
             *slot = Some(cut(text, wanted.len_bytes).into());
         }

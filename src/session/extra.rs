@@ -1,15 +1,20 @@
 //! What only some sessions have: variables, captured headers, an id, what a PROXY protocol header has told.
 
+use std::cmp::Ordering;
 use std::net::SocketAddr;
 
-use super::Session;
 use super::capture::Captured;
 use super::fill;
+use super::reserve::Reserve;
 use super::world::Scene;
-use crate::config::VarId;
+use super::{Scope, Session};
+use crate::config::{SetVar, VarId};
 use crate::rules::{Sample, View};
 
-/// Bytes that the variables of one session may take together.
+/// Variables with their values.
+pub(super) type Variables = Vec<(VarId, Sample<'static>)>;
+
+/// Bytes that the variables of one session (or of the process) may take together.
 const VARIABLES_BYTES_MAX: usize = 16 * 1_024;
 /// What a variable takes beside its text.
 const VARIABLE_BYTES: usize = 64;
@@ -17,7 +22,7 @@ const VARIABLE_BYTES: usize = 64;
 /// What only some sessions have.
 #[derive(Default)]
 pub(super) struct Extra {
-    variables: Vec<(VarId, Sample<'static>)>,
+    variables: Variables,
     destination: Option<SocketAddr>,
     /// Loop clock at the end of the PROXY protocol header; 0 without one.
     header_ms: u64,
@@ -35,6 +40,10 @@ pub(super) struct Extra {
     pub idle_since_ms: u64,
     /// `http-request set-log-level`.
     log_level: LogLevel,
+    /// `tcp-request connection expect-proxy`.
+    expects_header: bool,
+    /// Server connections of this client alone.
+    pub reserve: Reserve,
 }
 
 /// What a rule says of the log line's severity.
@@ -60,6 +69,16 @@ impl Session {
         self.extra.borrow_mut().get_or_insert_default().destination = Some(destination);
     }
 
+    /// A PROXY protocol header comes first, says a rule.
+    pub(super) fn expect_header(&self) {
+        self.extra.borrow_mut().get_or_insert_default().expects_header = true;
+    }
+
+    /// Whether a rule has said so.
+    pub(super) fn is_header_expected(&self) -> bool {
+        self.extra.borrow().as_ref().is_some_and(|extra| extra.expects_header)
+    }
+
     /// Notes that the header has been read.
     pub(super) fn note_header(&self) {
         self.extra.borrow_mut().get_or_insert_default().header_ms = self.reactor().now_ms();
@@ -73,26 +92,55 @@ impl Session {
 
     /// A variable's value.
     pub(super) fn variable(&self, id: VarId) -> Option<Sample<'static>> {
-        let extra = self.extra.borrow();
-        let found = extra.as_ref()?.variables.iter().find(|(known, _)| *known == id);
-        found.map(|(_, value)| value.clone())
+        let find = |variables: &Variables| {
+            let found = variables.iter().find(|(known, _)| *known == id);
+            found.map(|(_, value)| value.clone())
+        };
+        if self.scope(id) == Scope::Process {
+            return find(&self.frontend.shared.variables.borrow());
+        }
+        self.extra.borrow().as_ref().and_then(|extra| find(&extra.variables))
     }
 
-    /// Sets a variable; false when there is no room for it.
-    pub(super) fn set_variable(&self, id: VarId, value: Sample<'static>) -> bool {
-        let mut extra = self.extra.borrow_mut();
-        let variables = &mut extra.get_or_insert_default().variables;
-        variables.retain(|(known, _)| *known != id);
-        let size = |value: &Sample<'_>| match value {
-            Sample::Bytes(bytes) => VARIABLE_BYTES + bytes.len(),
-            _ => VARIABLE_BYTES,
-        };
-        let used: usize = variables.iter().map(|(_, value)| size(value)).sum();
-        let fits = used + size(&value) <= VARIABLES_BYTES_MAX;
-        if fits {
-            variables.push((id, value));
+    /// Sets a variable, or forgets it; false when there is no room for it.
+    pub(super) fn set_variable(&self, id: VarId, value: Option<Sample<'static>>) -> bool {
+        if self.scope(id) == Scope::Process {
+            return put(&mut self.frontend.shared.variables.borrow_mut(), id, value);
         }
-        fits
+        put(&mut self.extra.borrow_mut().get_or_insert_default().variables, id, value)
+    }
+
+    /// Sets a variable where its conditions hold.
+    pub(super) fn set_variable_if(&self, to: SetVar, new: Sample<'static>) {
+        let is_met = to.conditions == 0 || {
+            let old = self.variable(to.id);
+            // Those of the process exist from the beginning.
+            let exists = old.is_some() || self.scope(to.id) == Scope::Process;
+            let is_empty = matches!(&new, Sample::Bytes(bytes) if bytes.is_empty());
+            let order = match (&old, &new) {
+                (Some(Sample::Int(old)), Sample::Int(new)) => Some(old.cmp(new)),
+                _ => None,
+            };
+            // In the order of `SET_CONDITIONS`.
+            let hold = [
+                exists,
+                !exists,
+                is_empty,
+                !is_empty,
+                old.is_some(),
+                old.is_none(),
+                order.is_none_or(Ordering::is_gt),
+                order.is_none_or(Ordering::is_lt),
+            ];
+            (0..8).zip(hold).all(|(bit, holds)| holds || to.conditions >> bit & 1 == 0)
+        };
+        if is_met {
+            self.set_variable(to.id, Some(new));
+        }
+    }
+
+    fn scope(&self, id: VarId) -> Scope {
+        self.frontend.shared.scopes.get(id.0).copied().unwrap_or(Scope::Request)
     }
 
     /// The id of the request at hand (`unique-id-format`), made when it is first asked for.
@@ -141,8 +189,7 @@ impl Session {
     /// The line is written: what was kept for it is gone.
     pub(super) fn forget_request(&self) {
         if let Some(extra) = self.extra.borrow_mut().as_mut() {
-            let lasting = &self.frontend.shared.lasting;
-            extra.variables.retain(|(id, _)| lasting.get(id.0).copied().unwrap_or(false));
+            extra.variables.retain(|(id, _)| self.scope(*id) == Scope::Session);
             extra.captured = Captured::default();
             extra.unique_id = None;
             extra.request_line = None;
@@ -159,11 +206,19 @@ impl Session {
             self.extra.borrow_mut().get_or_insert_default().server_addresses = addresses;
         }
     }
+}
 
-    /// Forgets a variable.
-    pub(super) fn unset_variable(&self, id: VarId) {
-        if let Some(extra) = self.extra.borrow_mut().as_mut() {
-            extra.variables.retain(|(known, _)| *known != id);
-        }
+fn put(variables: &mut Variables, id: VarId, value: Option<Sample<'static>>) -> bool {
+    variables.retain(|(known, _)| *known != id);
+    let Some(value) = value else { return true };
+    let size = |value: &Sample<'_>| match value {
+        Sample::Bytes(bytes) => VARIABLE_BYTES + bytes.len(),
+        _ => VARIABLE_BYTES,
+    };
+    let used: usize = variables.iter().map(|(_, value)| size(value)).sum();
+    let fits = used + size(&value) <= VARIABLES_BYTES_MAX;
+    if fits {
+        variables.push((id, value));
     }
+    fits
 }

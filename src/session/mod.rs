@@ -11,8 +11,10 @@ mod http;
 mod monitor;
 mod proxy_header;
 mod relay;
+mod reserve;
 mod sniff;
 mod tcp;
+mod tcp_rules;
 mod trace;
 mod tunnel;
 mod world;
@@ -23,7 +25,7 @@ use std::rc::{Rc, Weak};
 
 use crate::backend::{Backend, ClientEnds};
 use crate::config::{self, BackendId, Bind, Mode};
-use crate::net::{Accepted, Buffer, Stream};
+use crate::net::{Accepted, Buffer, Rate, Stream};
 use crate::observe::{Logger, Peer};
 use crate::reactor::{Deadline, Handle};
 use crate::rules::fill;
@@ -54,6 +56,8 @@ pub struct Frontend {
     pub process: Rc<Process>,
     /// Client connections now.
     pub connections: Cell<u32>,
+    /// `rate-limit sessions`.
+    pub rate: Rate,
     /// The longest request head, bytes (`tune.bufsize` less `tune.maxrewrite`).
     pub head_bytes_max: usize,
     /// A stop or a reload has taken this configuration out of force: connections end after their request.
@@ -89,18 +93,57 @@ impl Tasks {
 }
 
 /// What the expressions of one configuration share.
-#[derive(Default)]
 pub struct Shared {
     /// What they name; a `RefId` is an index into it.
-    pub references: Vec<config::Target>,
+    references: Vec<config::Target>,
     /// Backends in the order of their names, where rules work names out.
-    pub by_name: Vec<BackendId>,
-    /// By variable: whether it outlives a request (`sess.…`).
-    pub lasting: Vec<bool>,
+    by_name: Vec<BackendId>,
+    /// By variable: how long it lives.
+    scopes: Vec<Scope>,
+    /// The variables of the whole process (`proc.…`).
+    variables: RefCell<extra::Variables>,
+    /// The user lists.
+    userlists: Vec<config::UserList>,
     /// Whether rules read the request's line (`capture.req.uri` and the like).
-    pub keeps_line: bool,
+    keeps_line: bool,
     /// Every frontend of the configuration, for `fe_conn(name)`.
     pub frontends: RefCell<Vec<Weak<Frontend>>>,
+}
+
+impl Shared {
+    /// Of a configuration whose frontends are still to be made.
+    pub fn new(
+        references: Vec<config::Target>,
+        by_name: Vec<BackendId>,
+        variables: &[Rc<str>],
+        userlists: Vec<config::UserList>,
+    ) -> Self {
+        let scope = |name: &Rc<str>| match name.split_once('.') {
+            Some(("proc", _)) => Scope::Process,
+            Some(("sess", _)) => Scope::Session,
+            _ => Scope::Request,
+        };
+        Self {
+            references,
+            by_name,
+            scopes: variables.iter().map(scope).collect(),
+            variables: RefCell::default(),
+            keeps_line: variables.iter().any(|name| **name == *config::REQUEST_LINE),
+            userlists,
+            frontends: RefCell::default(),
+        }
+    }
+}
+
+/// How long a variable lives.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Scope {
+    /// As long as the configuration is in force.
+    Process,
+    /// As long as the connection.
+    Session,
+    /// As long as the request.
+    Request,
 }
 
 /// What all sessions of the process share.
@@ -205,12 +248,16 @@ impl Session {
 
     async fn run(&self) {
         let mut buffer = None;
+        if !self.is_let_in(&self.frontend.config.tcp.connection) {
+            return;
+        }
         if self.is_of_monitor() {
             return Box::pin(self.answer_monitor()).await;
         }
-        if self.bind().is_some_and(|bind| bind.accept_proxy)
-            && !Box::pin(proxy_header::read(self, &mut buffer)).await
-        {
+        if self.expects_header() && !Box::pin(proxy_header::read(self, &mut buffer)).await {
+            return;
+        }
+        if !self.is_let_in(&self.frontend.config.tcp.session) {
             return;
         }
         match self.route(&mut buffer).await {
@@ -230,11 +277,10 @@ impl Session {
     /// there is to log of that is logged.
     async fn route(&self, buffer: &mut Option<Buffer>) -> Option<Route> {
         let frontend = &self.frontend;
-        if frontend.config.mode == Mode::Http && frontend.config.content_rules.is_empty() {
+        if frontend.config.mode == Mode::Http {
             return Some(Route::Http(None));
         }
-        match sniff::sniff(self, buffer).await {
-            Sniffed::Chosen(_) if frontend.config.mode == Mode::Http => return Some(Route::Http(None)),
+        match sniff::sniff(self, None, buffer).await {
             Sniffed::Chosen(Some(id)) => {
                 let backend = frontend.backend(id)?.clone();
                 return Some(match backend.config.mode {
@@ -243,9 +289,15 @@ impl Session {
                 });
             }
             Sniffed::Chosen(None) => self.log_refused(*b"SC--", buffer),
-            Sniffed::Rejected => self.log_refused(*b"PR--", buffer),
+            Sniffed::Rejected(ruling) => {
+                self.read_what_came(buffer).await;
+                self.end_by(ruling);
+                self.hush_if_null(buffer.is_some());
+                self.log_refused(*b"PR--", buffer);
+            }
             Sniffed::Ended { sent_something, who } => {
-                if sent_something || !frontend.config.dont_log_null {
+                let probe = frontend.config.dont_log_null || frontend.config.http.ignore_probes;
+                if sent_something || !probe {
                     self.log_refused([who, b'R', b'-', b'-'], buffer);
                 }
             }
@@ -277,6 +329,11 @@ impl Session {
     /// The address it was accepted on.
     fn bind(&self) -> Option<&Bind> {
         self.frontend.config.binds.get(usize::from(self.bind))
+    }
+
+    /// Whether it begins with a PROXY protocol header.
+    fn expects_header(&self) -> bool {
+        self.bind().is_some_and(|bind| bind.accept_proxy) || self.is_header_expected()
     }
 
     /// The same as HAProxy numbers them: from 1, frontend by frontend.

@@ -122,6 +122,11 @@ impl Flow {
         self.give_back();
     }
 
+    /// Nothing more is read; what was read is still passed on.
+    pub fn end_here(&mut self) {
+        self.complete = true;
+    }
+
     /// Whether everything has been read and passed on.
     pub fn is_done(&self) -> bool {
         self.complete && self.admitted == 0 && self.pipe.as_ref().is_none_or(Pipe::is_empty)

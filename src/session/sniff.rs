@@ -1,18 +1,20 @@
 //! Choosing by the first bytes, in any segmentation: "not yet" reads on.
 
 use super::Session;
+use super::tcp_rules::Ruling;
 use super::world::Scene;
+use crate::backend::Backend;
 use crate::config::BackendId;
 use crate::net::Buffer;
 use crate::reactor::Expired;
-use crate::rules::{Choice, ContentVerdict, View, choose_backend, content_verdict};
+use crate::rules::{Choice, View, choose_backend};
 
 /// What the first bytes came to.
 pub(super) enum Sniffed {
     /// Carry it to this backend; `None` when no rule matched and there is no default.
     Chosen(Option<BackendId>),
-    /// `tcp-request content reject`.
-    Rejected,
+    /// `tcp-request content` says no.
+    Rejected(Ruling),
     /// The client went away first, or broke off.
     Ended {
         /// Whether it had sent anything.
@@ -23,19 +25,27 @@ pub(super) enum Sniffed {
 }
 
 /// Reads until the rules can tell, until the inspect delay is over, the input ends, or the buffer is full;
-/// from then on what is undecided is taken as "no" (configuration §4.2, "tcp-request inspect-delay").
-pub(super) async fn sniff(session: &Session, buffer: &mut Option<Buffer>) -> Sniffed {
-    let frontend = &session.frontend.config;
-    let mut is_final = frontend.inspect_delay_ms.is_none();
-    session.deadline.set_after(frontend.inspect_delay_ms.unwrap_or(0));
+/// from then on what is undecided is taken as "no" (configuration §4.2, "tcp-request inspect-delay"). With a `backend` its
+/// rules are asked, and it is what comes out.
+pub(super) async fn sniff(
+    session: &Session,
+    backend: Option<&Backend>,
+    buffer: &mut Option<Buffer>,
+) -> Sniffed {
+    let delay_ms = match backend {
+        None => session.frontend.config.tcp.request_delay_ms,
+        Some(backend) => backend.config.tcp.request_delay_ms,
+    };
+    let mut is_final = delay_ms.is_none();
+    session.deadline.set_after(delay_ms.unwrap_or(0));
     loop {
         let bytes = buffer.as_ref().map(Buffer::bytes).unwrap_or_default();
-        if let Some(sniffed) = decide(session, bytes, is_final) {
+        if let Some(sniffed) = decide(session, backend, bytes, is_final) {
             return sniffed;
         }
         match session.deadline.within(|context| session.client.poll_fill(context, buffer)).await {
             Err(Expired) => is_final = true,
-            Ok(Ok(0)) if buffer.is_none() && !waits_without_input(session) => {
+            Ok(Ok(0)) if buffer.is_none() && backend.is_none() && !waits_without_input(session) => {
                 return Sniffed::Ended { sent_something: false, who: b'C' };
             }
             Ok(Ok(0)) => is_final = true,
@@ -49,14 +59,21 @@ pub(super) async fn sniff(session: &Session, buffer: &mut Option<Buffer>) -> Sni
 }
 
 /// What the rules say; `None` = not yet.
-fn decide(session: &Session, bytes: &[u8], is_final: bool) -> Option<Sniffed> {
+fn decide(session: &Session, backend: Option<&Backend>, bytes: &[u8], is_final: bool) -> Option<Sniffed> {
     let frontend = &session.frontend.config;
-    let scene = Scene::of(session);
+    let scene = Scene { backend, ..Scene::of(session) };
     let view = View::new(bytes, is_final).within(&scene);
-    match content_verdict(frontend, &view) {
-        ContentVerdict::Reject => return Some(Sniffed::Rejected),
-        ContentVerdict::NotYet if !is_final => return None,
-        ContentVerdict::Accept | ContentVerdict::NotYet => {}
+    let (rules, acls) = match backend {
+        None => (&frontend.tcp.request, &frontend.acls),
+        Some(backend) => (&backend.config.tcp.request, &backend.config.acls),
+    };
+    match session.ruling(rules, acls, &view) {
+        Ruling::NotYet if !is_final => return None,
+        Ruling::Accept | Ruling::NotYet => {}
+        no => return Some(Sniffed::Rejected(no)),
+    }
+    if backend.is_some() {
+        return Some(Sniffed::Chosen(None));
     }
     match choose_backend(frontend, &view) {
         Choice::Backend(id) => Some(Sniffed::Chosen(Some(id))),

@@ -3,10 +3,12 @@
 use std::rc::Rc;
 
 use super::Session;
+use super::tcp_rules;
 use super::trace::{InUse, Trace};
 use super::tunnel::Tunnel;
 use super::world::preferred_server;
 use crate::backend::{Backend, ConnectError, ConnectFailure, Connected, NoServer, Slot, connect};
+use crate::config::Mode;
 use crate::net::{Buffer, Stream};
 use crate::rules::View;
 
@@ -33,6 +35,11 @@ pub(super) async fn open(
 ) -> Result<Box<Carrier>, Box<Trace>> {
     let in_use = InUse::new(backend.clone());
     trace.backend = Some(backend.clone());
+    if !backend.config.tcp.request.is_empty()
+        && !Box::pin(tcp_rules::lets_in(session, &backend, &mut first, &mut trace)).await
+    {
+        return Err(Box::new(trace));
+    }
     let bytes = first.as_ref().map(Buffer::bytes).unwrap_or_default();
     let Some(connected) = server_for(session, &backend, bytes, &mut trace).await else {
         trace.bytes_from_client = bytes.len() as u64;
@@ -69,13 +76,18 @@ impl Carrier {
     /// The tunnel, from its beginning to its log line.
     pub(super) async fn run(self: Box<Self>, session: &Session) {
         let mut carrier = self;
-        let Self { trace, server, tunnel, http, .. } = &mut *carrier;
-        trace.log_early(session, *http, 0);
-        let end = tunnel.run(&session.client, server, &session.deadline).await;
-        trace.bytes_from_client = trace.bytes_from_client.saturating_add(end.up_bytes);
-        trace.bytes_to_client = trace.bytes_to_client.saturating_add(end.down_bytes);
-        if end.who != b'-' {
-            trace.end(end.who, b'D');
+        let Self { trace, server, tunnel, slot, http, .. } = &mut *carrier;
+        let backend = slot.backend();
+        // A tunnel that began as an HTTP answer was asked about as such.
+        let asks = backend.config.mode == Mode::Tcp && !backend.config.tcp.response.is_empty();
+        if !asks || Box::pin(tcp_rules::lets_out(session, backend, server, tunnel, trace)).await {
+            trace.log_early(session, *http, 0);
+            let end = tunnel.run(&session.client, server, &session.deadline).await;
+            trace.bytes_from_client = trace.bytes_from_client.saturating_add(end.up_bytes);
+            trace.bytes_to_client = trace.bytes_to_client.saturating_add(end.down_bytes);
+            if end.who != b'-' {
+                trace.end(end.who, b'D');
+            }
         }
         // Neither the line nor the server's load counts a tunnel that has ended.
         let Self { mut trace, in_use, slot, server, http, .. } = *carrier;

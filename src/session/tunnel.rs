@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use super::relay::{Flow, FlowError, Waiting};
 use crate::net::{Buffer, Stream};
@@ -47,6 +47,64 @@ impl Tunnel {
             State { up_open: true, down_open: true, silence_ms: 0, silent: b'c', who: b'-', reset: false };
         state.limit_silence(&timeouts);
         Self { up: Flow::unframed(up), down: Flow::unframed(down), timeouts, state }
+    }
+
+    /// Carries the client's bytes on and withholds the server's, until `decided` of them: of all so far, and whether they
+    /// are all that is waited for. They are carried on by [`Tunnel::run`].
+    pub async fn withhold(
+        &mut self,
+        client: &Stream,
+        server: &Stream,
+        deadline: &Deadline,
+        delay_ms: Option<u64>,
+        decided: &mut dyn FnMut(&[u8], bool) -> bool,
+    ) {
+        let Self { up, timeouts, state, .. } = self;
+        let mut held: Option<Buffer> = None;
+        let mut is_final = delay_ms.is_none();
+        deadline.set_after(delay_ms.unwrap_or(0));
+        poll_fn(|context| {
+            loop {
+                if state.up_open
+                    && let Poll::Ready(result) = up.poll_move(context, client, server, &mut false)
+                {
+                    state.up_open = false;
+                    if state.after_end(result, server, b'C', b'S').is_err() {
+                        state.down_open = false;
+                        return Poll::Ready(());
+                    }
+                    server.shutdown_write();
+                    state.limit_silence(timeouts);
+                }
+                if decided(held.as_ref().map(Buffer::bytes).unwrap_or_default(), is_final) {
+                    return Poll::Ready(());
+                }
+                is_final = match server.poll_fill(context, &mut held) {
+                    Poll::Ready(Ok(len)) if len > 0 => {
+                        held.as_mut().is_some_and(|held| held.room().is_empty())
+                    }
+                    Poll::Ready(_) => true,
+                    Poll::Pending => {
+                        ready!(deadline.poll_expired(context));
+                        true
+                    }
+                };
+            }
+        })
+        .await;
+        self.down = Flow::unframed(held);
+    }
+
+    /// Nothing more is read from the server; what it has sent is still delivered.
+    pub fn end_server(&mut self) {
+        self.down.end_here();
+        self.state.up_open = false;
+    }
+
+    /// Bytes from the client that have been passed on, and bytes that have come from the server.
+    pub fn so_far(&self) -> (u64, u64) {
+        let down = self.down.passed_bytes() + self.down.ready_bytes().len() as u64;
+        (self.up.passed_bytes(), down)
     }
 
     /// Carries bytes both ways; ready when both have ended. An end of one side is carried over to the other,

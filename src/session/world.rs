@@ -7,7 +7,7 @@ use super::trace::record;
 use super::{Frontend, Session};
 use crate::backend::{Backend, Server};
 use crate::config::{
-    Alias, BackendId, Chosen, Figure, Flags, Format, LinePart, Mode, Named, RefId, Side, Target, VarId,
+    Alias, BackendId, Chosen, Figure, Flags, Format, LinePart, Mode, Named, RefId, Side, Target, User, VarId,
 };
 use crate::observe::LogLine;
 use crate::rules::fill::fill;
@@ -152,6 +152,10 @@ impl World for Scene<'_> {
         self.session.known_id().map(Vec::from)
     }
 
+    fn uses_proxy_header(&self) -> bool {
+        self.frontend().config.http.proxy_header
+    }
+
     fn alias(&self, alias: Alias, flags: Flags, out: &mut Vec<u8>) {
         let server = self.backend.zip(self.server).and_then(|(backend, at)| backend.servers.get(at));
         let record = record(self.session, None, self.backend, server);
@@ -160,19 +164,25 @@ impl World for Scene<'_> {
         out.extend_from_slice(line.as_bytes());
     }
 
+    fn user(&self, list: RefId, name: &[u8], password: &[u8]) -> Option<&User> {
+        let Target::Users(at) = self.target(Some(list))? else { return None };
+        self.frontend().shared.userlists.get(*at)?.user(name, password)
+    }
+
     fn variable(&self, id: VarId) -> Option<Sample<'static>> {
         self.session.variable(id)
     }
 }
 
-/// Free places of the usable servers; -1 where one of them has no limit.
+/// Free places of the usable servers and of their queues; -1 where one of them has no limit for one of both.
 fn free_slots(backend: &Backend) -> i64 {
     let mut free: i64 = 0;
     for server in backend.servers.iter().filter(|server| server.is_usable()) {
-        let Some(maxconn) = server.config.maxconn else { return -1 };
-        free = free.saturating_add(i64::from(maxconn.saturating_sub(server.connections.get())));
+        let (Some(maxconn), 1..) = (server.config.maxconn, server.config.maxqueue) else { return -1 };
+        let places = maxconn.saturating_sub(server.connections.get());
+        free = free.saturating_add(i64::from(places)).saturating_add(server.config.maxqueue.into());
     }
-    free
+    free.saturating_sub(i64::try_from(backend.queued()).unwrap_or(0)).max(0)
 }
 
 /// The first server that is up among those that the backend's `use-server` rules prefer for this request.

@@ -70,6 +70,57 @@ fn a_unix_socket() {
     }
 }
 
+/// `user`, `group` and `unix-bind` need root, and HAProxy does the same with them.
+#[test]
+fn a_unix_socket_has_its_owner() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    let backend = Backend::echo();
+    if !rustix::process::geteuid().is_root() {
+        return refused_without_root(&backend);
+    }
+    let dir = folder();
+    for (nth, (common, own, wanted)) in [
+        ("", "mode 640 user nobody gid 12345", (0o640, 65_534, 12_345)),
+        ("mode 600 uid 4321 group daemon", "", (0o600, 4_321, 1)),
+        ("mode 600 uid 4321 gid 77", "mode 666 uid 0", (0o666, 0, 77)),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        for program in [Program::Oneport, Program::Haproxy] {
+            let name = format!("{nth}{program:?}.sock");
+            let path = dir.path().join(&name);
+            let text = format!(
+                "global\n unix-bind prefix {} {common}\n{}",
+                dir.path().display(),
+                config(&format!("bind unix@/{name} {own}"), &backend)
+            );
+            let _gateway = Starter::of(program).ready_path(&path).start(&text);
+            let found = std::fs::metadata(&path).unwrap();
+            let found = (found.permissions().mode() & 0o7777, found.uid(), found.gid());
+            assert_eq!(found, wanted, "{program:?} `{common}` `{own}`");
+            expect_echo(Client::to_path(&path), &name);
+        }
+    }
+    let path = dir.path().join("nobody.sock");
+    let text = config(&format!("bind unix@{} user no_such_user", path.display()), &backend);
+    let file = dir.path().join("test.cfg");
+    std::fs::write(&file, text).unwrap();
+    let output = run(&["-db", "-f", file.to_str().unwrap()]);
+    assert!(written(&output).contains("no_such_user"), "{}", written(&output));
+    assert_eq!(output.status.code(), Some(1));
+}
+
+/// Who is not root cannot give a file away, and is told of it.
+fn refused_without_root(backend: &Backend) {
+    let dir = folder();
+    let file = dir.path().join("test.cfg");
+    let text = config(&format!("bind unix@{} uid 0", dir.path().join("s").display()), backend);
+    std::fs::write(&file, text).unwrap();
+    let output = run(&["-db", "-f", file.to_str().unwrap()]);
+    assert!(written(&output).contains("cannot be given to user 0"), "{}", written(&output));
+}
+
 /// A socket file that a killed process left behind is no obstacle.
 #[test]
 fn a_stale_unix_socket_is_replaced() {

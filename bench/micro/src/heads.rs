@@ -35,6 +35,7 @@ fn rewrite_a_request(bencher: Bencher, client: &str) {
         after: After::KeepAlive,
         add_fields: &[("X-Forwarded-For", b"192.168.178.21")],
         forward_for: Some("X-Forwarded-For"),
+        proxy_header: false,
     };
     let mut out = vec![0; 16_384];
     let mut write = || write_request(&head, black_box(bytes), &edits, black_box(&mut out));

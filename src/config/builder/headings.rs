@@ -49,7 +49,7 @@ impl Builder<'_> {
         if kind == "userlist" || kind == "http-errors" {
             return self.open_named_list(kind, heading, name, base);
         }
-        let settings = self.inherited(kind, base)?;
+        let mut settings = self.inherited(kind, base)?;
         let name = match name {
             Some(word) => values::name(word, "section")?.to_owned(),
             None if kind == "defaults" => String::new(),
@@ -59,6 +59,7 @@ impl Builder<'_> {
         let spot = Spot::new(place, line, Some(heading));
         let kind = match kind {
             "defaults" => {
+                self.open_template(&mut settings, base.map_or(heading, |word| word.span))?;
                 self.defaults = settings;
                 self.defaults_name = Some(name).filter(|name| !name.is_empty());
                 self.section = Section::Defaults;
@@ -139,7 +140,7 @@ impl Builder<'_> {
         self.proxies.push(proxy);
         self.section = Section::Proxy(kind);
         match twin.and_then(|twin| self.proxies.get(twin)) {
-            None => Ok(()),
+            None => self.inherit_lines(span),
             Some(twin) => Err(Fault::at(
                 span,
                 format!(

@@ -5,9 +5,12 @@ use crate::config::address;
 use crate::config::builder::{Builder, Statement};
 use crate::config::diagnostics::Fault;
 use crate::config::lexer::Word;
-use crate::config::model::{Bind, BindAddress};
+use crate::config::model::{Bind, BindAddress, Place};
+use crate::config::privileges::Account;
 use crate::config::suggest;
 use crate::config::values::number;
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 /// Addresses of one proxy, ranges expanded.
 const BINDS_MAX: usize = 4_096;
@@ -29,10 +32,23 @@ pub(crate) const PARAMETERS: &[Entry<BindParse>] = &[
         Ok(())
     }),
     parameter("mode", "<octal>", "1.3", "permissions of a unix socket", |bind, word| {
-        match u32::from_str_radix(word.text()?, 8) {
-            Ok(mode) if mode <= 0o7777 => bind.unix_mode = Some(mode),
-            _ => return Err(Fault::at(word.span, format!("{} is no octal mode such as 660", word.quoted()))),
-        }
+        bind.unix_mode = Some(unix_mode(word)?);
+        Ok(())
+    }),
+    parameter("user", "<name>", "1.3", "the owner of a unix socket, from /etc/passwd", |bind, word| {
+        bind.unix_user = Some(Account::Name(word.text()?.to_owned()));
+        Ok(())
+    }),
+    parameter("uid", "<number>", "1.3", "the owner of a unix socket", |bind, word| {
+        bind.unix_user = Some(Account::Id(number(word, 0, u32::MAX - 1)?));
+        Ok(())
+    }),
+    parameter("group", "<name>", "1.3", "the group of a unix socket, from /etc/group", |bind, word| {
+        bind.unix_group = Some(Account::Name(word.text()?.to_owned()));
+        Ok(())
+    }),
+    parameter("gid", "<number>", "1.3", "the group of a unix socket", |bind, word| {
+        bind.unix_group = Some(Account::Id(number(word, 0, u32::MAX - 1)?));
         Ok(())
     }),
     parameter(
@@ -69,6 +85,88 @@ const fn parameter(
     Entry::new(name, Sections::FRONTEND.or(Sections::LISTEN), since, args, help, parse)
 }
 
+fn unix_mode(word: &Word) -> Result<u32, Fault> {
+    match u32::from_str_radix(word.text()?, 8) {
+        Ok(mode) if mode <= 0o7777 => Ok(mode),
+        _ => Err(Fault::at(word.span, format!("{} is no octal mode such as 660", word.quoted()))),
+    }
+}
+
+/// A line without an address and parameters.
+fn empty(place: &Place) -> Bind {
+    Bind {
+        address: BindAddress::Fd(-1),
+        text: String::new(),
+        place: place.clone(),
+        backlog: None,
+        maxconn: None,
+        name: None,
+        unix_mode: None,
+        unix_user: None,
+        unix_group: None,
+        v6only: None,
+        transparent: false,
+        accept_proxy: false,
+    }
+}
+
+/// `unix-bind`: what unix sockets have of which `bind` lines say nothing.
+#[derive(Default)]
+pub(crate) struct UnixBind {
+    /// Stands before each path.
+    prefix: Vec<u8>,
+    /// A line with the parameters.
+    line: Option<Bind>,
+}
+
+/// Parses `unix-bind`.
+pub(super) fn parse_unix(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
+    const EXPECTED: &str = "expected prefix, mode, user, uid, group or gid";
+    let mut unix = std::mem::take(&mut b.unix_bind);
+    let line = unix.line.get_or_insert_with(|| empty(st.place));
+    let mut words = st.args().iter();
+    while let Some(word) = words.next() {
+        let name = word.text()?;
+        let owns = listed("mode|user|uid|group|gid", name);
+        let entry = PARAMETERS.iter().find(|entry| owns && entry.name == name);
+        let value = words.next().ok_or_else(|| Fault::at(word.span, format!("`{name}` needs a value")));
+        match entry {
+            Some(entry) => (entry.parse)(line, value?)?,
+            None if name == "prefix" => unix.prefix = value?.bytes.clone(),
+            None => return Err(Fault::at(word.span, format!("{}: {EXPECTED}", word.quoted()))),
+        }
+    }
+    if st.args().is_empty() {
+        return Err(Fault::at(st.name_span(), EXPECTED));
+    }
+    b.unix_bind = unix;
+    Ok(())
+}
+
+impl UnixBind {
+    /// Fills in what a `bind` line has left open.
+    fn complete(&self, bind: &mut Bind) -> Result<(), Fault> {
+        let BindAddress::Unix(path) = &mut bind.address else { return Ok(()) };
+        if !self.prefix.is_empty() {
+            let whole = [&self.prefix, path.as_os_str().as_bytes()].concat();
+            if whole.len() > address::UNIX_PATH_BYTES_MAX {
+                return Err(Fault::line(format!(
+                    "with the prefix of `unix-bind` the path has {} bytes; at most {} are possible",
+                    whole.len(),
+                    address::UNIX_PATH_BYTES_MAX
+                )));
+            }
+            *path = OsString::from_vec(whole).into();
+        }
+        if let Some(line) = &self.line {
+            bind.unix_mode = bind.unix_mode.or(line.unix_mode);
+            bind.unix_user = bind.unix_user.take().or_else(|| line.unix_user.clone());
+            bind.unix_group = bind.unix_group.take().or_else(|| line.unix_group.clone());
+        }
+        Ok(())
+    }
+}
+
 /// Parses a `bind` line.
 pub(super) fn parse(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
     let [addresses, words @ ..] = st.args() else {
@@ -76,28 +174,19 @@ pub(super) fn parse(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault
     };
     let free = BINDS_MAX.saturating_sub(b.proxy()?.binds.len());
     let addresses = address::bind(addresses, b.env, free)?;
-    let mut template = Bind {
-        address: BindAddress::Fd(-1),
-        text: String::new(),
-        place: st.place.clone(),
-        backlog: None,
-        maxconn: None,
-        name: None,
-        unix_mode: None,
-        v6only: None,
-        transparent: false,
-        accept_proxy: false,
-    };
+    let mut template = empty(st.place);
     let set_aside = parameters(PARAMETERS, groups::BIND, words, &mut template, unknown)?;
     b.tell_set_aside(st, &set_aside);
     let spot = b.spot(st, st.args().first().map(|word| word.span));
+    let mut binds = Vec::with_capacity(addresses.len());
+    for (address, text) in addresses {
+        let mut bind = Bind { address, text, ..template.clone() };
+        b.unix_bind.complete(&mut bind)?;
+        binds.push(bind);
+    }
     let proxy = b.proxy()?;
     proxy.bind_spots.push((proxy.binds.len(), spot));
-    proxy.binds.extend(addresses.into_iter().map(|(address, text)| Bind {
-        address,
-        text,
-        ..template.clone()
-    }));
+    proxy.binds.append(&mut binds);
     Ok(())
 }
 

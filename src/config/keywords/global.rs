@@ -22,6 +22,41 @@ pub(super) const TABLE: &[Keyword] = &[
         "concurrent client connections of the process",
         maxconn,
     ),
+    Keyword::new(
+        "maxconnrate",
+        GLOBAL,
+        "1.4",
+        "<number>",
+        "connections the process accepts a second; the smaller of this and `maxsessrate` counts",
+        accept_rate,
+    ),
+    Keyword::new(
+        "maxsessrate",
+        GLOBAL,
+        "1.5",
+        "<number>",
+        "the same: each connection is a session",
+        accept_rate,
+    ),
+    Keyword::new(
+        "spread-checks",
+        GLOBAL,
+        "1.3",
+        "<0..50>",
+        "the time between two checks goes up or down by as many percent",
+        |b, st| {
+            b.global.spread_checks = number(st.one("a number of percent")?, 0, 50)?;
+            Ok(())
+        },
+    ),
+    Keyword::new(
+        "unix-bind",
+        GLOBAL,
+        "1.4",
+        "[prefix <path>] [mode <octal>] [user <name>] [uid <number>] [group <name>] [gid <number>]",
+        "what the unix sockets of the `bind` lines below have that say nothing else",
+        super::bind::parse_unix,
+    ),
     Keyword::new("daemon", GLOBAL, "1.3", "", "go to the background", |b, st| {
         st.none()?;
         b.global.daemon = true;
@@ -75,6 +110,13 @@ fn maxconn(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
         return again(b, st);
     }
     b.global.maxconn = Some(value);
+    Ok(())
+}
+
+fn accept_rate(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
+    let new = number(st.one("a number")?, 0, i32::MAX as u32)?;
+    let rate = &mut b.global.accepts_a_second;
+    *rate = if *rate == 0 || new > 0 && new < *rate { new } else { *rate };
     Ok(())
 }
 

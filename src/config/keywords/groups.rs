@@ -148,15 +148,9 @@ pub(crate) const GROUPS: &[Group] = &[
     group(GLOBAL, Takes::Any, AcceptedIgnored(NO_PROGRAMS), "external-check"),
     group(
         GLOBAL,
-        Takes::Number,
-        NotYet("connections are not counted by the second"),
-        "maxconnrate|maxsessrate",
-    ),
-    group(
-        GLOBAL,
         Takes::Any,
-        NotYet("checks and closing are not spread over time"),
-        "close-spread-time|max-spread-checks|spread-checks",
+        NotYet("the first checks are spread over their interval, and closing is not spread over time"),
+        "close-spread-time|max-spread-checks",
     ),
     group(GLOBAL, Takes::AtLeastOne, NotYet("there is no statistics socket yet"), "stats socket"),
     group(GLOBAL, Takes::AtLeastOne, NotYet(STATE_FILES), "server-state-base|server-state-file"),
@@ -199,10 +193,11 @@ pub(crate) const GROUPS: &[Group] = &[
         PROXIES,
         Takes::Nothing,
         Silent("the kernel decides, or bulk is spliced anyway"),
-        "option http-pretend-keepalive|option http-use-htx|option idle-close-on-response|option splice-auto|\
+        "option http-use-htx|option idle-close-on-response|option splice-auto|\
          option splice-request|option splice-response|option tcp-smart-accept|option tcp-smart-connect|\
          option tcpsplice",
     ),
+    group(PROXIES, Takes::Nothing, Silent("no bytes are ever held back"), "option http-no-delay"),
     group(
         PROXIES,
         Takes::Nothing,
@@ -223,7 +218,6 @@ pub(crate) const GROUPS: &[Group] = &[
         "option disable-h2-upgrade|option h1-case-adjust-bogus-client|option h1-case-adjust-bogus-server",
     ),
     group(CLIENT, Takes::Any, NotYet(KEEPALIVE), "clitcpka-cnt|clitcpka-idle|clitcpka-intvl"),
-    group(CLIENT, Takes::Number, NotYet("connections are not counted by the second"), "rate-limit sessions"),
     group(
         CLIENT,
         Takes::Number,

@@ -3,20 +3,21 @@
 use std::rc::Rc;
 
 use super::replies::{plain_reply, reply};
-use super::{Keyword, Sections, errors, lines, logs};
+use super::{Keyword, Sections, errors, lines, logs, tcp_lint};
 use crate::config::builder::{Builder, Statement};
 use crate::config::diagnostics::{Fault, Span};
 use crate::config::draft::{Proxy, ProxyKind};
 use crate::config::lexer::Word;
 use crate::config::model::{
     CaptureSlot, Format, HttpAction, HttpRule, MatchKind, Matcher, Patterns, Piece, Redirect, RedirectKind,
-    Reply, ReplyBody, Side, TargetPart, VarId,
+    Reply, ReplyBody, SET_CONDITIONS, SetVar, Side, TargetPart,
 };
 use crate::config::sample::{self, Reader};
 use crate::config::{condition, format, lint, patterns, suggest, values};
 use crate::http::edit::is_own;
 
-pub(super) const RULES: Sections = Sections::FRONTEND.or(Sections::LISTEN).or(Sections::BACKEND);
+pub(super) const PROXIES: Sections = Sections::FRONTEND.or(Sections::LISTEN).or(Sections::BACKEND);
+const RULES: Sections = PROXIES.or(Sections::DEFAULTS);
 /// Rules of one kind in one proxy.
 const RULES_MAX: usize = 65_536;
 
@@ -47,7 +48,7 @@ pub(super) const TABLE: &[Keyword] = &[
     ),
     Keyword::new(
         "redirect",
-        RULES,
+        PROXIES,
         "1.3",
         "location|prefix|scheme <to> [code <code>] [<option>…] [if|unless <condition>]",
         "send the client elsewhere; checked behind `http-request` rules",
@@ -58,7 +59,7 @@ pub(super) const TABLE: &[Keyword] = &[
     ),
     Keyword::new(
         "block",
-        RULES,
+        PROXIES,
         "1.3",
         "if|unless <condition>",
         "answer 403; checked before `http-request` rules",
@@ -73,6 +74,16 @@ pub(super) const TABLE: &[Keyword] = &[
 const REQUEST: u8 = 1;
 const RESPONSE: u8 = 2;
 const AFTER: u8 = 4;
+/// `tcp-request connection`.
+pub(super) const CONNECTION: u8 = 8;
+/// `tcp-request session`.
+pub(super) const SESSION: u8 = 16;
+/// `tcp-request content`.
+pub(super) const CONTENT: u8 = 32;
+/// `tcp-response content`.
+pub(super) const ANSWER: u8 = 64;
+const TCP: u8 = CONNECTION | SESSION | CONTENT | ANSWER;
+const ALL: u8 = REQUEST | RESPONSE | AFTER | TCP;
 
 type Make = fn(&mut Words<'_>, &mut Reader<'_>) -> Result<HttpAction, Fault>;
 
@@ -120,18 +131,18 @@ const ACTIONS: &[(&str, u8, Make)] = &[
         };
         Ok(HttpAction::SetStatus(status, reason.into()))
     }),
-    ("set-var(", 7, |words, reader| {
+    ("set-var(", ALL, |words, reader| {
         let id = words.variable(reader)?;
         let (expr, _) = sample::parse(reader, words.next("an expression")?)?;
         Ok(HttpAction::SetVar(id, expr))
     }),
-    ("set-var-fmt(", 7, |words, reader| {
+    ("set-var-fmt(", ALL, |words, reader| {
         let id = words.variable(reader)?;
         Ok(HttpAction::SetVarFormat(id, format::parse(reader, words.next("a text")?)?))
     }),
-    ("unset-var(", 7, |words, reader| Ok(HttpAction::UnsetVar(words.variable(reader)?))),
-    ("capture", REQUEST | RESPONSE, capture),
-    ("set-log-level", REQUEST | RESPONSE, |words, _| log_level(words)),
+    ("unset-var(", ALL, |words, reader| Ok(HttpAction::UnsetVar(words.variable(reader)?.id))),
+    ("capture", REQUEST | RESPONSE | CONTENT, capture),
+    ("set-log-level", REQUEST | RESPONSE | CONTENT | ANSWER, |words, _| log_level(words)),
     ("wait-for-body", REQUEST, |words, _| {
         let at = words.at;
         let (mut time, mut at_least) = (None, usize::MAX);
@@ -147,8 +158,18 @@ const ACTIONS: &[(&str, u8, Make)] = &[
             }
         }
     }),
-    ("silent-drop", REQUEST, |_, _| Ok(HttpAction::SilentDrop)),
-    ("reject", REQUEST, |_, _| Ok(HttpAction::Reject)),
+    ("silent-drop", REQUEST | TCP, |_, _| Ok(HttpAction::SilentDrop)),
+    ("reject", REQUEST | TCP, |_, _| Ok(HttpAction::Reject)),
+    ("accept", TCP, |_, _| Ok(HttpAction::Allow)),
+    ("close", ANSWER, |_, _| Ok(HttpAction::Close)),
+    ("expect-proxy", CONNECTION, |words, _| {
+        let word = words.next("`layer4`")?;
+        match word.is("layer4") {
+            true => Ok(HttpAction::ExpectProxy),
+            false => Err(Fault::at(word.span, format!("{}: expected `layer4`", word.quoted()))),
+        }
+    }),
+    ("switch-mode", CONTENT, switch_mode),
     ("strict-mode", 7, |words, _| {
         let word = words.next("`on` or `off`")?;
         match word.bytes.as_slice() {
@@ -196,15 +217,23 @@ impl<'w> Words<'w> {
         is
     }
 
-    /// The variable in the action's own word.
-    fn variable(&self, reader: &mut Reader<'_>) -> Result<VarId, Fault> {
+    /// The variable in the action's own word, and the conditions behind it.
+    fn variable(&self, reader: &mut Reader<'_>) -> Result<SetVar, Fault> {
         let text = String::from_utf8_lossy(self.action);
         let inner = text.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
         let name = inner.ok_or_else(|| Fault::at(self.at, "the bracket is never closed"))?;
-        if name.starts_with("proc.") {
-            return Err(Fault::at(self.at, "variables of the whole process (`proc.…`) cannot be set here"));
+        let mut parts = name.split(',').map(str::trim);
+        let name = parts.next().unwrap_or_default();
+        let id = reader.variable(name).map_err(|why| Fault::at(self.at, why))?;
+        let mut conditions = 0;
+        for part in parts {
+            let Some(bit) = SET_CONDITIONS.iter().position(|known| *known == part) else {
+                let hint = suggest::hint(part, SET_CONDITIONS.into_iter());
+                return Err(Fault::at(self.at, format!("`{part}` is no condition of `set-var`{hint}")));
+            };
+            conditions |= 1 << bit;
         }
-        reader.variable(name.trim()).map_err(|why| Fault::at(self.at, why))
+        Ok(SetVar { id, conditions })
     }
 }
 
@@ -212,7 +241,8 @@ fn reader_is_response(words: &Words<'_>) -> bool {
     words.side == RESPONSE
 }
 
-fn rule(b: &mut Builder<'_>, st: &Statement<'_>, side: u8) -> Result<(), Fault> {
+/// Reads a rule of this kind.
+pub(super) fn rule(b: &mut Builder<'_>, st: &Statement<'_>, side: u8) -> Result<(), Fault> {
     let [word, rest @ ..] = st.args() else {
         return Err(Fault::at(st.name_span(), format!("`{}` needs an action", st.keyword.name)));
     };
@@ -233,6 +263,9 @@ fn rule(b: &mut Builder<'_>, st: &Statement<'_>, side: u8) -> Result<(), Fault> 
         (words.action, words.at, words.side) = (&word.bytes, word.span, side);
         make(words, reader)
     })?;
+    if side & TCP != 0 {
+        tcp_lint::check(b, st, &rule, side)?;
+    }
     if let Some(name) = own_header(&rule.action) {
         b.warn(
             st,
@@ -267,7 +300,11 @@ fn rule(b: &mut Builder<'_>, st: &Statement<'_>, side: u8) -> Result<(), Fault> 
     let list: fn(&mut Proxy) -> &mut Vec<HttpRule> = match side {
         REQUEST => |proxy| &mut proxy.http_rules.request,
         RESPONSE => |proxy| &mut proxy.http_rules.response,
-        _ => |proxy| &mut proxy.http_rules.after,
+        AFTER => |proxy| &mut proxy.http_rules.after,
+        CONNECTION => |proxy| &mut proxy.tcp_rules.connection,
+        SESSION => |proxy| &mut proxy.tcp_rules.session,
+        CONTENT => |proxy| &mut proxy.tcp_rules.request,
+        _ => |proxy| &mut proxy.tcp_rules.response,
     };
     add(b, st, list, rule)
 }
@@ -312,7 +349,11 @@ fn add(
     let proxy = b.proxy()?;
     let misplaced = lint::misplaced(proxy, st.keyword.name);
     let acls = std::mem::take(&mut proxy.acls);
-    let never = lint::unreachable_http(&acls, &mut list(proxy).iter());
+    // Those for TCP have a look of their own.
+    let never = match st.keyword.name.starts_with("tcp-") {
+        true => None,
+        false => lint::unreachable_http(&acls, &mut list(proxy).iter()),
+    };
     proxy.acls = acls;
     push(list(proxy), rule)?;
     if let Some(message) = never.or(misplaced) {
@@ -373,6 +414,24 @@ fn capture(words: &mut Words<'_>, reader: &mut Reader<'_>) -> Result<HttpAction,
         return Err(Fault::at(words.at, format!("{expected} was expected behind this word")));
     };
     Ok(HttpAction::Capture(side, slot, expr))
+}
+
+/// `http [proto h1]`: requests are told apart by their first bytes anyway, so this only ends the rules.
+fn switch_mode(words: &mut Words<'_>, _: &mut Reader<'_>) -> Result<HttpAction, Fault> {
+    let wrong = |word: &Word, expected| {
+        Err(Fault::at(word.span, format!("{}: expected `{expected}`", word.quoted())))
+    };
+    let word = words.next("`http`")?;
+    if !word.is("http") {
+        return wrong(word, "http");
+    }
+    if words.option("proto") {
+        let word = words.next("`h1`")?;
+        if !word.is("h1") {
+            return wrong(word, "h1");
+        }
+    }
+    Ok(HttpAction::Allow)
 }
 
 fn log_level(words: &mut Words<'_>) -> Result<HttpAction, Fault> {

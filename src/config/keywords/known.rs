@@ -7,34 +7,21 @@ use super::Sections;
 
 /// Proxy and global keywords by the sections HAProxy allows them in.
 pub(crate) const KEYWORDS: &[(Sections, &str)] = &[
-    (
-        Sections::GLOBAL,
-        "h1-accept-payload-with-any-method|pp2-never-send-local|set-var|set-var-fmt|unix-bind",
-    ),
-    (Sections::DEFAULTS, "http-after-response|http-request|http-response"),
-    (Sections::DEFAULTS.or(Sections::BACKEND), "tcp-request content|tcp-request inspect-delay"),
+    (Sections::GLOBAL, "h1-accept-payload-with-any-method|pp2-never-send-local|set-var|set-var-fmt"),
     (
         Sections::DEFAULTS.or(Sections::FRONTEND).or(Sections::LISTEN),
-        "log-steps|option http-drop-request-trailers|option http-ignore-probes|\
-     option http-use-proxy-header|option httpslog|quic-initial|tcp-request connection|\
-     tcp-request session",
-    ),
-    (
-        Sections::DEFAULTS.or(Sections::FRONTEND).or(Sections::LISTEN).or(Sections::BACKEND),
-        "option http-no-delay|option http-restrict-req-hdr-names|\
-     option originalto|tcp-request",
+        "log-steps|option http-drop-request-trailers|option httpslog|quic-initial",
     ),
     (
         Sections::DEFAULTS.or(Sections::LISTEN).or(Sections::BACKEND),
-        "option checkcache|option http-drop-response-trailers|tcp-response|tcp-response content|\
-     tcp-response inspect-delay",
+        "option checkcache|option http-drop-response-trailers",
     ),
     (Sections::FRONTEND.or(Sections::LISTEN).or(Sections::BACKEND), "filter"),
     (Sections::LISTEN.or(Sections::BACKEND), "server-template|stick"),
 ];
 
 /// Parameters of a `bind` line.
-pub(crate) const BIND: &str = "accept-netscaler-cip|gid|group|interface|mss|namespace|proto|ssl|uid|user";
+pub(crate) const BIND: &str = "accept-netscaler-cip|interface|mss|namespace|proto|ssl";
 
 /// Parameters of a `server` line.
 pub(crate) const SERVER: &str = "addr|check-proto|check-ssl|check-via-socks4|namespace|no-send-proxy-v2-ssl|\
@@ -47,17 +34,16 @@ pub(crate) const FETCHES: &str = "base32|bc_dst|bc_dst_port|bc_err|bc_err_str|bc
      dst_is_local|fc_dst_is_local|fc_err|fc_err_str|fc_fackets|fc_http_major|fc_lost|\
      fc_pp_authority|fc_pp_unique_id|fc_rcvd_proxy|fc_reordering|fc_retrans|fc_rtt|fc_rttvar|\
      fc_sacked|fc_src_is_local|fc_unacked|fcgi.docroot|fcgi.index|fe_client_timeout|fe_req_rate|\
-     fe_sess_rate|hostname|http_auth_bearer|http_auth_group|http_first_req|internal.htx.data|\
-     internal.htx.free|internal.htx.free_data|internal.htx.has_eom|internal.htx.nbblks|\
-     internal.htx.size|internal.htx.used|internal.htx_blk.data|internal.htx_blk.hdrname|\
-     internal.htx_blk.hdrval|internal.htx_blk.size|internal.htx_blk.start_line|\
-     internal.htx_blk.type|internal.strm.is_htx|ipv4|ipv6|last_rule_file|last_rule_line|lat_ns_avg|\
-     lat_ns_tot|nbproc|prio_class|prio_offset|proc|rdp_cookie|rdp_cookie_cnt|rep_ssl_hello_type|\
-     req.body_param|req.hdrs|req.hdrs_bin|req.rdp_cookie|req.rdp_cookie_cnt|req.ssl_alpn|\
-     req.ssl_ec_ext|req.ssl_hello_type|req.ssl_sni|req.ssl_st_ext|req.ssl_ver|req_rdp_cookie|\
-     req_rdp_cookie_cnt|req_ssl_hello_type|req_ssl_sni|req_ssl_ver|res.body|res.body_len|\
-     res.body_size|res.cache_hit|res.cache_name|res.comp|res.comp_algo|res.hdrs|res.hdrs_bin|\
-     res.len|res.payload|res.payload_lv|res.ssl_hello_type|sc0_bytes_in_rate|sc0_bytes_out_rate|\
+     fe_sess_rate|hostname|http_auth_bearer|http_first_req|internal.htx.data|internal.htx.free|\
+     internal.htx.free_data|internal.htx.has_eom|internal.htx.nbblks|internal.htx.size|\
+     internal.htx.used|internal.htx_blk.data|internal.htx_blk.hdrname|internal.htx_blk.hdrval|\
+     internal.htx_blk.size|internal.htx_blk.start_line|internal.htx_blk.type|internal.strm.is_htx|\
+     ipv4|ipv6|last_rule_file|last_rule_line|lat_ns_avg|lat_ns_tot|nbproc|prio_class|prio_offset|\
+     proc|rdp_cookie|rdp_cookie_cnt|rep_ssl_hello_type|req.body_param|req.hdrs|req.hdrs_bin|\
+     req.rdp_cookie|req.rdp_cookie_cnt|req.ssl_alpn|req.ssl_ec_ext|req.ssl_hello_type|req.ssl_sni|\
+     req.ssl_st_ext|req.ssl_ver|req_rdp_cookie|req_rdp_cookie_cnt|req_ssl_hello_type|req_ssl_sni|\
+     req_ssl_ver|res.body|res.body_len|res.body_size|res.cache_hit|res.cache_name|res.comp|\
+     res.comp_algo|res.hdrs|res.hdrs_bin|res.ssl_hello_type|sc0_bytes_in_rate|sc0_bytes_out_rate|\
      sc0_clr_gpc0|sc0_clr_gpc1|sc0_conn_cnt|sc0_conn_cur|sc0_conn_rate|sc0_get_gpc0|sc0_get_gpc1|\
      sc0_get_gpt0|sc0_gpc0_rate|sc0_gpc1_rate|sc0_http_err_cnt|sc0_http_err_rate|sc0_http_fail_cnt|\
      sc0_http_fail_rate|sc0_http_req_cnt|sc0_http_req_rate|sc0_inc_gpc0|sc0_inc_gpc1|sc0_kbytes_in|\

@@ -20,11 +20,13 @@ mod replies;
 mod rules;
 pub(crate) mod server;
 mod takes;
+mod tcp_lint;
 mod timeouts;
 mod users;
 
 pub use markdown::markdown;
 pub(crate) use proxy::BIND;
+pub(crate) use tcp_lint::looks_at_bytes;
 
 use super::builder::{Builder, Statement};
 use super::diagnostics::{Fault, Span};

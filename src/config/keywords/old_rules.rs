@@ -2,7 +2,7 @@
 //! were set up before still have them (configuration of 1.8, §4.2).
 
 use super::Keyword;
-use super::http_rules::{RULES, Words, header_name, push, read};
+use super::http_rules::{PROXIES, Words, header_name, push, read};
 use super::replies::plain_reply;
 use crate::config::builder::{Builder, Statement};
 use crate::config::diagnostics::Fault;
@@ -38,7 +38,7 @@ pub(super) const TABLE: &[Keyword] = &[
 ];
 
 const fn old(name: &'static str, args: &'static str, help: &'static str, new: &'static str) -> Keyword {
-    Keyword::new(name, RULES, "1.3", args, help, rule).lenient().instead(new)
+    Keyword::new(name, PROXIES, "1.3", args, help, rule).lenient().instead(new)
 }
 
 fn rule(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {

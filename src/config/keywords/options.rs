@@ -3,7 +3,8 @@
 use super::{Keyword, Sections, Status};
 use crate::config::builder::{Builder, Statement};
 use crate::config::diagnostics::Fault;
-use crate::config::model::{ConnectionMode, ForwardFor, LogFormat};
+use crate::config::model::{ConnectionMode, ForwardFor, HeaderNames, LogFormat};
+use crate::config::patterns::net;
 
 const CLIENT: Sections = Sections::CLIENT_SIDE;
 const SERVER: Sections = Sections::SERVER_SIDE;
@@ -14,9 +15,18 @@ pub(super) const TABLE: &[Keyword] = &[
         "option forwardfor",
         BOTH,
         "1.3",
-        "[header <name>] [if-none]",
+        "[except <network>] [header <name>] [if-none]",
         "add the client's address to each request",
-        forwardfor,
+        |b, st| told_address(st, &mut b.settings()?.http.forward_for, "X-Forwarded-For", true),
+    )
+    .with_no(),
+    Keyword::new(
+        "option originalto",
+        BOTH,
+        "1.3",
+        "[except <network>] [header <name>]",
+        "add the address the client came to to each request",
+        |b, st| told_address(st, &mut b.settings()?.http.original_to, "X-Original-To", false),
     )
     .with_no(),
     option("option http-server-close", BOTH, "1.4", "close the server's side after each answer", |b, st| {
@@ -41,12 +51,38 @@ pub(super) const TABLE: &[Keyword] = &[
         BOTH,
         "1.6",
         "wait for a request's body, or a full buffer, before rules see it",
-        |b, st| {
-            st.none()?;
-            b.settings()?.buffer_request = !st.negated;
-            Ok(())
-        },
+        |b, st| flag(st, &mut b.settings()?.http.buffer_request),
     ),
+    option(
+        "option http-pretend-keepalive",
+        SERVER,
+        "1.3",
+        "servers are not told that their connection will close after the answer",
+        |b, st| flag(st, &mut b.settings()?.http.pretend_keep_alive),
+    ),
+    option(
+        "option http-ignore-probes",
+        CLIENT,
+        "1.5",
+        "neither answer nor log line for a connection that sent nothing",
+        |b, st| flag(st, &mut b.settings()?.http.ignore_probes),
+    ),
+    option(
+        "option http-use-proxy-header",
+        CLIENT,
+        "1.4",
+        "requests to a proxy: `Proxy-Connection` instead of `Connection`, and its words for authentication",
+        |b, st| flag(st, &mut b.settings()?.http.proxy_header),
+    ),
+    Keyword::new(
+        "option http-restrict-req-hdr-names",
+        BOTH,
+        "2.4",
+        "preserve|delete|reject",
+        "header names with other characters than letters, digits and `-`",
+        header_names,
+    )
+    .lenient(),
     option(
         "option tcplog",
         BOTH,
@@ -174,37 +210,66 @@ fn log_format(b: &mut Builder<'_>, st: &Statement<'_>, format: LogFormat) -> Res
     Ok(())
 }
 
-fn forwardfor(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
+/// `option forwardfor` and `option originalto`: `if_none` says whether there is that word.
+fn told_address(
+    st: &Statement<'_>,
+    to: &mut Option<ForwardFor>,
+    header: &str,
+    if_none: bool,
+) -> Result<(), Fault> {
     if st.negated {
         st.none()?;
-        b.settings()?.forward_for = None;
+        *to = None;
         return Ok(());
     }
-    let mut forward_for = ForwardFor { header: "X-Forwarded-For".to_owned(), if_none: false };
+    let mut told = ForwardFor { header: header.to_owned(), if_none: false, except: None };
     let mut args = st.args().iter();
     while let Some(word) = args.next() {
+        let mut value = |what: &str| {
+            args.next().ok_or_else(|| Fault::at(word.span, format!("{} needs {what}", word.quoted())))
+        };
         match word.bytes.as_slice() {
-            b"if-none" => forward_for.if_none = true,
+            b"if-none" if if_none => told.if_none = true,
             b"header" => {
-                let Some(name) = args.next() else {
-                    return Err(Fault::at(word.span, "`header` needs the name of a header"));
-                };
+                let name = value("the name of a header")?;
                 let text = name.text()?;
                 if text.is_empty() || !text.bytes().all(is_header_char) {
                     return Err(Fault::at(name.span, format!("{} is no header name", name.quoted())));
                 }
-                forward_for.header = text.to_owned();
+                told.header = text.to_owned();
             }
-            b"except" => return Err(Fault::at(word.span, "`except` is not built yet")),
+            b"except" => {
+                let word = value("an address or a network")?;
+                told.except = Some(net(word.text()?).map_err(|error| Fault::at(word.span, error))?);
+            }
             _ => {
-                return Err(Fault::at(
-                    word.span,
-                    format!("{}: expected `header NAME` or `if-none`", word.quoted()),
-                ));
+                let last = if if_none { ", `except NETWORK` or `if-none`" } else { " or `except NETWORK`" };
+                return Err(Fault::at(word.span, format!("{}: expected `header NAME`{last}", word.quoted())));
             }
         }
     }
-    b.settings()?.forward_for = Some(forward_for);
+    *to = Some(told);
+    Ok(())
+}
+
+fn header_names(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
+    const EXPECTED: &str = "preserve, delete or reject";
+    let word = st.one(EXPECTED)?;
+    b.settings()?.http.header_names = match word.bytes.as_slice() {
+        b"preserve" => HeaderNames::Preserve,
+        b"delete" => HeaderNames::Delete,
+        b"reject" => HeaderNames::Reject,
+        _ => {
+            return Err(Fault::at(word.span, format!("{}: expected {EXPECTED}", word.quoted())));
+        }
+    };
+    Ok(())
+}
+
+/// An option that is on or off.
+fn flag(st: &Statement<'_>, to: &mut bool) -> Result<(), Fault> {
+    st.none()?;
+    *to = !st.negated;
     Ok(())
 }
 

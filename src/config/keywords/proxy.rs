@@ -4,7 +4,7 @@ use super::{Keyword, Sections, Status};
 use crate::config::builder::{Builder, Statement};
 use crate::config::diagnostics::Fault;
 use crate::config::draft::NameRef;
-use crate::config::model::{Balance, Mode};
+use crate::config::model::{Balance, Mode, Reuse};
 use crate::config::values::{name, number};
 
 const CLIENT: Sections = Sections::CLIENT_SIDE;
@@ -36,7 +36,7 @@ pub(super) const TABLE: &[Keyword] = &[
         SERVER,
         "1.6",
         "never|safe|aggressive|always",
-        "whether idle server connections serve further requests; all but never do what is safe here",
+        "when idle server connections serve further requests; without it those that may be repeated always",
         http_reuse,
     )
     .lenient(),
@@ -80,6 +80,18 @@ pub(super) const TABLE: &[Keyword] = &[
             let value = number(st.one("a number")?, 0, u32::MAX)?;
             // 0 takes a limit back that `defaults` has set.
             b.settings()?.maxconn = Some(value).filter(|&n| n > 0);
+            Ok(())
+        },
+    )
+    .lenient(),
+    Keyword::new(
+        "rate-limit sessions",
+        CLIENT,
+        "1.4",
+        "<number>",
+        "connections that the frontend accepts a second; others wait in the kernel's queue",
+        |b, st| {
+            b.settings()?.accepts_a_second = number(st.one("a number")?, 0, i32::MAX as u32)?;
             Ok(())
         },
     )
@@ -133,13 +145,15 @@ fn http_reuse(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
     const EXPECTED: &str = "never, safe, aggressive or always";
     let word = st.one(EXPECTED)?;
     let reuse = match word.bytes.as_slice() {
-        b"never" => false,
-        b"safe" | b"aggressive" | b"always" => true,
+        b"never" => Reuse::Never,
+        b"safe" => Reuse::Safe,
+        b"aggressive" => Reuse::Aggressive,
+        b"always" => Reuse::Always,
         _ => {
             return Err(Fault::at(word.span, format!("{} is no mode; expected {EXPECTED}", word.quoted())));
         }
     };
-    b.settings()?.reuse = Some(reuse);
+    b.settings()?.http.reuse = reuse;
     Ok(())
 }
 

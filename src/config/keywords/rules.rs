@@ -1,24 +1,27 @@
 //! ACLs and the rules that use them (configuration §4.2 "acl", "use_backend", "tcp-request …").
 
-use super::{Keyword, Sections};
+use super::{Keyword, Sections, http_rules};
 use crate::config::acl;
 use crate::config::builder::{Builder, Statement};
 use crate::config::condition;
 use crate::config::diagnostics::Fault;
 use crate::config::draft::{NameRef, UseRule};
 use crate::config::lexer::Word;
-use crate::config::model::{Chosen, Condition, ContentAction, ContentRule};
+use crate::config::model::{Chosen, Condition};
 use crate::config::values::{name, time_ms};
 use crate::config::{format, lint};
 
 const CLIENT: Sections = Sections::FRONTEND.or(Sections::LISTEN);
+const RULES: Sections = CLIENT.or(Sections::BACKEND).or(Sections::DEFAULTS);
+const ANSWERS: Sections = Sections::LISTEN.or(Sections::BACKEND).or(Sections::DEFAULTS);
+const ACTION: &str = "<action> [<arguments>…] [if|unless <condition>]";
 /// Rules of one kind in one proxy.
 const RULES_MAX: usize = 65_536;
 
 pub(super) const TABLE: &[Keyword] = &[
     Keyword::new(
         "acl",
-        CLIENT.or(Sections::BACKEND),
+        RULES,
         "1.3",
         "<name> <fetch> [<flags>] [<pattern>…]",
         "name a test; lines of the same name are alternatives",
@@ -57,24 +60,57 @@ pub(super) const TABLE: &[Keyword] = &[
     ),
     Keyword::new(
         "tcp-request inspect-delay",
-        CLIENT,
+        RULES,
         "1.4",
         "<time>",
         "how long rules may wait for more bytes",
         |b, st| {
-            let time_ms = time_ms(st.one("a time")?)?;
-            // 0 is HAProxy's way to say: do not wait.
-            b.proxy()?.inspect_delay_ms = Some(time_ms).filter(|&ms| ms > 0);
+            b.proxy()?.tcp_rules.request_delay_ms = delay(st)?;
             Ok(())
         },
     ),
     Keyword::new(
+        "tcp-response inspect-delay",
+        ANSWERS,
+        "1.5",
+        "<time>",
+        "the same for what servers send",
+        |b, st| {
+            b.proxy()?.tcp_rules.response_delay_ms = delay(st)?;
+            Ok(())
+        },
+    ),
+    Keyword::new(
+        "tcp-request connection",
+        CLIENT.or(Sections::DEFAULTS),
+        "1.3.14",
+        ACTION,
+        "a rule for connections at their accept, before any byte",
+        |b, st| http_rules::rule(b, st, http_rules::CONNECTION),
+    ),
+    Keyword::new(
+        "tcp-request session",
+        CLIENT.or(Sections::DEFAULTS),
+        "1.6",
+        ACTION,
+        "the same behind the PROXY protocol header",
+        |b, st| http_rules::rule(b, st, http_rules::SESSION),
+    ),
+    Keyword::new(
         "tcp-request content",
-        CLIENT,
+        RULES,
         "1.4",
-        "accept|reject [if|unless <condition>]",
-        "go on, or close the connection, by its first bytes",
-        content,
+        ACTION,
+        "a rule for connections by their first bytes; in `mode http` for each request",
+        |b, st| http_rules::rule(b, st, http_rules::CONTENT),
+    ),
+    Keyword::new(
+        "tcp-response content",
+        ANSWERS,
+        "1.5",
+        ACTION,
+        "a rule for the first bytes of servers; in `mode http` for each answer",
+        |b, st| http_rules::rule(b, st, http_rules::ANSWER),
     ),
 ];
 
@@ -124,35 +160,9 @@ fn chosen(b: &mut Builder<'_>, st: &Statement<'_>, word: &Word, of: &str) -> Res
     })
 }
 
-fn content(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
-    let [word, rest @ ..] = st.args() else {
-        return Err(Fault::at(st.name_span(), "expected `tcp-request content accept` or `… reject`"));
-    };
-    let action = match word.bytes.as_slice() {
-        b"accept" => ContentAction::Accept,
-        b"reject" => ContentAction::Reject,
-        _ => {
-            let hint = crate::config::suggest::hint(word.text()?, ["accept", "reject"].into_iter());
-            return Err(Fault::at(
-                word.span,
-                format!("the action {} is not built{hint}; expected accept or reject", word.quoted()),
-            ));
-        }
-    };
-    let condition = condition(b, st, rest)?;
-    let proxy = b.proxy()?;
-    let misplaced = lint::misplaced(proxy, st.keyword.name);
-    let rules = &mut proxy.content_rules;
-    if rules.len() == RULES_MAX {
-        return Err(too_many());
-    }
-    let mut earlier = rules.iter().map(|rule| (rule.condition.as_ref(), rule.place.line));
-    let never = lint::unreachable(&proxy.acls, condition.as_ref(), &mut earlier);
-    rules.push(ContentRule { action, condition, place: st.place.clone() });
-    if let Some(message) = never.or(misplaced) {
-        b.warn(st, None, message);
-    }
-    Ok(())
+/// 0 is HAProxy's way to say: do not wait.
+fn delay(st: &Statement<'_>) -> Result<Option<u64>, Fault> {
+    Ok(Some(time_ms(st.one("a time")?)?).filter(|&ms| ms > 0))
 }
 
 fn too_many() -> Fault {

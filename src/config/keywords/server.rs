@@ -16,6 +16,7 @@ pub(crate) struct Parameters {
     check: Check,
     weight: u32,
     maxconn: Option<u32>,
+    maxqueue: u32,
     backup: bool,
     disabled: bool,
     proxy: ProxyHeader,
@@ -158,6 +159,7 @@ pub(super) fn parse(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault
         address,
         weight: p.weight,
         maxconn: p.maxconn,
+        maxqueue: p.maxqueue,
         check: p.checked.then_some(Check { send_proxy: p.proxy.of_checks(p.check.port), ..p.check }),
         backup: p.backup,
         disabled: p.disabled,
@@ -180,6 +182,7 @@ pub(super) fn parse_default(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(
 impl Default for Parameters {
     fn default() -> Self {
         let check = Check {
+            spread_percent: 0,
             inter_ms: 2_000,
             fastinter_ms: None,
             downinter_ms: None,
@@ -189,7 +192,16 @@ impl Default for Parameters {
             send_proxy: None,
         };
         let proxy = ProxyHeader::default();
-        Self { checked: false, check, weight: 1, maxconn: None, backup: false, disabled: false, proxy }
+        Self {
+            checked: false,
+            check,
+            weight: 1,
+            maxconn: None,
+            maxqueue: 0,
+            backup: false,
+            disabled: false,
+            proxy,
+        }
     }
 }
 
@@ -235,6 +247,10 @@ fn set(
 ) -> Result<Parameters, Fault> {
     let set_aside = parameters(PARAMETERS, groups::SERVERS, words, &mut p, unknown)?;
     b.tell_set_aside(st, &set_aside);
+    let mut pairs = words.iter().zip(words.iter().skip(1));
+    if let Some((_, value)) = pairs.rfind(|(word, _)| word.is("maxqueue")) {
+        p.maxqueue = number(value, 0, i32::MAX as u32)?;
+    }
     Ok(p)
 }
 

@@ -39,7 +39,7 @@ pub struct HttpRule {
 /// What a rule does.
 #[derive(Debug, Clone)]
 pub enum HttpAction {
-    /// No further rules of this kind.
+    /// No further rules of this kind (`allow`, in rules for TCP `accept`).
     Allow,
     /// An answer of our own that says no.
     Deny(Reply),
@@ -82,9 +82,9 @@ pub enum HttpAction {
     /// `set-status`, with its reason.
     SetStatus(u16, Rc<str>),
     /// `set-var`.
-    SetVar(VarId, Expr),
+    SetVar(SetVar, Expr),
     /// `set-var-fmt`.
-    SetVarFormat(VarId, Format),
+    SetVarFormat(SetVar, Format),
     /// `unset-var`.
     UnsetVar(VarId),
     /// `capture`: keeps a value in a slot of the log line.
@@ -102,6 +102,10 @@ pub enum HttpAction {
     SilentDrop,
     /// Closes.
     Reject,
+    /// `tcp-response content close`: closes the server's side; what it has sent is still delivered.
+    Close,
+    /// `tcp-request connection expect-proxy layer4`: a PROXY protocol header comes first.
+    ExpectProxy,
     /// `reqrep` and the like.
     Lines(LineRule),
     /// `strict-mode on|off`: whether a change that cannot be made is an error.
@@ -141,6 +145,19 @@ impl HttpAction {
         }
     }
 }
+
+/// Which variable is set, and when.
+#[derive(Debug, Clone, Copy)]
+pub struct SetVar {
+    /// Which.
+    pub id: VarId,
+    /// Which of [`SET_CONDITIONS`] must hold, a bit each.
+    pub conditions: u8,
+}
+
+/// The conditions of `set-var(name,condition…)`, in the order of their bits.
+pub const SET_CONDITIONS: [&str; 8] =
+    ["ifexists", "ifnotexists", "ifempty", "ifnotempty", "ifset", "ifnotset", "ifgt", "iflt"];
 
 /// Where `capture` keeps its value.
 #[derive(Debug, Clone, Copy)]

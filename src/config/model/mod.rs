@@ -21,7 +21,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use super::privileges::Privileges;
+use super::privileges::{Account, Privileges};
 use super::userlist::UserList;
 
 /// A whole configuration, ready to run.
@@ -58,6 +58,8 @@ pub enum Target {
     Server(BackendId, usize),
     /// The answers of an `http-errors` section, by status.
     Pages(std::rc::Rc<[(u16, std::rc::Rc<[u8]>)]>),
+    /// A user list: its index in [`Config::userlists`].
+    Users(usize),
 }
 
 /// Index of a backend in [`Config::backends`].
@@ -82,6 +84,10 @@ pub struct Place {
 pub struct Global {
     /// `maxconn`: concurrent client connections of the process; `None` = work it out from the limits.
     pub maxconn: Option<u32>,
+    /// `maxconnrate` or `maxsessrate`, the smaller of them: connections accepted a second; 0 = no limit.
+    pub accepts_a_second: u32,
+    /// `spread-checks`: percent by which the time between two checks goes up or down.
+    pub spread_checks: u32,
     /// `daemon`: go to the background.
     pub daemon: bool,
     /// `pidfile PATH`.
@@ -115,6 +121,8 @@ impl Default for Global {
     fn default() -> Self {
         Self {
             maxconn: None,
+            accepts_a_second: 0,
+            spread_checks: 0,
             daemon: false,
             pidfile: None,
             ulimit_n: None,
@@ -157,14 +165,14 @@ pub struct Frontend {
     pub binds: Vec<Bind>,
     /// `maxconn` of the frontend; `None` = only the global limit.
     pub maxconn: Option<u32>,
+    /// `rate-limit sessions`: connections accepted a second; 0 = no limit.
+    pub accepts_a_second: u32,
     /// `backlog`: length of the kernel's accept queue; `None` = the frontend's or process's maxconn.
     pub backlog: Option<u32>,
     /// Its ACLs, the predefined and anonymous ones it uses included.
     pub acls: Rc<[Acl]>,
-    /// `tcp-request inspect-delay`, milliseconds; `None` = content rules do not wait.
-    pub inspect_delay_ms: Option<u64>,
-    /// `tcp-request content` rules in file order.
-    pub content_rules: Vec<ContentRule>,
+    /// Its rules for connections and their first bytes.
+    pub tcp: TcpRules,
     /// Its rules for HTTP.
     pub http_rules: Rc<HttpRules>,
     /// `errorfile` and its like, by status.
@@ -216,7 +224,9 @@ pub struct Backend {
     pub balance: Balance,
     /// Its ACLs; a `listen` has them on both sides.
     pub acls: Rc<[Acl]>,
-    /// Its rules for HTTP, likewise: they run once.
+    /// Its rules for first bytes.
+    pub tcp: TcpRules,
+    /// Its rules for HTTP; a `listen` has them on both sides, and they run once.
     pub http_rules: Rc<HttpRules>,
     /// `use-server` rules in file order.
     pub server_rules: Vec<UseServer>,
@@ -261,6 +271,10 @@ pub struct Bind {
     pub name: Option<String>,
     /// `mode OCTAL`: permissions of a unix socket.
     pub unix_mode: Option<u32>,
+    /// `user NAME` or `uid N`: the owner of a unix socket's file.
+    pub unix_user: Option<Account>,
+    /// `group NAME` or `gid N`: its group.
+    pub unix_group: Option<Account>,
     /// `v6only`: an IPv6 socket that takes no IPv4 connections. `v4v6` is the opposite; `None` = the system's default.
     pub v6only: Option<bool>,
     /// `transparent`: the address need not be one of this machine.
@@ -297,6 +311,8 @@ pub struct Server {
     pub weight: u32,
     /// `maxconn`: concurrent connections to it; `None` = no limit.
     pub maxconn: Option<u32>,
+    /// `maxqueue`; 0 = no limit. Known to `connslots()` alone.
+    pub maxqueue: u32,
     /// `check …`; `None` = never checked, always up.
     pub check: Option<Check>,
     /// `backup`: used when no other server is up.
@@ -354,22 +370,54 @@ pub struct Check {
     pub fall: u32,
     /// `port`: another port for the check.
     pub port: Option<u16>,
+    /// `spread-checks` of the global section.
+    pub spread_percent: u32,
     /// What a check begins with: what the server's connections do (not on another `port`), or `check-send-proxy`.
     pub send_proxy: Option<SendProxy>,
 }
 
-/// `option forwardfor`.
+/// `option forwardfor` or `option originalto`: an address to tell servers of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ForwardFor {
-    /// The header's name; default `X-Forwarded-For`.
+    /// The header's name; default `X-Forwarded-For` or `X-Original-To`.
     pub header: String,
     /// `if-none`: leave a header that the client sent as it is, and add nothing.
     pub if_none: bool,
+    /// `except`: nothing is told of addresses in here.
+    pub except: Option<Net>,
 }
 
-/// What becomes of connections after an HTTP answer; a greater value wins between frontend and backend
-/// (configuration §4, "option httpclose").
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+/// `http-reuse`: when a request may go over a server connection that has carried others (configuration §4.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Reuse {
+    /// Where nothing is written: always for a request that may be repeated, else as `safe`.
+    #[default]
+    Repeatable,
+    /// Only that of the same client's earlier requests.
+    Never,
+    /// Not the first request of a client's connection.
+    Safe,
+    /// The first one too, where the server connection has carried more than one request.
+    Aggressive,
+    /// Each request.
+    Always,
+}
+
+/// `option http-restrict-req-hdr-names`: what becomes of header names with other characters than letters, digits and `-`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum HeaderNames {
+    /// Nothing.
+    #[default]
+    Preserve,
+    /// The fields are removed.
+    Delete,
+    /// The request is refused with a 403.
+    Reject,
+}
+
+/// What becomes of connections after an HTTP answer (configuration §4.2, "option httpclose"). A server's connection
+/// closes where frontend or backend say so, a client's where the frontend does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ConnectionMode {
     /// Both sides are kept alive.
     #[default]
@@ -381,16 +429,26 @@ pub enum ConnectionMode {
 }
 
 /// Options of a proxy for HTTP.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct HttpOptions {
     /// `option http-server-close`, `option httpclose`, `option http-keep-alive`.
     pub connection: ConnectionMode,
-    /// `option forwardfor`. A backend's wins over the frontend's.
+    /// `option forwardfor`. The header that a backend names wins over the frontend's.
     pub forward_for: Option<ForwardFor>,
     /// `option http-buffer-request`: rules run once the body is there.
     pub buffer_request: bool,
-    /// `http-reuse`: false for `never`. A server connection then serves one request.
-    pub reuse: bool,
+    /// `option originalto`, the same for the address the client came to.
+    pub original_to: Option<ForwardFor>,
+    /// `http-reuse`.
+    pub reuse: Reuse,
+    /// `option http-restrict-req-hdr-names`, of each proxy after its rules.
+    pub header_names: HeaderNames,
+    /// `option http-pretend-keepalive`: a server is not told that its connection will close.
+    pub pretend_keep_alive: bool,
+    /// `option http-ignore-probes`: neither answer nor log line for a connection that sent nothing.
+    pub ignore_probes: bool,
+    /// `option http-use-proxy-header`: `Proxy-Connection` in requests to a proxy.
+    pub proxy_header: bool,
 }
 
 /// Timeouts of a frontend. Where the file sets none, the defaults given here apply (and a warning names them).

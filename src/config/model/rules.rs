@@ -1,6 +1,6 @@
 //! ACLs, conditions, and the rules that have them.
 
-use super::{AclId, BackendId, Expr, Format, Matcher, Place};
+use super::{AclId, BackendId, Expr, Format, HttpRule, Matcher, Place};
 
 /// `acl NAME …`: all lines of one name, which are alternatives.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,24 +40,21 @@ pub struct Term {
     pub acl: AclId,
 }
 
-/// `tcp-request content accept|reject [if|unless …]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ContentRule {
-    /// What to do when it matches.
-    pub action: ContentAction,
-    /// `None` = always.
-    pub condition: Option<Condition>,
-    /// Where it was written.
-    pub place: Place,
-}
-
-/// What a `tcp-request content` rule does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ContentAction {
-    /// Go on to choosing a backend.
-    Accept,
-    /// Close the connection.
-    Reject,
+/// The `tcp-request` and `tcp-response` rules of one proxy. Their actions are some of those for HTTP.
+#[derive(Debug, Clone, Default)]
+pub struct TcpRules {
+    /// `tcp-request connection`: at the accept, before any byte.
+    pub connection: Vec<HttpRule>,
+    /// `tcp-request session`: behind the PROXY protocol header.
+    pub session: Vec<HttpRule>,
+    /// `tcp-request content`: by the client's first bytes, in `mode http` by each request.
+    pub request: Vec<HttpRule>,
+    /// `tcp-request inspect-delay`, milliseconds; `None` = content rules do not wait.
+    pub request_delay_ms: Option<u64>,
+    /// `tcp-response content`: by the server's first bytes, in `mode http` by each answer.
+    pub response: Vec<HttpRule>,
+    /// `tcp-response inspect-delay`.
+    pub response_delay_ms: Option<u64>,
 }
 
 /// `use_backend NAME [if|unless …]`.

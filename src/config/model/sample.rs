@@ -23,7 +23,7 @@ impl Expr {
     }
 }
 
-/// Index of a frontend, backend or server that an expression names ([`super::Config::references`]).
+/// Index of a proxy, server or user list that an expression names ([`super::Config::references`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RefId(pub usize);
 
@@ -53,8 +53,10 @@ pub enum Fetch {
     WaitEnd,
     /// `HTTP`, `req.proto_http`: the bytes are an HTTP/1 request with a whole head.
     ProtoHttp,
-    /// `payload(offset,len)`, `req.payload`: bytes of the request; `len` 0 = all there are.
+    /// `payload(offset,len)`, `req.payload`, `res.payload`: bytes of a message; `len` 0 = all there are.
     Payload {
+        /// Which message.
+        side: Side,
         /// First byte, from 0.
         offset: usize,
         /// How many; 0 = to the end of what has come.
@@ -62,6 +64,8 @@ pub enum Fetch {
     },
     /// `payload_lv(offset1,length[,offset2])`: bytes whose length stands before them.
     PayloadLv {
+        /// Which message.
+        side: Side,
         /// Where the length stands.
         offset: usize,
         /// Bytes of the length, big-endian, 1 to 8.
@@ -71,8 +75,8 @@ pub enum Fetch {
         /// `at` counts from behind the length (written with a sign).
         relative: i32,
     },
-    /// `req.len`: bytes that have come.
-    RequestLen,
+    /// `req.len`, `res.len`: bytes that have come.
+    Len(Side),
     /// `src`, `dst`: an address.
     Address(End),
     /// `src_port`, `dst_port`.
@@ -130,7 +134,9 @@ pub enum Fetch {
         announced: bool,
     },
     /// `http_auth(list)`: the request has the name and password of a user of this list.
-    HttpAuth(Rc<str>),
+    HttpAuth(RefId),
+    /// `http_auth_group(list)`: the groups of that user; in an expression its name.
+    HttpAuthGroup(RefId),
     /// `http_auth_user`, `http_auth_pass`, `http_auth_type`.
     Credentials(Credential),
     /// `date([offset])`: seconds since 1970.
@@ -145,6 +151,35 @@ pub enum Fetch {
     CapturedLine(LinePart),
     /// `unique-id`'s text: `unique_id`.
     UniqueId,
+}
+
+impl Fetch {
+    /// The message whose bytes it looks at, if any.
+    #[must_use]
+    pub fn message(&self) -> Option<Side> {
+        match self {
+            Self::Payload { side, .. }
+            | Self::PayloadLv { side, .. }
+            | Self::Len(side)
+            | Self::Header { side, .. }
+            | Self::HeaderCount { side, .. }
+            | Self::HeaderNames(side, _)
+            | Self::Cookie(side, _)
+            | Self::CookieCount(side, _)
+            | Self::Version(side) => Some(*side),
+            Self::Status => Some(Side::Response),
+            Self::ProtoHttp
+            | Self::Method
+            | Self::Target(_)
+            | Self::UrlParam { .. }
+            | Self::Body
+            | Self::BodyLen { .. }
+            | Self::HttpAuth(_)
+            | Self::HttpAuthGroup(_)
+            | Self::Credentials(_) => Some(Side::Request),
+            _ => None,
+        }
+    }
 }
 
 /// One end of the client's connection.

@@ -167,3 +167,26 @@ fn ten_thousand_lines_of_all_kinds_load() {
     let (config, warnings) = good(&text);
     assert_eq!((config.frontends.len(), warnings.len()), (1_000, 3), "{warnings:?}");
 }
+
+#[test]
+fn rules_of_a_defaults_section_come_first_and_keep_their_acls_to_themselves() {
+    let config = good(
+        "defaults d\n timeout client 1s\n tcp-request inspect-delay 2s\n acl here src 127.0.0.1\n \
+         tcp-request connection reject if here\n tcp-request content set-var(txn.a) int(1)\n \
+         http-request deny if { path /x }\nfrontend f from d\n bind :1\n acl here src 127.0.0.2\n \
+         tcp-request connection accept if here\n tcp-request content accept\n default_backend b\n\
+         defaults e\n timeout server 1s\n timeout connect 1s\n tcp-request content accept\n\
+         tcp-response content accept\nbackend b from e\n",
+    )
+    .0;
+    let frontend = &config.frontends[0];
+    let lines = |rules: &[HttpRule]| rules.iter().map(|rule| rule.place.line).collect::<Vec<_>>();
+    assert_eq!(lines(&frontend.tcp.connection), [5, 11]);
+    assert_eq!(lines(&frontend.tcp.request), [6, 12]);
+    assert_eq!(lines(&frontend.http_rules.request), [7]);
+    assert_eq!(frontend.tcp.request_delay_ms, Some(2_000));
+    let names = |rule: &HttpRule| rule.condition.as_ref().unwrap().any_of[0][0].acl;
+    assert_ne!(names(&frontend.tcp.connection[0]), names(&frontend.tcp.connection[1]));
+    assert_eq!(lines(&config.backends[0].tcp.request), [17]);
+    assert_eq!(lines(&config.backends[0].tcp.response), [18]);
+}

@@ -2,7 +2,8 @@
 
 use super::*;
 
-const EDITS: RequestEdits<'_> = RequestEdits { after: After::KeepAlive, add_fields: &[], forward_for: None };
+const EDITS: RequestEdits<'_> =
+    RequestEdits { after: After::KeepAlive, add_fields: &[], forward_for: None, proxy_header: false };
 
 fn forwarded(input: &str, edits: &RequestEdits<'_>) -> String {
     let head = request(input.as_bytes()).unwrap().unwrap();
@@ -112,7 +113,8 @@ fn requests() {
 #[test]
 fn request_edits() {
     let add_fields: &[(&str, &[u8])] = &[("X-Forwarded-For", b"192.0.2.1"), ("X-B", b"c")];
-    let edits = RequestEdits { after: After::Close, add_fields, forward_for: Some("X-Client") };
+    let edits =
+        RequestEdits { forward_for: Some("X-Client"), add_fields, after: After::Close, proxy_header: false };
     assert_eq!(
         forwarded(
             "GET / HTTP/1.1\r\nHost: a\r\nConnection: x-client\r\nX-Client: 1\r\nTE: trailers\r\n\r\n",

@@ -13,7 +13,7 @@ use super::prepare::{Prepared, Request, is_idempotent, prepare};
 use super::rules::End;
 use super::{Next, answer, body, whole_head};
 use crate::backend::{Backend, Connected, Slot, connect};
-use crate::config::ConnectionMode;
+use crate::config::Reuse;
 use crate::http::answer::compose;
 use crate::http::{Framing, Method, RequestFacts, Version};
 use crate::net::{Buffer, Stream};
@@ -35,7 +35,7 @@ pub(super) async fn handle(
     trace.timers.request = trace.elapsed_ms(session);
     let mut paused = None;
     let prepared = loop {
-        match prepare(session, input, paused, &mut trace) {
+        match prepare(session, input, (nth, paused), &mut trace) {
             Prepared::Wait { paused: mut waiting, within, at_least } => {
                 let rule = (within, at_least);
                 if let Err(next) = Box::pin(body::wait(session, input, &mut waiting, rule, &mut trace)).await
@@ -106,7 +106,7 @@ async fn end_by_rule(
             trace.end(b'P', b'R');
             trace.timers.request = -1;
             if reset {
-                session.client.close_unheard();
+                session.client.drop_silently();
             }
             Next::Close
         }
@@ -133,7 +133,11 @@ async fn tunnel(session: &Session, backend: Rc<Backend>, input: &mut Option<Buff
     match tcp::open(session, backend, input.take(), trace).await {
         Ok(carrier) => Next::Tunnel(carrier.of_http()),
         Err(mut trace) => {
-            let next = answer::refuse(session, 503, &mut trace).await;
+            let next = match trace.termination {
+                // Rules of the backend, or the client itself, have ended the connection.
+                [_, b'R', ..] => Next::Close,
+                _ => answer::refuse(session, 503, &mut trace).await,
+            };
             trace.log(session, true);
             next
         }
@@ -230,8 +234,10 @@ pub(super) struct Exchange<'a> {
     pub answered: bool,
     /// Interim answers (1xx) so far.
     pub interim: u32,
-    /// The server has tied who the client is to the connection: nobody else may get it.
+    /// Nobody else may get the server's connection.
     pub is_private: bool,
+    /// Because the server knows the client by it.
+    pub is_tied: bool,
 }
 
 impl<'a> Exchange<'a> {
@@ -258,6 +264,7 @@ impl<'a> Exchange<'a> {
             answered: false,
             interim: 0,
             is_private: false,
+            is_tied: false,
         }
     }
 
@@ -293,8 +300,17 @@ impl<'a> Exchange<'a> {
 
     /// Gets a connection, sends the request, and passes the answer on.
     async fn attempt(&mut self, response: &mut Option<Buffer>) -> Result<Outcome, Failure> {
-        let server = self.request.server;
-        let slot = tcp::slot_for(self.session, &self.request.backend, server, &mut self.trace).await;
+        let slot = match self.session.tied_slot(&self.request.backend) {
+            Some(slot) => {
+                self.trace.chose(&slot);
+                self.trace.timers.wait = 0;
+                Some(slot)
+            }
+            None => {
+                let server = self.request.server;
+                tcp::slot_for(self.session, &self.request.backend, server, &mut self.trace).await
+            }
+        };
         let mut link = self.link(slot.ok_or(Failure::NoServer)?).await?;
         let mut answer = loop {
             match self.await_head(&link, response).await? {
@@ -345,16 +361,8 @@ impl<'a> Exchange<'a> {
     }
 
     /// An idle connection where one may be used, else a new one.
-    ///
-    /// An idle connection can be closed by the server in the moment we use it. A request that may be repeated
-    /// is then sent again; another one gets an idle connection only when the client itself sent it on a used
-    /// connection and so is ready for the same mishap (what HAProxy's manual calls `http-reuse safe`).
     async fn link(&mut self, slot: Slot) -> Result<Link, Failure> {
-        let reusable = self.may_share() && !self.request.upgrade;
-        if reusable
-            && (self.may_repeat() || self.nth > 0)
-            && let Some(stream) = slot.server().take_idle()
-        {
+        if let Some(stream) = self.idle_stream(&slot) {
             self.may_replay = self.may_repeat();
             self.trace.timers.connect = 0;
             self.session.note_server(&stream);
@@ -363,14 +371,36 @@ impl<'a> Exchange<'a> {
         self.new_link(slot).await
     }
 
-    /// Whether server connections serve more than one request.
-    pub(super) fn may_share(&self) -> bool {
-        let backend = &self.request.backend;
-        // A connection that was opened in a client's name (PROXY protocol), or to a port of its choice, is for nobody
-        // else.
-        self.request.connection == ConnectionMode::KeepAlive
-            && backend.config.http.reuse
-            && !backend.is_told_of_clients()
+    /// An idle connection that this request may use.
+    ///
+    /// The server can close it in the moment we do. A request that may be repeated is then sent again; where nothing
+    /// is configured another one gets an idle connection only when the client itself sent it on a used connection and
+    /// so is ready for the same mishap (what HAProxy's manual calls `http-reuse safe`).
+    fn idle_stream(&mut self, slot: &Slot) -> Option<Stream> {
+        if !self.request.keeps_server || self.request.upgrade {
+            return None;
+        }
+        if let Some(stream) = self.session.take_reserved(slot) {
+            self.is_private = true;
+            return Some(stream);
+        }
+        if self.is_for_one_client(slot) {
+            return None;
+        }
+        let later = self.nth > 0;
+        let (any, proven) = match self.request.backend.config.http.reuse {
+            Reuse::Repeatable => (later || self.may_repeat(), false),
+            Reuse::Never | Reuse::Safe => (later, false),
+            Reuse::Aggressive => (later, true),
+            Reuse::Always => (true, false),
+        };
+        if any || proven { slot.server().take_idle(!any) } else { None }
+    }
+
+    /// Whether a connection to this server is for nobody else: as configured, or because it was opened in the client's
+    /// name (PROXY protocol) or to a port of its choice.
+    pub(super) fn is_for_one_client(&self, slot: &Slot) -> bool {
+        self.request.backend.config.http.reuse == Reuse::Never || slot.server().is_told_of_clients()
     }
 
     /// Whether sending the request a second time does no harm, and all of it is still at hand.

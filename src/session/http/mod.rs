@@ -6,7 +6,7 @@ mod exchange;
 mod prepare;
 mod replies;
 mod respond;
-mod rules;
+pub(super) mod rules;
 
 use std::future::poll_fn;
 use std::rc::Rc;
@@ -85,6 +85,10 @@ fn first_byte(
 
 /// A client that connected and sent no request: 408 after the timeout, nothing when it left by itself.
 async fn refuse_silence(session: &Session, who: u8, sniffed: Option<&Rc<Backend>>) -> Next {
+    let config = &session.frontend.config;
+    if config.http.ignore_probes {
+        return Next::Close;
+    }
     let mut trace = Trace::since_accept(session);
     trace.backend = sniffed.cloned();
     trace.end(who, b'R');
@@ -94,7 +98,7 @@ async fn refuse_silence(session: &Session, who: u8, sniffed: Option<&Rc<Backend>
         trace.status = 400;
         Next::Close
     };
-    if !session.frontend.config.dont_log_null {
+    if !config.dont_log_null {
         trace.log(session, true);
     }
     next

@@ -11,14 +11,14 @@ use super::super::trace::Trace;
 use super::super::world::{Scene, preferred_server};
 use super::rules::{self, At, End, Within};
 use crate::backend::Backend;
-use crate::config::{ConnectionMode, ForwardFor, Mode};
+use crate::config::{ConnectionMode, ForwardFor, HttpOptions, Mode, Net};
 use crate::http::edit::Text;
 use crate::http::{
     After, Chunked, Framing, HeadError, Method, RequestEdits, RequestFacts, RequestHead, Version,
     parse_request, write_request,
 };
 use crate::net::Buffer;
-use crate::rules::{Choice, View, applies, choose_backend};
+use crate::rules::{Choice, View, applies, choose_backend, is_to_proxy};
 
 /// A request ready to be sent.
 pub(super) struct Request {
@@ -30,8 +30,8 @@ pub(super) struct Request {
     pub upload: Option<Flow>,
     /// Bytes of the body in `out`.
     pub body_bytes: u64,
-    /// What becomes of both connections.
-    pub connection: ConnectionMode,
+    /// Whether the server's connection may carry another request after this one.
+    pub keeps_server: bool,
     /// Whether the client may send another request after this one.
     pub keep_alive: bool,
     /// The client sent HEAD, whatever the server got.
@@ -94,16 +94,15 @@ impl Paused {
 pub(super) fn prepare(
     session: &Session,
     input: &mut Option<Buffer>,
-    paused: Option<Box<Paused>>,
+    (nth, paused): (u32, Option<Box<Paused>>),
     trace: &mut Trace,
 ) -> Prepared {
-    let refuse = |error: HeadError| Prepared::Refuse { status: error.status(), termination: (b'P', b'R') };
-    let Some(buffer) = input.as_mut() else { return refuse(HeadError::RequestLine) };
+    let Some(buffer) = input.as_mut() else { return refused(HeadError::RequestLine) };
     let config = &session.frontend.config;
     let is_new = paused.is_none();
-    let (mut work, facts) = match begin(session, buffer.bytes(), paused, trace) {
+    let (mut work, facts) = match begin(session, buffer.bytes(), (nth, paused), trace) {
         Ok(begun) => begun,
-        Err(error) => return refuse(error),
+        Err(prepared) => return prepared,
     };
     let (head_len, framing) = (work.head.len, work.head.framing);
     // An answer of our own leaves the connection usable only where nothing of a body is still to come.
@@ -121,7 +120,6 @@ pub(super) fn prepare(
             buffer.consume(whole_len.unwrap_or(head_len));
             return Prepared::Monitor { status, facts, keep_alive: may_stay };
         }
-        session.capture_request(&work.head, buffer.bytes());
         if session.frontend.shared.keeps_line {
             let line = request_line(&work.head, buffer.bytes());
             session.extra.borrow_mut().get_or_insert_default().request_line = Some(line);
@@ -153,20 +151,20 @@ pub(super) fn prepare(
         return Prepared::Tunnel(backend);
     }
     let frontend = &session.frontend.config.http;
-    let connection = frontend.connection.max(backend.config.http.connection);
+    let back = &backend.config.http;
+    let keeps_server = [frontend, back].iter().all(|side| side.connection == ConnectionMode::KeepAlive);
     let mut out = Buffer::take();
-    let forward_for = backend.config.http.forward_for.as_ref().or(frontend.forward_for.as_ref());
-    let after = if connection == ConnectionMode::KeepAlive { After::KeepAlive } else { After::Close };
+    let after = if keeps_server || back.pretend_keep_alive { After::KeepAlive } else { After::Close };
     let head_bytes = text.as_ref().map_or(buffer.bytes(), Text::bytes);
-    let added = Added { forward_for, unique_id: unique_id.as_deref() };
+    let added = Added { options: [back, frontend], unique_id: unique_id.as_deref() };
     if write_head(session, &head, head_bytes, added, after, &mut out).is_none() {
         if text.is_some() {
             return Prepared::End { end: End::Failed(b'R'), facts, keep_alive: false };
         }
-        return refuse(HeadError::TooLong);
+        return refused(HeadError::TooLong);
     }
     let keep_alive =
-        head.keep_alive && connection != ConnectionMode::Close && !session.frontend.leaving.get();
+        head.keep_alive && frontend.connection != ConnectionMode::Close && !session.frontend.leaving.get();
     // The answer's reader goes by the method that the server got.
     let to_head = facts.method == Method::Head;
     let (facts, upgrade) = (head.facts(), head.upgrade);
@@ -182,7 +180,7 @@ pub(super) fn prepare(
         out,
         upload,
         body_bytes,
-        connection,
+        keeps_server,
         keep_alive,
         to_head,
         server,
@@ -190,22 +188,36 @@ pub(super) fn prepare(
     })
 }
 
+/// The answer to a head that cannot be read.
+fn refused(error: HeadError) -> Prepared {
+    Prepared::Refuse { status: error.status(), termination: (b'P', b'R') }
+}
+
 /// A request at the beginning of its rules, or where they have stopped, and how the client sent it.
 fn begin<'a>(
     session: &'a Session,
     bytes: &'a [u8],
-    paused: Option<Box<Paused>>,
+    (nth, paused): (u32, Option<Box<Paused>>),
     trace: &mut Trace,
-) -> Result<(rules::Request<'a>, RequestFacts), HeadError> {
+) -> Result<(rules::Request<'a>, RequestFacts), Prepared> {
     if let Some(paused) = paused {
         let Paused { head, text, backend, at, facts } = *paused;
         return Ok((rules::Request { session, head, bytes, text, backend, at }, facts));
     }
-    let head = match parse_request(bytes)? {
-        Some(head) if head.len <= session.frontend.head_bytes_max => head,
-        Some(_) => return Err(HeadError::TooLong),
-        None => return Err(HeadError::RequestLine),
+    let head = match parse_request(bytes) {
+        Ok(Some(head)) if head.len <= session.frontend.head_bytes_max => head,
+        Ok(Some(_)) => return Err(refused(HeadError::TooLong)),
+        Ok(None) => return Err(refused(HeadError::RequestLine)),
+        Err(error) => return Err(refused(error)),
     };
+    session.capture_request(&head, bytes);
+    // Before the request is known to the log, as in HAProxy. Sniffing has asked about the first one.
+    if (nth > 0 || session.frontend.config.mode == Mode::Http)
+        && let Err(end) = session.ruling_on_request(None, &head, bytes)
+    {
+        trace.timers.request = -1;
+        return Err(Prepared::End { end, facts: head.facts(), keep_alive: false });
+    }
     if session.frontend.logger.is_active() {
         trace.request = Some(request_line(&head, bytes));
     }
@@ -216,8 +228,25 @@ fn begin<'a>(
 
 /// What the gateway adds to a request.
 struct Added<'a> {
-    forward_for: Option<&'a ForwardFor>,
+    /// Of the backend and the frontend.
+    options: [&'a HttpOptions; 2],
     unique_id: Option<&'a [u8]>,
+}
+
+/// The name of the header that tells of an address, where one of the sides wants it. Each side can make an exception;
+/// the backend's name wins, and `if-none` counts only where both say it (configuration §4.2, "option forwardfor").
+fn address_header<'a>(
+    sides: [Option<&'a ForwardFor>; 2],
+    address: Option<SocketAddr>,
+    is_there: &dyn Fn(&str) -> bool,
+) -> Option<(&'a str, IpAddr)> {
+    let told = sides[0].or(sides[1])?;
+    let address = client_ip(address?);
+    let mut written = sides.iter().flatten();
+    let is_in = |net: Net| net.address.is_ipv4() == address.is_ipv4() && net.contains(address);
+    let excepted = written.clone().filter_map(|side| side.except).any(is_in);
+    let kept = written.all(|side| side.if_none) && is_there(&told.header);
+    (!excepted && !kept).then_some((told.header.as_str(), address))
 }
 
 /// Runs the rules and chooses the backend, whose rules run as well, and the server that it prefers.
@@ -226,8 +255,15 @@ fn route(work: &mut rules::Request<'_>, trace: &mut Trace) -> Result<Option<Rout
     let frontend = &session.frontend.config;
     if work.backend.is_none() {
         work.buffer(frontend.http.buffer_request)?;
-        work.run_all(&frontend.http_rules, &frontend.acls)?;
+        work.run_all(&frontend.http_rules, frontend.http.header_names, &frontend.acls)?;
         work.backend = chosen(work);
+        if let Some(backend) = work.backend.as_ref().filter(|backend| backend.config.mode == Mode::Http)
+            && let Err(end) = session.ruling_on_request(Some(backend), &work.head, work.head_bytes())
+        {
+            trace.backend = Some(backend.clone());
+            trace.timers.request = -1;
+            return Err(end);
+        }
     }
     let Some(backend) = work.backend.clone() else { return Ok(None) };
     trace.backend = Some(backend.clone());
@@ -238,7 +274,7 @@ fn route(work: &mut rules::Request<'_>, trace: &mut Trace) -> Result<Option<Rout
     // What a `listen` shares with its own servers has run.
     if !Rc::ptr_eq(&config.http_rules, &frontend.http_rules) {
         work.buffer(config.http.buffer_request)?;
-        work.run_all(&config.http_rules, &config.acls)?;
+        work.run_all(&config.http_rules, config.http.header_names, &config.acls)?;
     }
     let server = match config.server_rules.as_slice() {
         [] => None,
@@ -277,25 +313,33 @@ fn write_head(
     session: &Session,
     head: &RequestHead,
     bytes: &[u8],
-    Added { forward_for, unique_id }: Added<'_>,
+    Added { options, unique_id }: Added<'_>,
     after: After,
     out: &mut Buffer,
 ) -> Option<()> {
-    let mut text = heapless::String::<46>::new();
-    let mut fields = heapless::Vec::<(&str, &[u8]), 2>::new();
+    let mut texts = [heapless::String::<46>::new(), heapless::String::new()];
+    let mut fields = heapless::Vec::<(&str, &[u8]), 3>::new();
     let id_header = session.frontend.config.lines.unique_id_header.as_deref();
     if let Some(field) = id_header.zip(unique_id) {
         fields.push(field).ok()?;
     }
-    let wanted = forward_for.filter(|option| !(option.if_none && head.has(bytes, &option.header)));
-    if let (Some(option), Some(peer)) = (wanted, session.peer.get()) {
-        write_address(&mut text, client_ip(peer)).ok()?;
-        fields.push((&option.header, text.as_bytes())).ok()?;
+    let forward_for = options.map(|side| side.forward_for.as_ref());
+    let original_to = options.map(|side| side.original_to.as_ref());
+    let has = |name: &str| head.has(bytes, name);
+    let destination = || original_to.iter().flatten().next().and_then(|_| session.destination());
+    let headers = [
+        address_header(forward_for, session.peer.get(), &has),
+        address_header(original_to, destination(), &|_| false),
+    ];
+    for ((name, address), text) in headers.into_iter().flatten().zip(&mut texts) {
+        write_address(text, address).ok()?;
+        fields.push((name, text.as_bytes())).ok()?;
     }
     let edits = RequestEdits {
         after,
         add_fields: &fields,
-        forward_for: forward_for.map(|option| option.header.as_str()),
+        forward_for: forward_for.into_iter().flatten().next().map(|option| option.header.as_str()),
+        proxy_header: session.frontend.config.http.proxy_header && is_to_proxy(head.target.of(bytes)),
     };
     let len = write_request(head, bytes, &edits, out.room()).ok()?;
     out.filled(len);

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use super::super::relay::{Bound, Flow, FlowError, Waiting};
+use super::super::tcp_rules::Ruling;
 use super::Next;
 use super::exchange::{Answer, Exchange, Failure, Found, Link};
 use super::rules::{End, Response};
@@ -67,7 +68,7 @@ impl Exchange<'_> {
     fn final_answer(&mut self, mut head: ResponseHead, bytes: &[u8]) -> Result<Answer, Failure> {
         self.trace.status = i16::try_from(head.status).unwrap_or(-1);
         self.session.capture_response(&head, bytes);
-        self.is_private |= ties_to_connection(&head, bytes);
+        self.is_tied |= ties_to_connection(&head, bytes);
         let mut reusable = head.keep_alive;
         let mut told: &[(&str, &[u8])] = &[];
         // The client goes by the method that it sent.
@@ -85,6 +86,9 @@ impl Exchange<'_> {
         let (framing, tunnel) = (head.framing, head.tunnel);
         let backend = self.request.backend.clone();
         let (back, front) = (&backend.config, &self.session.frontend.config);
+        if !back.tcp.response.is_empty() {
+            self.check_answer(&head, bytes)?;
+        }
         let server = self.trace.server();
         let mut work =
             Response { session: self.session, backend: Some(&backend), server, head, bytes, text: None };
@@ -108,6 +112,30 @@ impl Exchange<'_> {
             None => Failure::Status(502, b'P', b'H'),
         })?;
         Ok(Answer { out, framing, tunnel, keep_alive, reusable })
+    }
+
+    /// The `tcp-response content` rules of the backend.
+    fn check_answer(&mut self, head: &ResponseHead, bytes: &[u8]) -> Result<(), Failure> {
+        let backend = &self.request.backend;
+        let ruling = self.session.ruling_on_answer(backend, head, bytes);
+        let seen = backend.config.tcp.response_delay_ms.is_some();
+        match ruling {
+            Ruling::Accept | Ruling::NotYet => return Ok(()),
+            // Only the server's connection ends, after this answer.
+            Ruling::Close if seen => {
+                self.is_private = true;
+                return Ok(());
+            }
+            Ruling::Close => return Err(Failure::Status(502, b'S', b'H')),
+            Ruling::Reject | Ruling::SilentDrop => {}
+        }
+        if seen {
+            self.trace.bytes_to_client = self.trace.bytes_to_client.saturating_add(bytes.len() as u64);
+        } else {
+            self.trace.status = -1;
+        }
+        self.session.end_by(ruling);
+        Err(Failure::Silent(b'P', if ruling == Ruling::Reject { b'D' } else { b'R' }))
     }
 
     fn rewrite(
@@ -253,9 +281,13 @@ impl Exchange<'_> {
     pub(super) fn finish(&mut self, link: Link, reusable: bool, keep_alive: bool) -> Next {
         let upload_done = self.request.upload.is_none() && self.sent >= self.request.out.len();
         let whole = upload_done && !self.upload_broken;
-        let Link { stream, slot, .. } = link;
-        if reusable && whole && !self.is_private && self.may_share() {
-            slot.keep(stream);
+        let Link { stream, slot, reused } = link;
+        if reusable && whole && self.request.keeps_server {
+            if self.is_private || self.is_tied || self.is_for_one_client(&slot) {
+                self.session.reserve(&slot, stream, self.is_tied);
+            } else {
+                slot.keep(stream, reused);
+            }
         }
         match (whole, keep_alive) {
             // The server answered without waiting for the whole body; the client may still be sending it.

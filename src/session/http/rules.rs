@@ -10,17 +10,17 @@ use super::super::world::Scene;
 use super::replies::replied;
 use crate::backend::Backend;
 use crate::config::{
-    Acl, CaptureSlot, HttpAction, HttpRule, HttpRules, LineRule, LineWork, Redirect, RedirectKind, Regex,
-    TargetPart,
+    Acl, CaptureSlot, HeaderNames, HttpAction, HttpRule, HttpRules, LineRule, LineWork, Redirect,
+    RedirectKind, Regex, TargetPart,
 };
 use crate::http::answer::compose;
 use crate::http::edit::{Change, FieldEdits, Text, path_of};
 use crate::http::{RequestHead, ResponseHead, TooLong, body_so_far};
 use crate::net::Buffer;
-use crate::rules::{Sample, Scratch, View, applies, expand, matches, value};
+use crate::rules::{Sample, Scratch, View, applies, expand, is_to_proxy, matches, value};
 
 /// How rules end a request or replace an answer.
-pub(super) enum End {
+pub(in crate::session) enum End {
     /// With this answer; empty = the page of its status.
     Answer {
         status: u16,
@@ -41,7 +41,7 @@ pub(super) enum End {
 }
 
 /// How long a body may take.
-pub(super) enum Within {
+pub(in crate::session) enum Within {
     /// From now on, milliseconds.
     Time(u64),
     /// `timeout http-request`.
@@ -55,7 +55,7 @@ impl End {
 }
 
 /// What has become of a rule.
-enum Done {
+pub(in crate::session) enum Done {
     Next,
     /// `strict-mode`.
     Strict(bool),
@@ -97,9 +97,9 @@ impl Request<'_> {
         self.text.as_ref().map_or(self.bytes, Text::bytes)
     }
 
-    /// Runs the lists of a proxy, from where they stopped before.
-    pub fn run_all(&mut self, rules: &HttpRules, acls: &[Acl]) -> Result<(), End> {
-        let lists = [&rules.request, &rules.lines, &rules.added, &rules.redirects];
+    /// Runs the lists of a proxy, from where they stopped before; its word on names of headers comes before redirects.
+    pub fn run_all(&mut self, rules: &HttpRules, names: HeaderNames, acls: &[Acl]) -> Result<(), End> {
+        let lists = [&rules.request, &rules.lines, &rules.added];
         while let Some(list) = lists.get(self.at.list) {
             if !list.is_empty() {
                 self.run(list, acls)?;
@@ -107,7 +107,8 @@ impl Request<'_> {
             self.at.list += 1;
         }
         self.at.list = 0;
-        Ok(())
+        self.restrict_names(names)?;
+        if rules.redirects.is_empty() { Ok(()) } else { self.run(&rules.redirects, acls) }
     }
 
     /// Runs one list of rules; `allow` leaves it early.
@@ -149,6 +150,24 @@ impl Request<'_> {
     pub fn view(&self) -> View<'_> {
         let body = self.bytes.get(self.head.len..).unwrap_or_default();
         View::with_head(self.head_bytes(), &self.head).with_body(body)
+    }
+
+    /// What `option http-restrict-req-hdr-names` says of the head as it stands.
+    fn restrict_names(&mut self, names: HeaderNames) -> Result<(), End> {
+        if names == HeaderNames::Preserve {
+            return Ok(());
+        }
+        let is_odd = |name: &[u8]| !name.iter().all(|&b| b.is_ascii_alphanumeric() || b == b'-');
+        let bytes = self.head_bytes();
+        if !self.head.fields.iter().any(|field| is_odd(field.name.of(bytes))) {
+            return Ok(());
+        }
+        if names == HeaderNames::Reject {
+            return Err(End::answer(403, Vec::new(), (b'P', b'R'), true));
+        }
+        let text = editable(&mut self.text, self.bytes, self.head.len, self.session);
+        self.head.edit().remove(text, &is_odd);
+        Ok(())
     }
 
     fn apply(&mut self, rule: &HttpRule, acls: &[Acl], scene: &Scene<'_>) -> Result<Done, TooLong> {
@@ -299,7 +318,7 @@ fn line_found(scene: &Scene<'_>, rule: &LineRule, found: &Cell<bool>, view: &Vie
     }
 }
 
-fn filled(action: &HttpAction, view: &View<'_>) -> Vec<u8> {
+pub(in crate::session) fn filled(action: &HttpAction, view: &View<'_>) -> Vec<u8> {
     let mut out = Vec::new();
     if let Some(format) = action.format() {
         fill(format, view, &mut out);
@@ -321,7 +340,12 @@ pub(super) fn editable<'t>(
 }
 
 /// The actions that mean the same for requests and answers.
-fn common(scene: &Scene<'_>, action: &HttpAction, view: &View<'_>, filled: &[u8]) -> Option<Done> {
+pub(in crate::session) fn common(
+    scene: &Scene<'_>,
+    action: &HttpAction,
+    view: &View<'_>,
+    filled: &[u8],
+) -> Option<Done> {
     let session = scene.session;
     let phase = if view.response().is_some() { b'H' } else { b'R' };
     Some(match action {
@@ -334,26 +358,28 @@ fn common(scene: &Scene<'_>, action: &HttpAction, view: &View<'_>, filled: &[u8]
             let realm: Vec<u8> =
                 filled.iter().copied().filter(|&b| b >= b' ' && b != b'"' && b != 0x7f).collect();
             let challenge = [b"Basic realm=\"", &realm[..], b"\""].concat();
-            let fields: [(&[u8], &[u8]); 3] = [
-                (b"WWW-Authenticate", &challenge),
-                (b"Cache-Control", b"no-cache"),
-                (b"Content-Type", b"text/html"),
-            ];
-            const BODY: &[u8] = b"<!doctype html><title>Unauthorized</title><h1>401 Unauthorized</h1>\n";
-            Done::End(End::answer(401, compose(401, &fields, BODY), (b'L', phase), true))
+            // In front of a proxy that asks in its own words.
+            let target = view.head().map(|head| head.target.of(view.bytes()));
+            let to_proxy = session.frontend.config.http.proxy_header && target.is_some_and(is_to_proxy);
+            let (status, name): (u16, &[u8]) =
+                if to_proxy { (407, b"Proxy-Authenticate") } else { (401, b"WWW-Authenticate") };
+            let fields: [(&[u8], &[u8]); 3] =
+                [(name, &challenge), (b"Cache-Control", b"no-cache"), (b"Content-Type", b"text/html")];
+            const BODY: &[u8] = b"<!doctype html><title>Unauthorized</title><h1>Unauthorized</h1>\n";
+            Done::End(End::answer(status, compose(status, &fields, BODY), (b'L', phase), true))
         }
         HttpAction::SilentDrop => Done::End(End::Drop { reset: true, tarpit: false }),
         HttpAction::Reject => Done::End(End::Drop { reset: false, tarpit: false }),
-        HttpAction::SetVar(id, expr) => {
+        HttpAction::SetVar(to, expr) => {
             let mut found = None;
             value(expr, view, &mut |sample| found = Some(sample.clone().into_owned()));
             if let Some(found) = found {
-                session.set_variable(*id, found);
+                session.set_variable_if(*to, found);
             }
             Done::Next
         }
-        HttpAction::SetVarFormat(id, _) => {
-            session.set_variable(*id, Sample::Bytes(filled.to_vec().into()));
+        HttpAction::SetVarFormat(to, _) => {
+            session.set_variable_if(*to, Sample::Bytes(filled.to_vec().into()));
             Done::Next
         }
         HttpAction::Capture(side, slot, expr) => {
@@ -369,7 +395,7 @@ fn common(scene: &Scene<'_>, action: &HttpAction, view: &View<'_>, filled: &[u8]
             Done::Next
         }
         HttpAction::UnsetVar(id) => {
-            session.unset_variable(*id);
+            session.set_variable(*id, None);
             Done::Next
         }
         _ => return None,

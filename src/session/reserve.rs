@@ -1,0 +1,58 @@
+//! Server connections that belong to one client: `http-reuse never`, servers that are told of clients, and those that
+//! have tied who the client is to the connection.
+
+use std::rc::Rc;
+
+use super::Session;
+use crate::backend::{Backend, Reserved, Slot};
+use crate::net::Stream;
+
+/// Idle ones that a client may have: HAProxy's default for `max-session-srv-conns`.
+const RESERVED_MAX: usize = 5;
+
+/// The connections of one client.
+#[derive(Default)]
+pub(super) struct Reserve {
+    /// With backend and server, the one used last at the end.
+    idle: Vec<(Rc<Backend>, usize, Reserved)>,
+    /// A server goes by the connection to know who the client is: requests go where one stands.
+    tied: bool,
+}
+
+impl Session {
+    /// Lays a connection aside for this client's next request to the same server.
+    pub(super) fn reserve(&self, slot: &Slot, stream: Stream, tied: bool) {
+        let Some(reserved) = Reserved::new(stream) else { return };
+        let mut extra = self.extra.borrow_mut();
+        let reserve = &mut extra.get_or_insert_default().reserve;
+        reserve.tied |= tied;
+        if reserve.idle.len() >= RESERVED_MAX {
+            reserve.idle.remove(0);
+        }
+        reserve.idle.push((slot.backend().clone(), slot.index(), reserved));
+    }
+
+    /// One to this server that still stands.
+    pub(super) fn take_reserved(&self, slot: &Slot) -> Option<Stream> {
+        let mut extra = self.extra.borrow_mut();
+        let idle = &mut extra.as_mut()?.reserve.idle;
+        loop {
+            let is_there = |(backend, index, _): &(Rc<Backend>, usize, Reserved)| {
+                Rc::ptr_eq(backend, slot.backend()) && *index == slot.index()
+            };
+            let at = idle.iter().rposition(is_there)?;
+            let (_, _, reserved) = idle.remove(at);
+            if let Some(stream) = reserved.take() {
+                return Some(stream);
+            }
+        }
+    }
+
+    /// The server that a request must go to because it knows this client by its connection.
+    pub(super) fn tied_slot(&self, backend: &Rc<Backend>) -> Option<Slot> {
+        let extra = self.extra.borrow();
+        let reserve = &extra.as_ref().filter(|extra| extra.reserve.tied)?.reserve;
+        let (_, index, _) = reserve.idle.iter().rfind(|(known, ..)| Rc::ptr_eq(known, backend))?;
+        backend.slot_of(*index)
+    }
+}
