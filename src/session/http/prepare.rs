@@ -102,7 +102,7 @@ pub(super) fn prepare(
     let is_new = paused.is_none();
     let (mut work, facts) = match begin(session, buffer.bytes(), (nth, paused), trace) {
         Ok(begun) => begun,
-        Err(prepared) => return prepared,
+        Err(prepared) => return *prepared,
     };
     let (head_len, framing) = (work.head.len, work.head.framing);
     // An answer of our own leaves the connection usable only where nothing of a body is still to come.
@@ -199,16 +199,16 @@ fn begin<'a>(
     bytes: &'a [u8],
     (nth, paused): (u32, Option<Box<Paused>>),
     trace: &mut Trace,
-) -> Result<(rules::Request<'a>, RequestFacts), Prepared> {
+) -> Result<(rules::Request<'a>, RequestFacts), Box<Prepared>> {
     if let Some(paused) = paused {
         let Paused { head, text, backend, at, facts } = *paused;
         return Ok((rules::Request { session, head, bytes, text, backend, at }, facts));
     }
     let head = match parse_request(bytes) {
         Ok(Some(head)) if head.len <= session.frontend.head_bytes_max => head,
-        Ok(Some(_)) => return Err(refused(HeadError::TooLong)),
-        Ok(None) => return Err(refused(HeadError::RequestLine)),
-        Err(error) => return Err(refused(error)),
+        Ok(Some(_)) => return Err(refused(HeadError::TooLong).into()),
+        Ok(None) => return Err(refused(HeadError::RequestLine).into()),
+        Err(error) => return Err(refused(error).into()),
     };
     session.capture_request(&head, bytes);
     // Before the request is known to the log, as in HAProxy. Sniffing has asked about the first one.
@@ -216,7 +216,7 @@ fn begin<'a>(
         && let Err(end) = session.ruling_on_request(None, &head, bytes)
     {
         trace.timers.request = -1;
-        return Err(Prepared::End { end, facts: head.facts(), keep_alive: false });
+        return Err(Prepared::End { end, facts: head.facts(), keep_alive: false }.into());
     }
     if session.frontend.logger.is_active() {
         trace.request = Some(request_line(&head, bytes));
