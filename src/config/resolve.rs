@@ -71,7 +71,7 @@ pub(crate) fn resolve(mut b: Builder<'_>) -> (Config, Sink) {
         if proxy.kind.has_server_side() {
             let server_rules = server_rules(&mut b.sink, &mut proxy);
             let errors = error_pages(&proxy.settings, &config.references);
-            let backend = backend(&proxy, rules.clone(), &config.global, tunnel_default);
+            let backend = backend(&mut proxy, rules.clone(), &config.global, tunnel_default);
             config.backends.push(Backend { id, server_rules, errors, ..backend });
         }
         if proxy.kind.has_client_side() && !proxy.settings.disabled {
@@ -497,11 +497,12 @@ fn works_names_out(proxy: &Proxy) -> bool {
 
 /// The rules of a backend for first bytes. In a `listen` section they are the client side's, and run once; but for those
 /// about the first bytes of servers.
-fn tcp_rules(proxy: &Proxy) -> TcpRules {
-    let mut tcp = proxy.tcp_rules.clone();
-    if proxy.kind.has_client_side() {
-        (tcp.connection, tcp.session, tcp.request) = Default::default();
+fn tcp_rules(proxy: &mut Proxy) -> TcpRules {
+    if !proxy.kind.has_client_side() {
+        return std::mem::take(&mut proxy.tcp_rules);
     }
+    let mut tcp = proxy.tcp_rules.clone();
+    (tcp.connection, tcp.session, tcp.request) = Default::default();
     tcp
 }
 
@@ -527,9 +528,11 @@ fn server_rules(sink: &mut Sink, proxy: &mut Proxy) -> Vec<UseServer> {
     rules
 }
 
-fn backend(proxy: &Proxy, (acls, http_rules): Rules, global: &Global, tunnel_default: bool) -> Backend {
+/// Takes from a proxy what a client side has no use for.
+fn backend(proxy: &mut Proxy, (acls, http_rules): Rules, global: &Global, tunnel_default: bool) -> Backend {
+    let tcp = tcp_rules(proxy);
+    let mut servers = std::mem::take(&mut proxy.servers);
     let settings = &proxy.settings;
-    let mut servers = proxy.servers.clone();
     for check in servers.iter_mut().filter_map(|server| server.check.as_mut()) {
         check.spread_percent = global.spread_checks;
     }
@@ -544,7 +547,7 @@ fn backend(proxy: &Proxy, (acls, http_rules): Rules, global: &Global, tunnel_def
         mode: settings.mode.unwrap_or_default(),
         balance: settings.balance.unwrap_or_default(),
         acls,
-        tcp: tcp_rules(proxy),
+        tcp,
         http_rules,
         server_rules: Vec::new(),
         errors: Rc::default(),

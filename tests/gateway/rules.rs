@@ -71,6 +71,54 @@ fn tarpit_waits_and_then_says_no() {
     assert!(requests.lock().unwrap().is_empty());
 }
 
+/// The server's answer has a body, which the client does not wait for: it must not be taken for the next answer.
+#[test]
+fn a_method_changed_from_head_leaves_the_client_an_answer_to_head() {
+    let (backend, requests) = remembering();
+    let gateway = http_gateway(&backend, "http-request set-method GET");
+    let mut client = gateway.client();
+    client
+        .send("HEAD /1 HTTP/1.1\r\nHost: h\r\n\r\nHEAD /2 HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+    let heads = [client.read_head().unwrap(), client.read_head().unwrap()];
+    assert!(heads.iter().all(|head| head.to_ascii_lowercase().contains("content-length: 1")), "{heads:?}");
+    let (rest, _) = client.read_to_end();
+    assert!(rest.is_empty(), "{rest:?}");
+    assert_eq!(requests.lock().unwrap().len(), 2);
+}
+
+/// What a client has encoded into its query is no header of ours, and no second answer.
+#[test]
+fn a_line_end_in_a_redirect_or_an_answer_is_no_header() {
+    let (backend, _) = remembering();
+    let rules = "http-request redirect location /%[url_param(to),url_dec] if { path /r }\n    \
+                 http-request return status 200 hdr X-To a%[url_param(to),url_dec]z";
+    let gateway = http_gateway(&backend, rules);
+    for (path, name, value) in [("/r", "location", "/x:Set-Cookie:a=1"), ("/a", "x-to", "ax:Set-Cookie:a=1z")]
+    {
+        let mut client = gateway.client();
+        client.send(format!("GET {path}?to=x:%0d%0aSet-Cookie:a=1%00 HTTP/1.1\r\nHost: h\r\n\r\n"));
+        let answer = client.answer();
+        assert_eq!((answer.header(name), answer.header("set-cookie")), (Some(value), None), "{answer:?}");
+    }
+}
+
+/// Nothing that says where a message ends, or whether the connection stays, is a rule's to change.
+#[test]
+fn rules_have_no_hold_on_framing() {
+    let (backend, requests) = remembering();
+    let rules = "http-request del-header content-length\n    http-request del-header .* -m reg\n    \
+                 http-request set-path /b";
+    let gateway = http_gateway(&backend, rules);
+    let mut client = gateway.client();
+    client.send(
+        "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabcGET /c HTTP/1.1\r\nHost: h\r\n\r\n",
+    );
+    assert_eq!((client.answer().status, client.answer().status), (200, 200));
+    let requests = requests.lock().unwrap();
+    assert_eq!(requests.len(), 2);
+    assert_eq!(requests[0].values("content-length"), ["3"]);
+}
+
 #[test]
 fn rules_of_haproxy_1_for_lines_of_heads_still_work() {
     let (backend, requests) = remembering();
