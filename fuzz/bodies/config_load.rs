@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::rc::Rc;
 
-use oneport::config::{DIAGNOSTICS_MAX, ReadFile, Severity, Source, load, load_with, preset};
+use oneport::config::{Chosen, DIAGNOSTICS_MAX, ReadFile, Severity, Source, load, load_with, preset};
 
 /// The line behind which the content of every file stands that the text names.
 const FILES: &[u8] = b"\n#FILES\n";
@@ -32,7 +32,10 @@ pub fn check(data: &[u8]) {
     }
     if let Some(config) = &loaded.config {
         for frontend in &config.frontends {
-            let rules = frontend.use_backends.iter().map(|rule| rule.backend);
+            let rules = frontend.use_backends.iter().filter_map(|rule| match rule.backend {
+                Chosen::Known(id) => Some(id),
+                Chosen::Called(_) => None,
+            });
             for id in rules.chain(frontend.default_backend) {
                 assert!(id.0 < config.backends.len());
             }

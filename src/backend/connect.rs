@@ -98,7 +98,7 @@ pub async fn connect(
         }
         if !slot.server().is_up() {
             drop(slot);
-            slot = match backend.slot(deadline).await {
+            slot = match backend.slot(deadline, None).await {
                 Ok(slot) => slot,
                 Err(none) => {
                     return Err(ConnectError {

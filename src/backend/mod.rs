@@ -94,13 +94,25 @@ impl Backend {
     }
 
     /// Waits for the right to use a server: at once when one has room, else in the queue. `deadline` is set
-    /// to `timeout queue` by this call.
+    /// to `timeout queue` by this call. As long as the `preferred` server is up it is the one.
     ///
     /// # Errors
     /// [`NoServer`] when none is up, or the time in the queue was up.
-    pub async fn slot(self: &Rc<Self>, deadline: &Deadline) -> Result<Slot, NoServer> {
+    pub async fn slot(
+        self: &Rc<Self>,
+        deadline: &Deadline,
+        preferred: Option<usize>,
+    ) -> Result<Slot, NoServer> {
         deadline.set_after(self.config.timeouts.queue_ms);
-        let index = self.queue.wait(deadline, || self.pick()).await?;
+        let pick = || {
+            let up = |index: &usize| self.servers.get(*index).is_some_and(Server::is_up);
+            match preferred.filter(up) {
+                Some(index) if self.servers.get(index).is_some_and(Server::is_full) => Pick::Full,
+                Some(index) => Pick::Server(index),
+                None => self.pick(),
+            }
+        };
+        let index = self.queue.wait(deadline, preferred, pick).await?;
         Ok(Slot::new(self.clone(), index))
     }
 

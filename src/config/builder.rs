@@ -237,6 +237,12 @@ impl<'a> Builder<'a> {
         self.names[usize::from(server_side)].keys().map(String::as_str)
     }
 
+    /// Backends in the order of their names, as indexes into `proxies`.
+    pub fn named_backends(&self) -> impl Iterator<Item = usize> {
+        let [_, backends] = &self.names;
+        backends.values().copied()
+    }
+
     /// What the current section can inherit or have inherited.
     ///
     /// # Errors

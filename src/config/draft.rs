@@ -3,7 +3,7 @@
 use super::diagnostics::Spot;
 use super::keywords::server::Parameters;
 use super::model::{
-    Acl, AclId, AclTest, Balance, Bind, Captures, Condition, ConnectionMode, ErrorPage, HttpOptions,
+    Acl, AclId, AclTest, Balance, Bind, Captures, Chosen, Condition, ConnectionMode, ErrorPage, HttpOptions,
     HttpRule, HttpRules, Lines, LogFormat, LogTarget, Mode, Net, Place, RefId, Server, TcpRules,
 };
 use std::collections::BTreeMap;
@@ -119,6 +119,7 @@ pub(crate) struct Proxy {
     pub blocks: Vec<HttpRule>,
     pub monitor_fail: Vec<Condition>,
     pub use_backends: Vec<UseRule>,
+    pub use_servers: Vec<(Chosen<NameRef>, Condition)>,
     pub captures: Captures,
     pub servers: Vec<Server>,
     /// Names of `servers` and the line each was written in.
@@ -142,6 +143,7 @@ impl Proxy {
             blocks: Vec::new(),
             monitor_fail: Vec::new(),
             use_backends: Vec::new(),
+            use_servers: Vec::new(),
             captures: Captures::default(),
             servers: Vec::new(),
             server_names: BTreeMap::new(),
@@ -152,7 +154,7 @@ impl Proxy {
 /// `use_backend` before its backend is known.
 #[derive(Debug)]
 pub(crate) struct UseRule {
-    pub backend: NameRef,
+    pub backend: Chosen<NameRef>,
     pub condition: Option<Condition>,
     pub place: Place,
 }
@@ -228,11 +230,6 @@ impl AclTable {
     }
 
     /// All of them, in the order of their ids.
-    pub fn list(&self) -> &[Acl] {
-        &self.list
-    }
-
-    /// The same, taken.
     pub fn into_list(self) -> Vec<Acl> {
         self.list
     }

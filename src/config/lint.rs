@@ -2,8 +2,8 @@
 
 use super::builder::Builder;
 use super::diagnostics::{Severity, Spot};
-use super::draft::AclTable;
-use super::model::{BindAddress, Condition, Fetch, Mode};
+use super::draft::{AclTable, Proxy};
+use super::model::{AclTest, BindAddress, Condition, Fetch, HttpRule, MatchKind, Mode, Term};
 use std::collections::BTreeMap;
 
 /// Earlier rules that a rule is compared with; a longer list is a generated one.
@@ -28,14 +28,15 @@ pub(crate) fn is_http_only(keyword: &str) -> bool {
 }
 
 /// Why a rule cannot be reached behind `earlier` ones of its kind.
-pub(crate) fn unreachable<'a>(
+pub(crate) fn unreachable(
     acls: &AclTable,
     condition: Option<&Condition>,
-    earlier: impl Iterator<Item = (Option<&'a Condition>, u32)>,
+    earlier: &mut dyn Iterator<Item = (Option<&Condition>, u32)>,
 ) -> Option<String> {
     for (before, line) in earlier.take(COMPARED_MAX) {
         let why = match before {
             None => "always applies",
+            Some(before) if is_always(acls, before) => "always applies",
             Some(before) if Some(before) == condition && !has_chance(acls, before) => {
                 "has the same condition"
             }
@@ -44,6 +45,62 @@ pub(crate) fn unreachable<'a>(
         return Some(format!("this rule is never reached: the one in line {line} {why}"));
     }
     None
+}
+
+/// Why a rule for HTTP cannot be reached: one before it ends the list whatever comes. That it has the same condition says
+/// nothing, since rules between the two may change what it looks at.
+pub(crate) fn unreachable_http(
+    acls: &AclTable,
+    earlier: &mut dyn Iterator<Item = &HttpRule>,
+) -> Option<String> {
+    let always = |rule: &&HttpRule| rule.condition.as_ref().is_none_or(|c| is_always(acls, c));
+    let before = earlier.take(COMPARED_MAX).filter(|rule| rule.action.is_final()).find(always)?;
+    Some(format!("this rule is never reached: the one in line {} always applies", before.place.line))
+}
+
+/// Whether a condition holds whatever comes: by `TRUE`, say.
+fn is_always(acls: &AclTable, condition: &Condition) -> bool {
+    // What a term is at any time, if it is the same at any time.
+    let constant = |term: &Term| {
+        let tests = acls.by_id(term.acl)?.tests.as_slice();
+        let plain = |test: &AclTest| match test.expr.fetch {
+            Fetch::Always(value)
+                if test.expr.converters.is_empty() && test.matcher.kind == MatchKind::Bool =>
+            {
+                Some(value)
+            }
+            _ => None,
+        };
+        match tests {
+            [test] => plain(test).map(|value| value != term.negated),
+            _ => None,
+        }
+    };
+    match condition.unless {
+        false => condition.any_of.iter().any(|group| group.iter().all(|term| constant(term) == Some(true))),
+        true => condition.any_of.iter().all(|group| group.iter().any(|term| constant(term) == Some(false))),
+    }
+}
+
+/// The kinds of rules of a proxy in the order in which they are asked.
+const STAGES: [&str; 6] =
+    ["tcp-request content", "block", "http-request", "redirect", "use_backend", "use-server"];
+
+/// Why a line stands where one would not look for it: what is asked after it has been written before.
+pub(crate) fn misplaced(proxy: &Proxy, keyword: &str) -> Option<String> {
+    let stage = STAGES.iter().position(|name| *name == keyword)?;
+    let rules = &proxy.http_rules;
+    let written = [
+        !proxy.tcp_rules.request.is_empty(),
+        !proxy.blocks.is_empty(),
+        !rules.request.is_empty(),
+        !rules.redirects.is_empty(),
+        !proxy.use_backends.is_empty(),
+        !proxy.use_servers.is_empty(),
+    ];
+    let mut later = STAGES.iter().zip(written).skip(stage + 1);
+    let (name, _) = later.find(|(_, written)| *written)?;
+    Some(format!("`{keyword}` is asked before the `{name}` lines that stand above it"))
 }
 
 /// Whether a condition can change from one look to the next.
@@ -137,6 +194,37 @@ mod tests {
         ] {
             let all = warnings(lines, backend);
             assert!(all.len() == 1 && all[0].starts_with(want), "{lines}{backend}: {all:#?}");
+        }
+    }
+
+    #[test]
+    fn rules_for_http_that_are_never_reached_are_named() {
+        let never = "this rule is never reached: the one in line 10 always";
+        for (lines, want) in [
+            ("http-request deny\n http-request allow", never),
+            ("http-request return if TRUE\n http-request set-header A b", never),
+            ("http-request redirect location / unless FALSE\n http-request deny", never),
+            ("redirect location / if HTTP or !FALSE\n redirect location /b", never),
+            ("http-response deny\n http-response allow if TRUE", never),
+            (
+                "use_backend b\n redirect location /",
+                "`redirect` is asked before the `use_backend` lines that",
+            ),
+            (
+                "redirect location / if HTTP\n http-request deny",
+                "`http-request` is asked before the `redirect`",
+            ),
+            ("http-request allow\n block if HTTP", "`block` is the old spelling"),
+            ("http-request deny if HTTP\n http-request set-header A b if HTTP", ""),
+            ("http-request set-header A b\n http-request deny", ""),
+            ("http-request allow\n redirect location /", ""),
+            ("http-request deny if FALSE\n http-request deny", ""),
+            ("http-request deny if TRUE HTTP\n http-request deny", ""),
+            ("http-request deny unless TRUE\n redirect location / if HTTP\n use_backend b if HTTP", ""),
+        ] {
+            let all = warnings(&format!(" mode http\n {lines}"), " mode http");
+            let said = all.iter().any(|warning| warning.contains(want));
+            assert!(if want.is_empty() { all.is_empty() } else { said }, "{lines}: {all:#?}");
         }
     }
 

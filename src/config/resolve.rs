@@ -3,11 +3,11 @@
 
 use super::builder::Builder;
 use super::diagnostics::{DIAGNOSTICS_MAX, Severity, Sink, Spot};
-use super::draft::{ErrorSource, NameRef, Proxy, ProxyKind, Settings, Timeouts};
+use super::draft::{ErrorSource, NameRef, Proxy, ProxyKind, Settings, Timeouts, UseRule};
 use super::keywords::looks_at_bytes;
 use super::model::{
-    Acl, Backend, BackendId, ClientTimeouts, Config, ErrorPage, Frontend, Global, HttpOptions, HttpRule,
-    HttpRules, LogTarget, Mode, ServerTimeouts, Target, TcpRules, UseBackend,
+    Acl, Backend, BackendId, Chosen, ClientTimeouts, Config, ErrorPage, Frontend, Global, HttpOptions,
+    HttpRule, HttpRules, LogTarget, Mode, ServerTimeouts, Target, TcpRules, UseBackend, UseServer,
 };
 use super::privileges::{Account, Privileges, Written};
 use super::sample::{Reference, ReferenceKind};
@@ -40,6 +40,10 @@ pub(crate) fn resolve(mut b: Builder<'_>) -> (Config, Sink) {
         check_delays(&mut b);
     }
     let references = references(&mut b, &backends);
+    let by_name = match b.proxies.iter().any(works_names_out) {
+        true => b.named_backends().filter_map(|at| backends.get(at).copied().flatten()).collect(),
+        false => Vec::new(),
+    };
     check_pages(&mut b, &references);
     let variables = std::mem::take(&mut b.shared.variables);
     let mut config = Config {
@@ -47,6 +51,7 @@ pub(crate) fn resolve(mut b: Builder<'_>) -> (Config, Sink) {
         userlists: std::mem::take(&mut b.userlists),
         references,
         variables,
+        by_name,
         ..Config::default()
     };
     for proxy in &mut b.proxies {
@@ -54,18 +59,25 @@ pub(crate) fn resolve(mut b: Builder<'_>) -> (Config, Sink) {
         blocks.append(&mut proxy.http_rules.request);
         proxy.http_rules.request = blocks;
     }
-    for (id, (mut proxy, targets)) in (1..).zip(std::mem::take(&mut b.proxies).into_iter().zip(targets)) {
+    let ids = (1..).zip(&backends);
+    for ((id, own_backend), (mut proxy, targets)) in
+        ids.zip(std::mem::take(&mut b.proxies).into_iter().zip(targets))
+    {
         if whole {
             warn_of_timeouts(&mut b.sink, &proxy, tunnel_default);
         }
+        let acls = std::mem::take(&mut proxy.acls).into_list();
+        let rules: Rules = (acls.into(), std::mem::take(&mut proxy.http_rules).into());
         if proxy.kind.has_server_side() {
-            let backend = backend(&mut proxy, &config.global, &config.references, tunnel_default);
-            config.backends.push(Backend { id, ..backend });
+            let server_rules = server_rules(&mut b.sink, &mut proxy);
+            let errors = error_pages(&proxy.settings, &config.references);
+            let backend = backend(&mut proxy, rules.clone(), &config.global, tunnel_default);
+            config.backends.push(Backend { id, server_rules, errors, ..backend });
         }
         if proxy.kind.has_client_side() && !proxy.settings.disabled {
             let errors = error_pages(&proxy.settings, &config.references);
-            let frontend = frontend(proxy, targets, &config.global, tunnel_default);
-            config.frontends.push(Frontend { id, errors, ..frontend });
+            let frontend = frontend(proxy, targets, rules, &config.global, tunnel_default);
+            config.frontends.push(Frontend { id, errors, own_backend: *own_backend, ..frontend });
         }
     }
     (config, b.sink)
@@ -174,7 +186,7 @@ fn error_pages(settings: &Settings, references: &[Target]) -> Rc<[(u16, ErrorPag
 struct Targets {
     default_backend: Option<BackendId>,
     /// In the order of its `use_backend` rules; `None` = an error was noted.
-    rules: Vec<Option<BackendId>>,
+    rules: Vec<Option<Chosen<BackendId>>>,
 }
 
 /// The index each proxy's server side will have in [`Config::backends`].
@@ -248,12 +260,20 @@ fn resolve_targets(
                 None
             }
         };
-    targets.rules = proxy.use_backends.iter().map(|rule| find(&rule.backend)).collect();
+    let rule = |rule: &UseRule| match &rule.backend {
+        Chosen::Known(name) => find(name).map(Chosen::Known),
+        Chosen::Called(name) => Some(Chosen::Called(name.clone())),
+    };
+    targets.rules = proxy.use_backends.iter().map(rule).collect();
     targets.default_backend = match &proxy.settings.default_backend {
         Some(reference) => find(reference),
         // A `listen` sends to its own servers.
         None => backends.get(at).copied().flatten(),
     };
+    // A name that is worked out can be any.
+    if works_names_out(proxy) {
+        reached.fill(true);
+    }
     let own = proxy.kind == ProxyKind::Listen && proxy.settings.default_backend.is_none();
     if own && let Some(reached) = reached.get_mut(at) {
         *reached = true;
@@ -423,7 +443,13 @@ fn logs(settings: &Settings, global: &Global) -> Vec<LogTarget> {
     logs
 }
 
-fn frontend(proxy: Proxy, targets: Targets, global: &Global, tunnel_default: bool) -> Frontend {
+fn frontend(
+    proxy: Proxy,
+    targets: Targets,
+    (acls, http_rules): Rules,
+    global: &Global,
+    tunnel_default: bool,
+) -> Frontend {
     let settings = &proxy.settings;
     let use_backends = proxy.use_backends.into_iter().zip(targets.rules);
     Frontend {
@@ -435,9 +461,9 @@ fn frontend(proxy: Proxy, targets: Targets, global: &Global, tunnel_default: boo
         maxconn: settings.maxconn,
         accepts_a_second: settings.accepts_a_second,
         backlog: settings.backlog,
-        acls: proxy.acls.into_list(),
+        acls,
         tcp: proxy.tcp_rules,
-        http_rules: proxy.http_rules,
+        http_rules,
         errors: Rc::default(),
         monitor_uri: settings.monitor_uri.clone(),
         monitor_nets: settings.monitor_nets.clone(),
@@ -447,6 +473,7 @@ fn frontend(proxy: Proxy, targets: Targets, global: &Global, tunnel_default: boo
                 Some(UseBackend { backend: backend?, condition: rule.condition, place: rule.place })
             })
             .collect(),
+        own_backend: None,
         default_backend: targets.default_backend,
         timeouts: client_timeouts(&settings.timeouts, tunnel_default),
         http: http_options(settings),
@@ -460,22 +487,50 @@ fn frontend(proxy: Proxy, targets: Targets, global: &Global, tunnel_default: boo
     }
 }
 
-/// The rules of a backend. In a `listen` section they are the client side's, and run once; but for those about the
-/// first bytes of servers.
-fn backend_rules(proxy: &mut Proxy) -> (Vec<Acl>, TcpRules, HttpRules) {
+/// ACLs and rules for HTTP, shared by both sides of a `listen`.
+type Rules = (Rc<[Acl]>, Rc<HttpRules>);
+
+/// Whether `use_backend` rules of a proxy work names out.
+fn works_names_out(proxy: &Proxy) -> bool {
+    proxy.use_backends.iter().any(|rule| matches!(rule.backend, Chosen::Called(_)))
+}
+
+/// The rules of a backend for first bytes. In a `listen` section they are the client side's, and run once; but for those
+/// about the first bytes of servers.
+fn tcp_rules(proxy: &mut Proxy) -> TcpRules {
     if !proxy.kind.has_client_side() {
-        let acls = std::mem::take(&mut proxy.acls).into_list();
-        return (acls, std::mem::take(&mut proxy.tcp_rules), std::mem::take(&mut proxy.http_rules));
+        return std::mem::take(&mut proxy.tcp_rules);
     }
     let mut tcp = proxy.tcp_rules.clone();
-    let acls = if tcp.response.is_empty() { Vec::new() } else { proxy.acls.list().to_vec() };
     (tcp.connection, tcp.session, tcp.request) = Default::default();
-    (acls, tcp, HttpRules::default())
+    tcp
+}
+
+/// The `use-server` rules of a proxy; a server that is not there is an error.
+fn server_rules(sink: &mut Sink, proxy: &mut Proxy) -> Vec<UseServer> {
+    let mut rules = Vec::new();
+    for (server, condition) in std::mem::take(&mut proxy.use_servers) {
+        let server = match server {
+            Chosen::Called(name) => Chosen::Called(name),
+            Chosen::Known(NameRef { name, spot }) => {
+                let names = || proxy.servers.iter().map(|known| known.name.as_str());
+                let Some(index) = names().position(|known| known == name) else {
+                    let hint = suggest::hint(&name, names());
+                    let message = format!("`{}` has no server `{name}`{hint}", proxy.name);
+                    sink.push(Severity::Error, spot, message);
+                    continue;
+                };
+                Chosen::Known(index)
+            }
+        };
+        rules.push(UseServer { server, condition });
+    }
+    rules
 }
 
 /// Takes from a proxy what a client side has no use for.
-fn backend(proxy: &mut Proxy, global: &Global, references: &[Target], tunnel_default: bool) -> Backend {
-    let (acls, tcp, http_rules) = backend_rules(proxy);
+fn backend(proxy: &mut Proxy, (acls, http_rules): Rules, global: &Global, tunnel_default: bool) -> Backend {
+    let tcp = tcp_rules(proxy);
     let mut servers = std::mem::take(&mut proxy.servers);
     let settings = &proxy.settings;
     for check in servers.iter_mut().filter_map(|server| server.check.as_mut()) {
@@ -494,7 +549,8 @@ fn backend(proxy: &mut Proxy, global: &Global, references: &[Target], tunnel_def
         acls,
         tcp,
         http_rules,
-        errors: error_pages(settings, references),
+        server_rules: Vec::new(),
+        errors: Rc::default(),
         servers,
         timeouts: server_timeouts(&settings.timeouts, tunnel_default),
         retries: settings.retries.unwrap_or(3),

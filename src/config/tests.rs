@@ -92,7 +92,7 @@ fn the_gateway_file_means_what_it_says() {
     assert_eq!(all.binds[0].address, BindAddress::Inet("0.0.0.0:80".parse().unwrap()));
     assert_eq!(all.tcp.request_delay_ms, Some(500));
     assert_eq!(all.default_backend, Some(BackendId(0)));
-    assert_eq!(all.use_backends[0].backend, BackendId(1));
+    assert_eq!(all.use_backends[0].backend, Chosen::Known(BackendId(1)));
     let terms = &all.use_backends[1].condition.as_ref().unwrap().any_of[0];
     let names: Vec<_> = terms.iter().map(|t| (t.negated, all.acls[t.acl.0].name.as_str())).collect();
     assert_eq!(names, [(true, "HTTP"), (false, "is_socket")]);
@@ -197,7 +197,13 @@ fn mistakes_and_what_is_said_of_them() {
         (in_frontend("tcp-request content accept when HTTP"), "expected `if`"),
         (in_frontend("use_backend b if nope"), "no ACL called `nope`"),
         (in_frontend("use_backend c"), "there is no backend `c`"),
-        (in_frontend("use_backend %[hdr(host)]"), "worked out"),
+        (in_frontend("use_backend %[hdr(host)"), "never closed"),
+        (in_frontend("use_backend b%%"), "there is no backend `b%`"),
+        (in_frontend("use-server s if TRUE"), "`use-server` is allowed only in listen and backend"),
+        (in_backend("server s 1.1.1.1:80\n use-server s"), "expected `use-server NAME if|unless"),
+        (in_backend("server srv 1.1.1.1:80\n use-server serv if TRUE"), "did you mean `srv`"),
+        (in_backend("http-request wait-for-body at-least 5"), "needs `time"),
+        (in_backend("http-request wait-for-body time"), "a time was expected"),
         (in_frontend("use_backend f"), "there is no backend `f`"),
         (in_frontend("acl or always_true"), "cannot be called `or`"),
         (in_frontend("acl a,b always_true"), "cannot stand in a ACL name"),

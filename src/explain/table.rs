@@ -1,7 +1,9 @@
 //! The routing table of a configuration in plain words.
 
 use super::{Texts, words};
-use crate::config::{Acl, Backend, BackendId, Condition, Config, Frontend, HttpAction, HttpRule, HttpRules};
+use crate::config::{
+    Acl, Backend, BackendId, Chosen, Condition, Config, Frontend, HttpAction, HttpRule, HttpRules,
+};
 
 /// Each frontend with its addresses and rules, each backend with its servers; of one frontend where `only` says so.
 #[must_use]
@@ -15,7 +17,10 @@ pub fn table(config: &Config, texts: &Texts<'_>, only: Option<usize>) -> String 
     for (at, known) in config.backends.iter().enumerate() {
         let named = |frontend: &Frontend| {
             frontend.default_backend == Some(BackendId(at))
-                || frontend.use_backends.iter().any(|rule| rule.backend == BackendId(at))
+                || frontend.use_backends.iter().any(|rule| match &rule.backend {
+                    Chosen::Known(id) => *id == BackendId(at),
+                    Chosen::Called(_) => true,
+                })
         };
         if only.is_none_or(|only| config.frontends.get(only).is_some_and(named)) {
             backend(&mut out, texts, known);
@@ -54,7 +59,7 @@ fn frontend(out: &mut String, config: &Config, texts: &Texts<'_>, frontend: &Fro
     }
     http_rules(out, texts, frontend.http_rules.of_requests(), &frontend.acls);
     for rule in &frontend.use_backends {
-        let does = ["goes to backend ", super::trace::name(config, rule.backend), " "].concat();
+        let does = ["goes to backend ", super::trace::chosen(config, &rule.backend), " "].concat();
         self::rule(out, &does, rule.condition.as_ref(), &frontend.acls);
         texts.show(out, &rule.place);
     }

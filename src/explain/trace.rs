@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 
 use super::{Texts, words};
 use crate::config::{
-    Acl, Backend, BackendId, Condition, Config, Figure, Frontend, HttpAction, HttpRule, LineRule, LineWork,
-    Mode, Named, Place, RefId, Server, Target, Term, User,
+    Acl, Backend, BackendId, Chosen, Condition, Config, Figure, Format, Frontend, HttpAction, HttpRule,
+    LineRule, LineWork, Mode, Named, Place, RefId, Server, Target, Term, User,
 };
 use crate::http::parse_request;
 use crate::rules::{self, Choice, ContentVerdict, Verdict, View, World};
@@ -36,6 +36,17 @@ struct Scene<'a> {
 impl World for Scene<'_> {
     fn source(&self) -> Option<SocketAddr> {
         Some(self.connection.from)
+    }
+
+    fn backend_called(&self, name: &Format, view: &View<'_>) -> Option<BackendId> {
+        let mut text = Vec::new();
+        rules::fill::fill(name, view, &mut text);
+        let backends = &self.config.backends;
+        let known = |backend: &Backend| {
+            backend.name.as_bytes() == text
+                && !(self.frontend.mode == Mode::Http && backend.mode == Mode::Tcp)
+        };
+        backends.iter().position(known).map(BackendId)
     }
 
     fn figure(&self, figure: Figure, of: Option<RefId>) -> Option<i64> {
@@ -105,6 +116,14 @@ pub(super) fn heading(out: &mut String, frontend: &Frontend) {
     out.push_str("), ");
     out.push_str(words::mode(frontend.mode));
     out.push('\n');
+}
+
+/// The backend that a rule chooses.
+pub(super) fn chosen<'a>(config: &'a Config, backend: &Chosen<BackendId>) -> &'a str {
+    match backend {
+        Chosen::Known(id) => name(config, *id),
+        Chosen::Called(_) => "of a name that is worked out",
+    }
 }
 
 /// A backend's name.
@@ -252,7 +271,7 @@ impl Teller<'_> {
                 HttpAction::SilentDrop => ("holds: drop without a word", Some(false)),
                 _ => ("holds: on to the next rule", None),
             };
-            let condition = (rule.condition.as_ref(), self.scene.frontend.acls.as_slice());
+            let condition = (rule.condition.as_ref(), &*self.scene.frontend.acls);
             match (self.rule(&rule.place, condition, (len, is_final), does), goes_on) {
                 (Verdict::No, _) | (Verdict::Yes, None) => {}
                 (Verdict::Yes, Some(goes_on)) => return goes_on,
@@ -265,9 +284,12 @@ impl Teller<'_> {
     fn explain_choice(&mut self, len: usize, is_final: bool) {
         let Scene { frontend, config, .. } = *self.scene;
         for rule in &frontend.use_backends {
-            let does = ["holds: backend ", name(config, rule.backend)].concat();
-            let condition = (rule.condition.as_ref(), frontend.acls.as_slice());
+            let does = ["holds: backend ", chosen(config, &rule.backend)].concat();
+            let condition = (rule.condition.as_ref(), &*frontend.acls);
             if self.rule(&rule.place, condition, (len, is_final), &does) != Verdict::No {
+                if matches!(rule.backend, Chosen::Called(_)) {
+                    self.say(&["  a name that no backend has stands for the default backend\n"]);
+                }
                 return;
             }
         }

@@ -102,6 +102,7 @@ pub(super) fn action(out: &mut String, action: &HttpAction) {
         HttpAction::Capture(..) => ("keeps a value for the log line", ""),
         HttpAction::SetLogLevel(None) => ("no log line", ""),
         HttpAction::SetLogLevel(Some(_)) => ("sets the level of the log line", ""),
+        HttpAction::WaitForBody { .. } => ("waits for the body", ""),
         HttpAction::SilentDrop => ("the connection is reset without an answer", ""),
         HttpAction::Reject => ("the connection is closed without an answer", ""),
         HttpAction::Close => ("the server's connection is closed", ""),

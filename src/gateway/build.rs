@@ -147,7 +147,8 @@ impl Runtime {
         };
         let messages = logger(&global.logs, None, &Place::default());
         let mut frontends = Vec::with_capacity(config.frontends.len());
-        let shared = Rc::new(Shared::new(config.references, &config.variables, config.userlists));
+        let shared =
+            Rc::new(Shared::new(config.references, config.by_name, &config.variables, config.userlists));
         for frontend in config.frontends {
             let Some(logger) = logger(&frontend.logs, frontend.log_tag.as_ref(), &frontend.place) else {
                 continue;

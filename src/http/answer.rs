@@ -42,6 +42,7 @@ static ANSWERS: &[(u16, &[u8])] = &[
     page!(408, "Request Timeout", "134", "The request did not arrive whole in the time allowed."),
     page!(413, "Content Too Large", "137", "The content of this request is larger than is taken."),
     page!(414, "URI Too Long", "127", "The address in this request is longer than is taken."),
+    page!(429, "Too Many Requests", "129", "Too many requests have come in a short time."),
     page!(431, "Request Header Fields Too Large", "164", "The header of this request is larger than is taken."),
     page!(500, "Internal Server Error", "143", "This server failed while it worked on the request."),
     page!(501, "Not Implemented", "134", "This server does not know what this request asks for."),
@@ -85,7 +86,6 @@ pub fn reason(status: u16) -> &'static str {
         (410, "Gone"),
         (422, "Unprocessable Content"),
         (425, "Too Early"),
-        (429, "Too Many Requests"),
     ];
     if let Some((_, reason)) = REASONS.iter().find(|(known, _)| *known == status) {
         return reason;

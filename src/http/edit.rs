@@ -2,13 +2,15 @@
 //! moves spans there; the writers then write field by field.
 
 use super::fields::{Known, is_target_byte, is_token_byte};
-use super::head::{Field, Fields, Mend, Method, RequestHead, ResponseHead, Span, Special, Version};
+use super::head::{Field, Fields, Framing, Mend, Method, RequestHead, ResponseHead, Span, Special, Version};
 use super::rewrite::TooLong;
 
 /// A copy of a head's bytes, with the text of changes behind them.
 pub struct Text {
     bytes: Vec<u8>,
     bytes_max: usize,
+    /// What the changed head may take when it is written.
+    head_bytes_max: usize,
 }
 
 impl Text {
@@ -17,7 +19,13 @@ impl Text {
     pub fn of(head: &[u8], bytes_max: usize) -> Self {
         let mut bytes = Vec::with_capacity(head.len() + 256);
         bytes.extend_from_slice(head);
-        Self { bytes, bytes_max: bytes_max.min(usize::from(u16::MAX)) }
+        Self { bytes, bytes_max: bytes_max.min(usize::from(u16::MAX)), head_bytes_max: usize::MAX }
+    }
+
+    /// The same for a changed head that is to fit into so many bytes.
+    #[must_use]
+    pub fn within(self, head_bytes_max: usize) -> Self {
+        Self { head_bytes_max, ..self }
     }
 
     /// What spans of a changed head point into.
@@ -42,6 +50,8 @@ pub struct FieldEdits<'h> {
     fields: &'h mut Fields,
     special: &'h mut Special,
     mend: &'h mut Mend,
+    /// Bytes of the first line.
+    line_len: usize,
 }
 
 impl FieldEdits<'_> {
@@ -57,6 +67,12 @@ impl FieldEdits<'_> {
             return Ok(());
         }
         let value = field_value(value)?;
+        let len = |span: Span| usize::from(span.end.saturating_sub(span.start));
+        let written = |field: &Field| len(field.name) + len(field.value) + ": \r\n".len();
+        let others: usize = self.fields.iter().map(written).sum();
+        if self.line_len + others + name.len() + value.len() + ": \r\n\r\n".len() > text.head_bytes_max {
+            return Err(TooLong);
+        }
         let field = Field { name: text.push(name)?, value: text.push(value)? };
         self.fields.push(field).map_err(|_| TooLong)?;
         self.changed(text);
@@ -167,7 +183,16 @@ pub fn is_own(name: &[u8]) -> bool {
 impl RequestHead {
     /// Its fields, to be changed.
     pub fn edit(&mut self) -> FieldEdits<'_> {
-        FieldEdits { fields: &mut self.fields, special: &mut self.special, mend: &mut self.mend }
+        let line: usize = [self.method_span, self.target]
+            .iter()
+            .map(|span| usize::from(span.end.saturating_sub(span.start)))
+            .sum();
+        FieldEdits {
+            fields: &mut self.fields,
+            special: &mut self.special,
+            mend: &mut self.mend,
+            line_len: line + "  HTTP/1.1\r\n".len(),
+        }
     }
 
     /// Gives it another method. How long its body is stays as it was.
@@ -218,9 +243,27 @@ impl RequestHead {
 }
 
 impl ResponseHead {
+    /// Makes an answer to one of GET and HEAD one to the other, where a rule has changed the method: an answer to HEAD
+    /// has no body, and one to something else says so where the server's had none. True where it is to be told to
+    /// have no byte of a body.
+    pub fn answer_instead(&mut self, to_head: bool) -> bool {
+        let bodyless = matches!(self.status, 100..200 | 204 | 304);
+        if !to_head && !bodyless {
+            (self.mend.drop_length, self.mend.drop_transfer_encoding) = (true, true);
+        }
+        self.framing = Framing::None;
+        !to_head && !bodyless
+    }
+
     /// Its fields, to be changed.
     pub fn edit(&mut self) -> FieldEdits<'_> {
-        FieldEdits { fields: &mut self.fields, special: &mut self.special, mend: &mut self.mend }
+        let reason = usize::from(self.reason.end.saturating_sub(self.reason.start));
+        FieldEdits {
+            fields: &mut self.fields,
+            special: &mut self.special,
+            mend: &mut self.mend,
+            line_len: reason + "HTTP/1.1 200 \r\n".len(),
+        }
     }
 
     /// Gives it another status, 200 or more. How long its body is stays as it was.

@@ -6,6 +6,7 @@
 //! goes on to the other side. [`answer()`] holds the answers the gateway gives itself.
 
 pub mod answer;
+mod body;
 pub mod chunked;
 pub mod edit;
 mod fields;
@@ -16,6 +17,7 @@ pub mod rewrite;
 mod tests;
 
 pub use answer::{answer, without_body};
+pub use body::body_so_far;
 pub use chunked::{ChunkError, Chunked, Step};
 pub use head::{
     Field, Framing, HeadError, MAX_FIELDS, Method, RequestFacts, RequestHead, ResponseHead, Span, Version,

@@ -5,7 +5,7 @@ use super::text::{Elements, cookies, parameters, path_and_query, split_at_byte, 
 use super::value::Sample;
 use super::view::{Head, View};
 use crate::config::{Credential, End, Expr, Fetch, Part, Side};
-use crate::http::{Framing, RequestHead, Version};
+use crate::http::{Framing, RequestHead, Version, body_so_far};
 
 /// What came of fetching.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -145,7 +145,7 @@ fn payload_lv(
 fn of_request(fetch: &Fetch, head: &RequestHead, view: &View<'_>, all: bool, visit: Visit<'_>) {
     let bytes = view.bytes();
     let target = head.target.of(bytes);
-    let body = || view.body(head);
+    let body = || body_so_far(head.framing, view.body(head)).0;
     match fetch {
         Fetch::Method => drop(visit(Sample::of(head.method_span.of(bytes)))),
         Fetch::Version(_) => drop(visit(Sample::of(version(head.version)))),
@@ -154,7 +154,7 @@ fn of_request(fetch: &Fetch, head: &RequestHead, view: &View<'_>, all: bool, vis
             let Some((_, query)) = split_at_byte(target, *delimiter) else { return };
             pick(parameters(query, name, *delimiter), all, 0, visit);
         }
-        Fetch::Body => drop(visit(Sample::of(body()))),
+        Fetch::Body => drop(visit(Sample::of(&body()))),
         Fetch::BodyLen { announced: false } => drop(visit(Sample::Int(count(body().len())))),
         Fetch::BodyLen { announced: true } => {
             let len = match head.framing {

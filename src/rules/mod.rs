@@ -7,6 +7,7 @@
 
 mod convert;
 mod fetch;
+pub mod fill;
 mod matching;
 mod test;
 #[cfg(test)]
@@ -23,7 +24,7 @@ pub use value::{Sample, Scratch};
 pub use view::View;
 pub use world::{Nowhere, World};
 
-use crate::config::{Acl, AclTest, BackendId, Condition, Expr, Frontend, HttpAction, HttpRule, Term};
+use crate::config::{Acl, AclTest, BackendId, Chosen, Condition, Expr, Frontend, HttpAction, HttpRule, Term};
 
 /// Yes, no, or more bytes are needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,7 +132,7 @@ pub fn walk(
     ContentVerdict::Accept
 }
 
-/// The first `use_backend` rule whose condition holds, else the default backend. A rule that more bytes could
+/// The first `use_backend` rule whose condition holds, else the default backend, as for a name that no backend has. A rule that more bytes could
 /// still make true holds up the choice, where HAProxy would pass it over: so a preamble may come in pieces.
 /// Never [`Choice::NotYet`] for a final view.
 #[must_use]
@@ -140,7 +141,17 @@ pub fn choose_backend(frontend: &Frontend, view: &View<'_>) -> Choice {
         match optional(rule.condition.as_ref(), &frontend.acls, view) {
             Verdict::No => {}
             Verdict::NotYet => return Choice::NotYet,
-            Verdict::Yes => return Choice::Backend(rule.backend),
+            Verdict::Yes => match &rule.backend {
+                Chosen::Known(id) => return Choice::Backend(*id),
+                Chosen::Called(name) if fill::is_settled(name, view) == Verdict::NotYet => {
+                    return Choice::NotYet;
+                }
+                Chosen::Called(name) => match view.world().backend_called(name, view) {
+                    Some(id) => return Choice::Backend(id),
+                    // The rule was the one that counts, as in HAProxy: what follows it is not asked.
+                    None => break,
+                },
+            },
         }
     }
     frontend.default_backend.map_or(Choice::None, Choice::Backend)

@@ -2,7 +2,7 @@
 
 use super::world::{NOWHERE, World};
 use crate::config::Side;
-use crate::http::{Framing, HeadError, RequestHead, ResponseHead, parse_request};
+use crate::http::{HeadError, RequestHead, ResponseHead, parse_request};
 use std::cell::OnceCell;
 
 /// The bytes a client has sent so far, and the gateway around them.
@@ -82,15 +82,9 @@ impl<'a> View<'a> {
         self
     }
 
-    /// The first bytes of the body of a request with this head.
+    /// What stands behind this head: the beginning of the body, and perhaps of the next request.
     pub(super) fn body(&self, head: &RequestHead) -> &'a [u8] {
-        let rest = self.body.unwrap_or_else(|| self.bytes.get(head.len..).unwrap_or_default());
-        // What follows the body belongs to the next request.
-        match head.framing {
-            Framing::None => &[],
-            Framing::Length(len) => usize::try_from(len).ok().and_then(|len| rest.get(..len)).unwrap_or(rest),
-            _ => rest,
-        }
+        self.body.unwrap_or_else(|| self.bytes.get(head.len..).unwrap_or_default())
     }
 
     /// The same within a gateway.

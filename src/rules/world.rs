@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 
 use super::value::Sample;
-use crate::config::{Alias, Figure, Flags, LinePart, Named, RefId, Side, User, VarId};
+use super::view::View;
+use crate::config::{Alias, BackendId, Figure, Flags, Format, LinePart, Named, RefId, Side, User, VarId};
 
 /// The gateway as a rule sees it. Every method may say that it does not know.
 pub trait World {
@@ -49,6 +50,10 @@ pub trait World {
     }
     /// Writes `%name` of a text.
     fn alias(&self, _alias: Alias, _flags: Flags, _out: &mut Vec<u8>) {}
+    /// The backend whose name this text becomes.
+    fn backend_called(&self, _name: &Format, _view: &View<'_>) -> Option<BackendId> {
+        None
+    }
     /// Whether requests to a proxy bring `Proxy-Authorization` (`option http-use-proxy-header`).
     fn uses_proxy_header(&self) -> bool {
         false

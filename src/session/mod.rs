@@ -7,7 +7,6 @@
 mod alias;
 mod capture;
 mod extra;
-mod fill;
 mod http;
 mod monitor;
 mod proxy_header;
@@ -29,6 +28,7 @@ use crate::config::{self, BackendId, Bind, Mode};
 use crate::net::{Accepted, Buffer, Rate, Stream};
 use crate::observe::{Logger, Peer};
 use crate::reactor::{Deadline, Handle};
+use crate::rules::fill;
 use extra::Extra;
 pub use proxy_header::HeaderRefusals;
 use sniff::Sniffed;
@@ -96,6 +96,8 @@ impl Tasks {
 pub struct Shared {
     /// What they name; a `RefId` is an index into it.
     references: Vec<config::Target>,
+    /// Backends in the order of their names, where rules work names out.
+    by_name: Vec<BackendId>,
     /// By variable: how long it lives.
     scopes: Vec<Scope>,
     /// The variables of the whole process (`proc.…`).
@@ -112,6 +114,7 @@ impl Shared {
     /// Of a configuration whose frontends are still to be made.
     pub fn new(
         references: Vec<config::Target>,
+        by_name: Vec<BackendId>,
         variables: &[Rc<str>],
         userlists: Vec<config::UserList>,
     ) -> Self {
@@ -122,6 +125,7 @@ impl Shared {
         };
         Self {
             references,
+            by_name,
             scopes: variables.iter().map(scope).collect(),
             variables: RefCell::default(),
             keeps_line: variables.iter().any(|name| **name == *config::REQUEST_LINE),

@@ -6,9 +6,11 @@ use super::Session;
 use super::tcp_rules;
 use super::trace::{InUse, Trace};
 use super::tunnel::Tunnel;
+use super::world::preferred_server;
 use crate::backend::{Backend, ConnectError, ConnectFailure, Connected, NoServer, Slot, connect};
 use crate::config::Mode;
 use crate::net::{Buffer, Stream};
+use crate::rules::View;
 
 /// A tunnel that stands: the server's connection, both directions, and what is logged at the end.
 pub(super) struct Carrier {
@@ -101,7 +103,11 @@ pub(super) async fn server_for(
     first: &[u8],
     trace: &mut Trace,
 ) -> Option<Connected> {
-    let slot = slot_for(session, backend, trace).await?;
+    let server = match backend.config.server_rules.as_slice() {
+        [] => None,
+        _ => preferred_server(session, backend, View::new(first, true)),
+    };
+    let slot = slot_for(session, backend, server, trace).await?;
     match connect(slot, first, &session.ends_for(backend), &session.deadline).await {
         Ok(connected) => {
             trace.chose(&connected.slot);
@@ -117,10 +123,15 @@ pub(super) async fn server_for(
     }
 }
 
-/// The right to use a server, or the reason in `trace`.
-pub(super) async fn slot_for(session: &Session, backend: &Rc<Backend>, trace: &mut Trace) -> Option<Slot> {
+/// The right to use a server, the preferred one if it is up, or the reason in `trace`.
+pub(super) async fn slot_for(
+    session: &Session,
+    backend: &Rc<Backend>,
+    preferred: Option<usize>,
+    trace: &mut Trace,
+) -> Option<Slot> {
     let before_ms = trace.elapsed_ms(session);
-    match backend.slot(&session.deadline).await {
+    match backend.slot(&session.deadline, preferred).await {
         Ok(slot) => {
             trace.chose(&slot);
             trace.timers.wait = match trace.timers.request {

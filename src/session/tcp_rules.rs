@@ -53,7 +53,7 @@ impl Scene<'_> {
                     }
                     Some(ContentVerdict::Reject)
                 }
-                Some(Done::Next) | None => None,
+                Some(Done::Next | Done::Strict(_)) | None => None,
             },
         });
         match verdict {

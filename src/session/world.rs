@@ -6,9 +6,12 @@ use super::alias::{Facts, line_part};
 use super::trace::record;
 use super::{Frontend, Session};
 use crate::backend::{Backend, Server};
-use crate::config::{Alias, BackendId, Figure, Flags, LinePart, Named, RefId, Side, Target, User, VarId};
+use crate::config::{
+    Alias, BackendId, Chosen, Figure, Flags, Format, LinePart, Mode, Named, RefId, Side, Target, User, VarId,
+};
 use crate::observe::LogLine;
-use crate::rules::{Sample, World};
+use crate::rules::fill::fill;
+use crate::rules::{Sample, View, World, applies};
 
 /// A session, and the backend that its request was given, if any.
 pub(super) struct Scene<'a> {
@@ -19,9 +22,11 @@ pub(super) struct Scene<'a> {
 }
 
 impl<'a> Scene<'a> {
-    /// Before a backend is chosen.
+    /// Before a backend is chosen: only a `listen` has one then, its own.
     pub fn of(session: &'a Session) -> Self {
-        Self { session, backend: None, server: None }
+        let frontend = &session.frontend;
+        let backend = frontend.config.own_backend.and_then(|id| frontend.backend(id));
+        Self { session, backend: backend.map(|backend| &**backend), server: None }
     }
 
     fn frontend(&self) -> &'a Frontend {
@@ -107,6 +112,19 @@ impl World for Scene<'_> {
         }
     }
 
+    fn backend_called(&self, name: &Format, view: &View<'_>) -> Option<BackendId> {
+        let mut text = Vec::new();
+        fill(name, view, &mut text);
+        let frontend = self.frontend();
+        let named = |id: &BackendId| self.backend_of(*id).map(|backend| backend.config.name.as_bytes());
+        let by_name = &frontend.shared.by_name;
+        let at = by_name.binary_search_by(|id| named(id).cmp(&Some(text.as_slice()))).ok()?;
+        let id = *by_name.get(at)?;
+        // Rules that load refuses for a name that is written are not for one that is worked out either.
+        let fits = frontend.config.mode == Mode::Tcp || self.backend_of(id)?.config.mode == Mode::Http;
+        fits.then_some(id)
+    }
+
     fn wall_ms(&self) -> i64 {
         i64::try_from(self.session.reactor().wall_ms()).unwrap_or(i64::MAX)
     }
@@ -165,4 +183,29 @@ fn free_slots(backend: &Backend) -> i64 {
         free = free.saturating_add(i64::from(places)).saturating_add(server.config.maxqueue.into());
     }
     free.saturating_sub(i64::try_from(backend.queued()).unwrap_or(0)).max(0)
+}
+
+/// The first server that is up among those that the backend's `use-server` rules prefer for this request.
+pub(super) fn preferred_server(session: &Session, backend: &Backend, view: View<'_>) -> Option<usize> {
+    let scene = Scene { session, backend: Some(backend), server: None };
+    let view = view.within(&scene);
+    for rule in &backend.config.server_rules {
+        if !applies(Some(&rule.condition), &backend.config.acls, &view) {
+            continue;
+        }
+        let index = match &rule.server {
+            Chosen::Known(index) => *index,
+            Chosen::Called(name) => {
+                let mut text = Vec::new();
+                fill(name, &view, &mut text);
+                // A name that no server has ends the search.
+                backend.servers.iter().position(|server| server.config.name.as_bytes() == text)?
+            }
+        };
+        // One that is down leaves it to the next rule.
+        if backend.servers.get(index).is_some_and(Server::is_up) {
+            return Some(index);
+        }
+    }
+    None
 }

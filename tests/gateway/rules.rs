@@ -71,22 +71,19 @@ fn tarpit_waits_and_then_says_no() {
     assert!(requests.lock().unwrap().is_empty());
 }
 
-/// The client waits for a body where the server sends none, or the other way round: a second answer behind it would
-/// be taken for that body.
+/// The server's answer has a body, which the client does not wait for: it must not be taken for the next answer.
 #[test]
-fn a_method_changed_from_or_to_head_ends_the_connection() {
-    for (rule, sent) in [("GET if { method HEAD }", "HEAD"), ("HEAD if { method GET }", "GET")] {
-        let (backend, requests) = remembering();
-        let gateway = http_gateway(&backend, &format!("http-request set-method {rule}"));
-        let mut client = gateway.client();
-        let request = format!("{sent} / HTTP/1.1\r\nHost: h\r\n\r\n");
-        client.send(format!("{request}{request}"));
-        let head = client.read_head().unwrap();
-        assert!(head.to_ascii_lowercase().contains("connection: close"), "{head}");
-        let (rest, _) = client.read_to_end();
-        assert!(!String::from_utf8_lossy(&rest).contains("HTTP/1.1"), "a second answer");
-        assert_eq!(requests.lock().unwrap().len(), 1);
-    }
+fn a_method_changed_from_head_leaves_the_client_an_answer_to_head() {
+    let (backend, requests) = remembering();
+    let gateway = http_gateway(&backend, "http-request set-method GET");
+    let mut client = gateway.client();
+    client
+        .send("HEAD /1 HTTP/1.1\r\nHost: h\r\n\r\nHEAD /2 HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+    let heads = [client.read_head().unwrap(), client.read_head().unwrap()];
+    assert!(heads.iter().all(|head| head.to_ascii_lowercase().contains("content-length: 1")), "{heads:?}");
+    let (rest, _) = client.read_to_end();
+    assert!(rest.is_empty(), "{rest:?}");
+    assert_eq!(requests.lock().unwrap().len(), 2);
 }
 
 /// What a client has encoded into its query is no header of ours, and no second answer.
@@ -154,4 +151,102 @@ fn rules_of_haproxy_1_for_lines_of_heads_still_work() {
     assert_eq!(deny("X-Friend: yes\r\nX-Foe: yes\r\n"), 200);
     assert_eq!(deny("X-Foe: yes\r\n"), 403);
     assert_eq!(deny("x-foe: yes\r\n"), 200);
+}
+
+#[test]
+fn auth_asks_in_the_proxys_name_where_no_realm_is_given() {
+    let (backend, _) = remembering();
+    let gateway = http_gateway(&backend, "http-request auth");
+    let mut client = gateway.client();
+    client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    let answer = client.answer();
+    assert_eq!(answer.status, 401);
+    assert_eq!(answer.header("www-authenticate"), Some("Basic realm=\"web\""));
+}
+
+#[test]
+fn silent_drop_says_nothing_and_asks_nobody() {
+    let (backend, requests) = remembering();
+    let gateway = http_gateway(&backend, "http-request silent-drop if { path /drop }");
+    let mut client = gateway.client();
+    client.send("GET /drop HTTP/1.1\r\nHost: h\r\n\r\n");
+    // On this machine the reset arrives: no router is in between that would drop it.
+    let (bytes, end) = client.read_until_quiet(std::time::Duration::from_secs(5));
+    assert!(bytes.is_empty());
+    assert_ne!(end, crate::support::socket::End::Open);
+    assert!(requests.lock().unwrap().is_empty());
+}
+
+#[test]
+fn a_server_that_a_rule_prefers_is_waited_for() {
+    let slow = Backend::answering(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        ok("slow")
+    });
+    let (other, requests) = remembering();
+    let gateway = http_gateway(
+        &other,
+        &format!(
+            "use-server slow if {{ path /slow }}\nserver slow 127.0.0.1:{} maxconn 1 weight 0",
+            slow.port
+        ),
+    );
+    let mut clients = [gateway.client(), gateway.client(), gateway.client()];
+    for (client, path) in clients.iter_mut().zip(["/slow", "/slow", "/other"]) {
+        client.send(format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n"));
+    }
+    // Who wants another server does not stand in that one's queue.
+    let [first, second, third] = &mut clients;
+    assert_eq!(third.answer().body, b"x");
+    assert_eq!(first.answer().body, b"slow");
+    assert_eq!(second.answer().body, b"slow");
+    assert_eq!(requests.lock().unwrap().len(), 1);
+}
+
+#[test]
+fn a_listen_runs_its_rules_once_and_for_others_too() {
+    let (backend, requests) = remembering();
+    let gateway = crate::support::process::Gateway::start(|port| {
+        format!(
+            "{}frontend f\n mode http\n bind 127.0.0.1:{port}\n default_backend l\nlisten l\n mode http\n \
+             bind 127.0.0.1:{}\n server s 127.0.0.1:{}\n http-request add-header X-N %[be_name]\n",
+            crate::rig::DEFAULTS,
+            crate::support::ports::free_port(),
+            backend.port
+        )
+    });
+    let mut client = gateway.client();
+    client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert_eq!(client.answer().status, 200);
+    assert_eq!(requests.lock().unwrap()[0].values("x-n"), ["l"]);
+}
+
+#[test]
+fn a_body_that_fills_the_buffer_is_not_waited_for_any_longer() {
+    let (backend, requests) = remembering();
+    let gateway = http_gateway(
+        &backend,
+        "http-request wait-for-body time 60s\nhttp-request set-header X-Len %[req.body_len]",
+    );
+    let mut client = gateway.client();
+    client.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\n");
+    client.send("a".repeat(100_000));
+    assert_eq!(client.answer().status, 200);
+    let requests = requests.lock().unwrap();
+    let seen: usize = requests[0].values("x-len")[0].parse().unwrap();
+    assert!((10_000..20_000).contains(&seen), "{seen}");
+    assert_eq!(requests[0].body.len(), 100_000);
+}
+
+#[test]
+fn who_leaves_while_its_body_is_waited_for_is_no_request() {
+    let (backend, requests) = remembering();
+    let gateway = http_gateway(&backend, "option http-buffer-request");
+    let mut client = gateway.client();
+    client.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nabc");
+    client.finish();
+    let (bytes, end) = client.read_until_quiet(std::time::Duration::from_secs(5));
+    assert!(bytes.is_empty());
+    assert_ne!(end, crate::support::socket::End::Open);
+    assert!(requests.lock().unwrap().is_empty());
 }

@@ -7,14 +7,14 @@ use super::words::Words;
 use super::{Keyword, Sections, lines, logs, tcp_lint};
 use crate::config::builder::{Builder, Statement};
 use crate::config::diagnostics::Fault;
-use crate::config::draft::ProxyKind;
+use crate::config::draft::{Proxy, ProxyKind};
 use crate::config::lexer::Word;
 use crate::config::model::{
-    CaptureSlot, Format, HttpAction, HttpRule, MatchKind, Matcher, Piece, Redirect, RedirectKind, Reply,
-    ReplyBody, Side, TargetPart,
+    CaptureSlot, Format, HttpAction, HttpRule, MatchKind, Matcher, Patterns, Piece, Redirect, RedirectKind,
+    Reply, ReplyBody, Side, TargetPart,
 };
 use crate::config::sample::{self, Reader};
-use crate::config::{condition, format, patterns, suggest, values};
+use crate::config::{condition, format, lint, patterns, suggest, values};
 use crate::http::edit::is_own;
 
 pub(super) const PROXIES: Sections = Sections::FRONTEND.or(Sections::LISTEN).or(Sections::BACKEND);
@@ -55,7 +55,7 @@ pub(super) const TABLE: &[Keyword] = &[
         "send the client elsewhere; checked behind `http-request` rules",
         |b, st| {
             let rule = read(b, st, st.args(), |words, reader| redirect(words, reader, false))?;
-            push(&mut b.proxy()?.http_rules.redirects, rule)
+            add(b, st, |proxy| &mut proxy.http_rules.redirects, rule)
         },
     ),
     Keyword::new(
@@ -66,7 +66,7 @@ pub(super) const TABLE: &[Keyword] = &[
         "answer 403; checked before `http-request` rules",
         |b, st| {
             let rule = read(b, st, st.args(), |_, _| Ok(HttpAction::Deny(plain_reply(403))))?;
-            push(&mut b.proxy()?.blocks, rule)
+            add(b, st, |proxy| &mut proxy.blocks, rule)
         },
     )
     .instead("http-request deny"),
@@ -113,7 +113,8 @@ const ACTIONS: &[(&str, u8, Make)] = &[
     ("auth", REQUEST, |words, reader| {
         let realm = match words.option("realm") {
             true => format::parse(reader, words.next("a realm")?)?,
-            false => text_format(b"Restricted"),
+            // The name of the proxy: see `rule`.
+            false => Format::default(),
         };
         Ok(HttpAction::Auth(realm))
     }),
@@ -153,6 +154,21 @@ const ACTIONS: &[(&str, u8, Make)] = &[
     ("unset-var(", ALL, |words, reader| Ok(HttpAction::UnsetVar(words.variable(reader)?.id))),
     ("capture", REQUEST | RESPONSE | CONTENT, capture),
     ("set-log-level", REQUEST | RESPONSE | CONTENT | ANSWER, |words, _| log_level(words)),
+    ("wait-for-body", REQUEST, |words, _| {
+        let at = words.at;
+        let (mut time, mut at_least) = (None, usize::MAX);
+        loop {
+            if words.option("time") {
+                time = Some(values::time_ms(words.next("a time")?)?);
+            } else if words.option("at-least") {
+                let bytes = values::number(words.next("a number of bytes")?, 0, u32::MAX)?;
+                at_least = usize::try_from(bytes).ok().filter(|&bytes| bytes > 0).unwrap_or(usize::MAX);
+            } else {
+                let time_ms = time.ok_or_else(|| Fault::at(at, "`wait-for-body` needs `time <time>`"))?;
+                return Ok(HttpAction::WaitForBody { time_ms, at_least });
+            }
+        }
+    }),
     ("silent-drop", REQUEST | TCP, |_, _| Ok(HttpAction::SilentDrop)),
     ("reject", REQUEST | TCP, |_, _| Ok(HttpAction::Reject)),
     ("accept", TCP, |_, _| Ok(HttpAction::Allow)),
@@ -211,6 +227,11 @@ pub(super) fn rule(b: &mut Builder<'_>, st: &Statement<'_>, side: u8) -> Result<
             format!("no effect on `{name}`: the gateway itself decides about this header"),
         );
     }
+    if let HttpAction::Auth(realm) = &mut rule.action
+        && realm.pieces.is_empty()
+    {
+        *realm = text_format(b.proxy()?.name.as_bytes());
+    }
     if let [name, ..] = rest
         && let Some(bare) = name.bytes.strip_suffix(b":")
         && text.ends_with("-header")
@@ -230,24 +251,23 @@ pub(super) fn rule(b: &mut Builder<'_>, st: &Statement<'_>, side: u8) -> Result<
             lines::capture_slot(list, len_bytes).map_err(|why| Fault::at(word.span, why))?,
         );
     }
-    let proxy = b.proxy()?;
-    let (rules, tcp) = (&mut proxy.http_rules, &mut proxy.tcp_rules);
-    push(
-        match side {
-            REQUEST => &mut rules.request,
-            RESPONSE => &mut rules.response,
-            AFTER => &mut rules.after,
-            CONNECTION => &mut tcp.connection,
-            SESSION => &mut tcp.session,
-            CONTENT => &mut tcp.request,
-            _ => &mut tcp.response,
-        },
-        rule,
-    )
+    let list: fn(&mut Proxy) -> &mut Vec<HttpRule> = match side {
+        REQUEST => |proxy| &mut proxy.http_rules.request,
+        RESPONSE => |proxy| &mut proxy.http_rules.response,
+        AFTER => |proxy| &mut proxy.http_rules.after,
+        CONNECTION => |proxy| &mut proxy.tcp_rules.connection,
+        SESSION => |proxy| &mut proxy.tcp_rules.session,
+        CONTENT => |proxy| &mut proxy.tcp_rules.request,
+        _ => |proxy| &mut proxy.tcp_rules.response,
+    };
+    add(b, st, list, rule)
 }
 
 fn own_header(action: &HttpAction) -> Option<&str> {
     match action {
+        HttpAction::DelHeader(Matcher { patterns: Patterns::Bytes(list), kind: MatchKind::Str, .. }) => {
+            list.iter().find(|name| is_own(name)).and_then(|name| std::str::from_utf8(name).ok())
+        }
         HttpAction::AddHeader { name, .. } | HttpAction::ReplaceHeader { name, .. } => {
             Some(&**name).filter(|name| is_own(name.as_bytes()))
         }
@@ -271,6 +291,29 @@ pub(super) fn read<'w>(
         b.warn(st, Some(span), message);
     }
     Ok(HttpRule { action, condition, place: st.place.clone() })
+}
+
+/// Adds a rule to its list, with a warning where it stands in vain.
+fn add(
+    b: &mut Builder<'_>,
+    st: &Statement<'_>,
+    list: fn(&mut Proxy) -> &mut Vec<HttpRule>,
+    rule: HttpRule,
+) -> Result<(), Fault> {
+    let proxy = b.proxy()?;
+    let misplaced = lint::misplaced(proxy, st.keyword.name);
+    let acls = std::mem::take(&mut proxy.acls);
+    // Those for TCP have a look of their own.
+    let never = match st.keyword.name.starts_with("tcp-") {
+        true => None,
+        false => lint::unreachable_http(&acls, &mut list(proxy).iter()),
+    };
+    proxy.acls = acls;
+    push(list(proxy), rule)?;
+    if let Some(message) = never.or(misplaced) {
+        b.warn(st, None, message);
+    }
+    Ok(())
 }
 
 pub(super) fn push(rules: &mut Vec<HttpRule>, rule: HttpRule) -> Result<(), Fault> {

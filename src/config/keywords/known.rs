@@ -13,15 +13,11 @@ pub(crate) const KEYWORDS: &[(Sections, &str)] = &[
         "log-steps|option http-drop-request-trailers|option httpslog|quic-initial",
     ),
     (
-        Sections::DEFAULTS.or(Sections::FRONTEND).or(Sections::LISTEN).or(Sections::BACKEND),
-        "option http-buffer-request",
-    ),
-    (
         Sections::DEFAULTS.or(Sections::LISTEN).or(Sections::BACKEND),
         "option checkcache|option http-drop-response-trailers",
     ),
     (Sections::FRONTEND.or(Sections::LISTEN).or(Sections::BACKEND), "filter"),
-    (Sections::LISTEN.or(Sections::BACKEND), "server-template|stick|use-server"),
+    (Sections::LISTEN.or(Sections::BACKEND), "server-template|stick"),
 ];
 
 /// Parameters of a `bind` line.

@@ -47,6 +47,13 @@ pub(super) const TABLE: &[Keyword] = &[
         |b, st| connection(b, st, ConnectionMode::KeepAlive),
     ),
     option(
+        "option http-buffer-request",
+        BOTH,
+        "1.6",
+        "wait for a request's body, or a full buffer, before rules see it",
+        |b, st| flag(st, &mut b.settings()?.http.buffer_request),
+    ),
+    option(
         "option http-pretend-keepalive",
         SERVER,
         "1.3",

@@ -41,6 +41,9 @@ pub(super) fn reply(
             reply.status = status(words.next("a status")?, 200, 599)?;
         } else if words.option("content-type") {
             let word = words.next("a type")?;
+            if word.bytes.is_empty() {
+                return Err(Fault::at(word.span, "a type is expected here"));
+            }
             reply.content_type = Some(value_text(word)?.into());
         } else if words.option("string") {
             reply.body = ReplyBody::Bytes(words.next("a text")?.bytes.as_slice().into());

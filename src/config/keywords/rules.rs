@@ -7,9 +7,9 @@ use crate::config::condition;
 use crate::config::diagnostics::Fault;
 use crate::config::draft::{NameRef, UseRule};
 use crate::config::lexer::Word;
-use crate::config::lint;
-use crate::config::model::Condition;
+use crate::config::model::{Chosen, Condition};
 use crate::config::values::{name, time_ms};
+use crate::config::{format, lint};
 
 const CLIENT: Sections = Sections::FRONTEND.or(Sections::LISTEN);
 const RULES: Sections = CLIENT.or(Sections::BACKEND).or(Sections::DEFAULTS);
@@ -47,8 +47,16 @@ pub(super) const TABLE: &[Keyword] = &[
         CLIENT,
         "1.3",
         "<backend> [if|unless <condition>]",
-        "send to this backend when the condition holds",
+        "send to this backend when the condition holds; `%[…]` in its name is filled in for each request",
         use_backend,
+    ),
+    Keyword::new(
+        "use-server",
+        Sections::LISTEN.or(Sections::BACKEND),
+        "1.4",
+        "<server> if|unless <condition>",
+        "prefer this server, if it is up, when the condition holds",
+        use_server,
     ),
     Keyword::new(
         "tcp-request inspect-delay",
@@ -110,24 +118,46 @@ fn use_backend(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
     let [word, rest @ ..] = st.args() else {
         return Err(Fault::at(st.name_span(), "expected `use_backend NAME [if|unless CONDITION]`"));
     };
-    if word.bytes.contains(&b'%') {
-        return Err(Fault::at(word.span, "backend names that are worked out (`%[…]`) are not built yet"));
-    }
-    let name = name(word, "backend")?.to_owned();
-    let spot = b.spot(st, Some(word.span));
+    let backend = chosen(b, st, word, "backend")?;
     let condition = condition(b, st, rest)?;
     let proxy = b.proxy()?;
     let rules = &mut proxy.use_backends;
     if rules.len() == RULES_MAX {
         return Err(too_many());
     }
-    let earlier = rules.iter().map(|rule| (rule.condition.as_ref(), rule.place.line));
-    let never = lint::unreachable(&proxy.acls, condition.as_ref(), earlier);
-    rules.push(UseRule { backend: NameRef { name, spot }, condition, place: st.place.clone() });
+    let mut earlier = rules.iter().map(|rule| (rule.condition.as_ref(), rule.place.line));
+    let never = lint::unreachable(&proxy.acls, condition.as_ref(), &mut earlier);
+    rules.push(UseRule { backend, condition, place: st.place.clone() });
     if let Some(message) = never {
         b.warn(st, None, message);
     }
     Ok(())
+}
+
+fn use_server(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
+    let expected = || Fault::at(st.name_span(), "expected `use-server NAME if|unless CONDITION`");
+    let [word, rest @ ..] = st.args() else { return Err(expected()) };
+    let server = chosen(b, st, word, "server")?;
+    let condition = condition(b, st, rest)?.ok_or_else(expected)?;
+    let rules = &mut b.proxy()?.use_servers;
+    if rules.len() == RULES_MAX {
+        return Err(too_many());
+    }
+    rules.push((server, condition));
+    Ok(())
+}
+
+/// What a rule names, or a text that becomes a name.
+fn chosen(b: &mut Builder<'_>, st: &Statement<'_>, word: &Word, of: &str) -> Result<Chosen<NameRef>, Fault> {
+    let spot = b.spot(st, Some(word.span));
+    if !word.bytes.contains(&b'%') {
+        return Ok(Chosen::Known(NameRef { name: name(word, of)?.to_owned(), spot }));
+    }
+    let text = format::parse(&mut b.reader(&spot), word)?;
+    Ok(match text.constant() {
+        Some(text) => Chosen::Known(NameRef { name: String::from_utf8_lossy(text).into_owned(), spot }),
+        None => Chosen::Called(text),
+    })
 }
 
 /// 0 is HAProxy's way to say: do not wait.

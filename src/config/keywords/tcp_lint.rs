@@ -43,8 +43,8 @@ pub(super) fn check(b: &mut Builder<'_>, st: &Statement<'_>, rule: &HttpRule, si
             HttpAction::Allow | HttpAction::Reject | HttpAction::SilentDrop | HttpAction::Close
         )
     };
-    let before = before.iter().filter(ends).map(|rule| (rule.condition.as_ref(), rule.place.line));
-    let unreachable = lint::unreachable(acls, rule.condition.as_ref(), before);
+    let mut before = before.iter().filter(ends).map(|rule| (rule.condition.as_ref(), rule.place.line));
+    let unreachable = lint::unreachable(acls, rule.condition.as_ref(), &mut before);
     let mut never = None;
     for term in rule.condition.iter().flat_map(|condition| condition.any_of.iter().flatten()) {
         let Some(acl) = acls.by_id(term.acl) else { continue };

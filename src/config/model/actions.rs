@@ -105,6 +105,13 @@ pub enum HttpAction {
     Capture(Side, CaptureSlot, Expr),
     /// `set-log-level`: 0 (emerg) to 7 (debug); `None` = no line at all.
     SetLogLevel(Option<u8>),
+    /// `wait-for-body`.
+    WaitForBody {
+        /// How long.
+        time_ms: u64,
+        /// So many bytes are enough.
+        at_least: usize,
+    },
     /// Closes without a word, with a reset.
     SilentDrop,
     /// Closes.
@@ -120,6 +127,22 @@ pub enum HttpAction {
 }
 
 impl HttpAction {
+    /// Whether no rule of its list follows it.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        matches!(
+            self,
+            Self::Allow
+                | Self::Deny(_)
+                | Self::Tarpit(_)
+                | Self::Return(_)
+                | Self::Auth(_)
+                | Self::Redirect(_)
+                | Self::SilentDrop
+                | Self::Reject
+        )
+    }
+
     /// The text that is filled in for it.
     #[must_use]
     pub fn format(&self) -> Option<&Format> {

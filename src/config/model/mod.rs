@@ -19,6 +19,7 @@ pub use sample::*;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::rc::Rc;
 
 use super::privileges::{Account, Privileges};
 use super::userlist::UserList;
@@ -36,6 +37,8 @@ pub struct Config {
     pub backends: Vec<Backend>,
     /// What expressions name; [`RefId`] is an index into it.
     pub references: Vec<Target>,
+    /// The backends in the order of their names, where rules work names out; else empty.
+    pub by_name: Vec<BackendId>,
     /// Names of variables with their scopes, `txn.user`; [`VarId`] is an index into it.
     pub variables: Vec<std::rc::Rc<str>>,
 }
@@ -167,13 +170,13 @@ pub struct Frontend {
     /// `backlog`: length of the kernel's accept queue; `None` = the frontend's or process's maxconn.
     pub backlog: Option<u32>,
     /// Its ACLs, the predefined and anonymous ones it uses included.
-    pub acls: Vec<Acl>,
+    pub acls: Rc<[Acl]>,
     /// Its rules for connections and their first bytes.
     pub tcp: TcpRules,
     /// Its rules for HTTP.
-    pub http_rules: HttpRules,
+    pub http_rules: Rc<HttpRules>,
     /// `errorfile` and its like, by status.
-    pub errors: std::rc::Rc<[(u16, ErrorPage)]>,
+    pub errors: Rc<[(u16, ErrorPage)]>,
     /// `monitor-uri`.
     pub monitor_uri: Option<std::rc::Rc<str>>,
     /// `monitor-net`: clients from there are told that all is well, and nothing else.
@@ -182,6 +185,8 @@ pub struct Frontend {
     pub monitor_fail: Vec<Condition>,
     /// `use_backend` rules in file order.
     pub use_backends: Vec<UseBackend>,
+    /// The server side of a `listen`.
+    pub own_backend: Option<BackendId>,
     /// `default_backend`; for a `listen` its own server side.
     pub default_backend: Option<BackendId>,
     /// Timeouts on the client's side, and those of the tunnel.
@@ -217,14 +222,16 @@ pub struct Backend {
     pub mode: Mode,
     /// `balance`.
     pub balance: Balance,
-    /// Its ACLs.
-    pub acls: Vec<Acl>,
+    /// Its ACLs; a `listen` has them on both sides.
+    pub acls: Rc<[Acl]>,
     /// Its rules for first bytes.
     pub tcp: TcpRules,
-    /// Its rules for HTTP.
-    pub http_rules: HttpRules,
+    /// Its rules for HTTP; a `listen` has them on both sides, and they run once.
+    pub http_rules: Rc<HttpRules>,
+    /// `use-server` rules in file order.
+    pub server_rules: Vec<UseServer>,
     /// `errorfile` and its like, by status.
-    pub errors: std::rc::Rc<[(u16, ErrorPage)]>,
+    pub errors: Rc<[(u16, ErrorPage)]>,
     /// `server` lines in file order.
     pub servers: Vec<Server>,
     /// Timeouts on the server's side.
@@ -428,6 +435,8 @@ pub struct HttpOptions {
     pub connection: ConnectionMode,
     /// `option forwardfor`. The header that a backend names wins over the frontend's.
     pub forward_for: Option<ForwardFor>,
+    /// `option http-buffer-request`: rules run once the body is there.
+    pub buffer_request: bool,
     /// `option originalto`, the same for the address the client came to.
     pub original_to: Option<ForwardFor>,
     /// `http-reuse`.

@@ -1,6 +1,6 @@
 //! ACLs, conditions, and the rules that have them.
 
-use super::{AclId, BackendId, Expr, HttpRule, Matcher, Place};
+use super::{AclId, BackendId, Expr, Format, HttpRule, Matcher, Place};
 
 /// `acl NAME …`: all lines of one name, which are alternatives.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,9 +61,27 @@ pub struct TcpRules {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UseBackend {
     /// Which backend.
-    pub backend: BackendId,
+    pub backend: Chosen<BackendId>,
     /// `None` = always.
     pub condition: Option<Condition>,
     /// Where it was written.
     pub place: Place,
+}
+
+/// `use-server NAME if|unless …`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UseServer {
+    /// Which server: its index in the backend.
+    pub server: Chosen<usize>,
+    /// When.
+    pub condition: Condition,
+}
+
+/// What a rule chooses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Chosen<T> {
+    /// This one.
+    Known(T),
+    /// The one whose name the text becomes (`%[…]`).
+    Called(Format),
 }

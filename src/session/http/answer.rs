@@ -131,12 +131,13 @@ fn head(
     // Our own pages say that they close, which concerns only those after which it must be so.
     *may_stay &= is_own || head.keep_alive;
     let (body_at, written) = (head.len, head.status);
+    let frontend = &session.frontend.config;
     let mut work = Response { session, backend, server: trace.server(), head, bytes: whole, text: None };
-    if let Some(backend) = backend {
+    // The rules of a `listen` run once.
+    if let Some(backend) = backend.filter(|b| !Rc::ptr_eq(&b.config.http_rules, &frontend.http_rules)) {
         // What cannot be changed stays: there is no answer beyond this one.
         let _ = work.run(&backend.config.http_rules.after, &backend.config.acls);
     }
-    let frontend = &session.frontend.config;
     let _ = work.run(&frontend.http_rules.after, &frontend.acls);
     if work.head.status != written {
         trace.status = i16::try_from(work.head.status).unwrap_or(-1);

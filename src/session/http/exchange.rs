@@ -11,7 +11,7 @@ use super::super::tcp::{self, Carrier, since_wait};
 use super::super::trace::{InUse, Trace};
 use super::prepare::{Prepared, Request, is_idempotent, prepare};
 use super::rules::End;
-use super::{Next, answer, whole_head};
+use super::{Next, answer, body, whole_head};
 use crate::backend::{Backend, Connected, Slot, connect};
 use crate::config::Reuse;
 use crate::http::answer::compose;
@@ -33,8 +33,26 @@ pub(super) async fn handle(
         return next;
     }
     trace.timers.request = trace.elapsed_ms(session);
-    let mut exchange = match prepare(session, input, nth, &mut trace) {
+    let mut paused = None;
+    let prepared = loop {
+        match prepare(session, input, (nth, paused), &mut trace) {
+            Prepared::Wait { paused: mut waiting, within, at_least } => {
+                let rule = (within, at_least);
+                if let Err(next) = Box::pin(body::wait(session, input, &mut waiting, rule, &mut trace)).await
+                {
+                    trace.log(session, true);
+                    return next;
+                }
+                trace.timers.request = trace.elapsed_ms(session);
+                paused = Some(waiting);
+            }
+            prepared => break prepared,
+        }
+    };
+    let mut exchange = match prepared {
         Prepared::Send(request) => Exchange::new(session, request, input, nth, trace),
+        // Taken out above.
+        Prepared::Wait { .. } => return Next::Close,
         Prepared::Tunnel(backend) => return Box::pin(tunnel(session, backend, input, trace)).await,
         Prepared::Refuse { status, termination: (who, phase) } => {
             if who == b'P' {
@@ -72,6 +90,15 @@ async fn end_by_rule(
     trace: &mut Trace,
 ) -> Next {
     match end {
+        // Only requests wait, and not here.
+        End::Wait { .. } => Next::Close,
+        End::Failed(phase) => {
+            if phase == b'R' {
+                trace.timers.request = -1;
+            }
+            trace.end(b'P', phase);
+            answer::deliver(session, (500, Vec::new()), facts, may_stay, trace).await
+        }
         End::Drop { reset, tarpit } => {
             if tarpit {
                 wait_in_tarpit(session).await;
@@ -279,7 +306,10 @@ impl<'a> Exchange<'a> {
                 self.trace.timers.wait = 0;
                 Some(slot)
             }
-            None => tcp::slot_for(self.session, &self.request.backend, &mut self.trace).await,
+            None => {
+                let server = self.request.server;
+                tcp::slot_for(self.session, &self.request.backend, server, &mut self.trace).await
+            }
         };
         let mut link = self.link(slot.ok_or(Failure::NoServer)?).await?;
         let mut answer = loop {
@@ -310,7 +340,8 @@ impl<'a> Exchange<'a> {
                 return Next::Close;
             }
             Failure::Rule(end) => {
-                let facts = self.request.facts;
+                let method = if self.request.to_head { Method::Head } else { Method::Get };
+                let facts = RequestFacts { method, ..self.request.facts };
                 let may_stay = self.request.upload.is_none() && self.request.keep_alive;
                 return end_by_rule(self.session, end, facts, may_stay, &mut self.trace).await;
             }
@@ -326,8 +357,7 @@ impl<'a> Exchange<'a> {
         // The fault is the server's, and the whole request was read: the client may go on.
         let whole = self.request.upload.is_none() && status >= 500;
         let keep_alive = whole && self.request.keep_alive && self.request.facts.version == Version::Http11;
-        let head_only = self.request.facts.method == Method::Head;
-        answer::send(self.session, status, head_only, keep_alive, &mut self.trace).await
+        answer::send(self.session, status, self.request.to_head, keep_alive, &mut self.trace).await
     }
 
     /// An idle connection where one may be used, else a new one.

@@ -1,6 +1,7 @@
 //! A session in `mode http`: request after request, each routed by itself.
 
 mod answer;
+mod body;
 mod exchange;
 mod prepare;
 mod replies;

@@ -8,8 +8,8 @@ use std::rc::Rc;
 use super::super::Session;
 use super::super::relay::{Bound, Flow};
 use super::super::trace::Trace;
-use super::super::world::Scene;
-use super::rules::{self, End};
+use super::super::world::{Scene, preferred_server};
+use super::rules::{self, At, End, Within};
 use crate::backend::Backend;
 use crate::config::{ConnectionMode, ForwardFor, HttpOptions, Mode, Net};
 use crate::http::edit::Text;
@@ -34,6 +34,10 @@ pub(super) struct Request {
     pub keeps_server: bool,
     /// Whether the client may send another request after this one.
     pub keep_alive: bool,
+    /// The client sent HEAD, whatever the server got.
+    pub to_head: bool,
+    /// The server that `use-server` rules prefer.
+    pub server: Option<usize>,
     pub upgrade: bool,
 }
 
@@ -53,6 +57,12 @@ pub(super) enum Prepared {
         facts: RequestFacts,
         keep_alive: bool,
     },
+    /// Rules wait for the body.
+    Wait {
+        paused: Box<Paused>,
+        within: Within,
+        at_least: usize,
+    },
     /// `monitor-uri`: answered without a log line.
     Monitor {
         status: u16,
@@ -61,59 +71,76 @@ pub(super) enum Prepared {
     },
 }
 
-/// Parses, routes, and rewrites the request at the front of `input`, and takes its bytes out of there.
+/// A request whose rules have stopped to wait for its body: what they have made of it so far.
+pub(super) struct Paused {
+    pub head: RequestHead,
+    text: Option<Text>,
+    backend: Option<Rc<Backend>>,
+    at: At,
+    /// As the client sent it.
+    facts: RequestFacts,
+}
+
+impl Paused {
+    /// The client has been told to go on (RFC 9110 §10.1.1): the server need not do so again.
+    pub fn told_to_continue(&mut self, session: &Session, bytes: &[u8]) {
+        let text = rules::editable(&mut self.text, bytes, self.head.len, session);
+        self.head.edit().remove(text, &|name| name.eq_ignore_ascii_case(b"expect"));
+    }
+}
+
+/// Parses, routes, and rewrites the request at the front of `input`, and takes its bytes out of there. Goes on with
+/// what is `paused`.
 pub(super) fn prepare(
     session: &Session,
     input: &mut Option<Buffer>,
-    nth: u32,
+    (nth, paused): (u32, Option<Box<Paused>>),
     trace: &mut Trace,
 ) -> Prepared {
-    let refuse = |error: HeadError| Prepared::Refuse { status: error.status(), termination: (b'P', b'R') };
-    let Some(buffer) = input.as_mut() else { return refuse(HeadError::RequestLine) };
-    let head = match parse_request(buffer.bytes()) {
-        Ok(Some(head)) if head.len <= session.frontend.head_bytes_max => head,
-        Ok(Some(_)) => return refuse(HeadError::TooLong),
-        Ok(None) => return refuse(HeadError::RequestLine),
-        Err(error) => return refuse(error),
-    };
-    session.capture_request(&head, buffer.bytes());
-    // Before the request is known to the log, as in HAProxy. Sniffing has asked about the first one.
-    if (nth > 0 || session.frontend.config.mode == Mode::Http)
-        && let Err(end) = session.ruling_on_request(None, &head, buffer.bytes())
-    {
-        trace.timers.request = -1;
-        return Prepared::End { end, facts: head.facts(), keep_alive: false };
-    }
-    if session.frontend.logger.is_active() {
-        trace.request = Some(request_line(&head, buffer.bytes()));
-    }
-    trace.bytes_from_client = head.len as u64;
+    let Some(buffer) = input.as_mut() else { return refused(HeadError::RequestLine) };
     let config = &session.frontend.config;
-    let (facts, head_len, framing) = (head.facts(), head.len, head.framing);
-    // An answer of our own leaves the connection usable only where no body is to come.
-    let no_body = matches!(framing, Framing::None | Framing::Length(0));
-    let may_stay = head.keep_alive && no_body && !session.frontend.leaving.get();
-    let mut work = rules::Request { session, head, bytes: buffer.bytes(), text: None };
-    if let Some(status) = monitor_status(&work) {
-        buffer.consume(head_len);
-        return Prepared::Monitor { status, facts, keep_alive: may_stay };
-    }
-    if session.frontend.shared.keeps_line {
-        let line = request_line(&work.head, buffer.bytes());
-        session.extra.borrow_mut().get_or_insert_default().request_line = Some(line);
+    let is_new = paused.is_none();
+    let (mut work, facts) = match begin(session, buffer.bytes(), (nth, paused), trace) {
+        Ok(begun) => begun,
+        Err(prepared) => return *prepared,
+    };
+    let (head_len, framing) = (work.head.len, work.head.framing);
+    // An answer of our own leaves the connection usable only where nothing of a body is still to come.
+    let whole_len = match framing {
+        Framing::None => Some(head_len),
+        Framing::Length(len) => usize::try_from(len)
+            .ok()
+            .and_then(|len| len.checked_add(head_len))
+            .filter(|&len| len <= buffer.len()),
+        Framing::Chunked | Framing::UntilClose => None,
+    };
+    let may_stay = work.head.keep_alive && whole_len.is_some() && !session.frontend.leaving.get();
+    if is_new {
+        if let Some(status) = monitor_status(&work) {
+            buffer.consume(whole_len.unwrap_or(head_len));
+            return Prepared::Monitor { status, facts, keep_alive: may_stay };
+        }
+        if session.frontend.shared.keeps_line {
+            let line = request_line(&work.head, buffer.bytes());
+            session.extra.borrow_mut().get_or_insert_default().request_line = Some(line);
+        }
     }
     session.note_number(trace.number);
     // Made before any rule changes the request, so that rules and lines agree about it.
     let unique_id =
         session.unique_id(&View::with_head(buffer.bytes(), &work.head).within(&Scene::of(session)));
     let routed = route(&mut work, trace);
-    let rules::Request { head, text, .. } = work;
-    let backend = match routed {
-        Ok(Some(backend)) => backend,
+    let rules::Request { head, text, backend, at, .. } = work;
+    let (backend, server) = match routed {
+        Ok(Some(routed)) => routed,
+        Err(End::Wait { within, at_least }) => {
+            let paused = Box::new(Paused { head, text, backend, at, facts });
+            return Prepared::Wait { paused, within, at_least };
+        }
         Ok(None) => return Prepared::Refuse { status: 503, termination: (b'S', b'C') },
         Err(end) => {
             let keep_alive = may_stay && config.http.connection != ConnectionMode::Close;
-            buffer.consume(head_len);
+            buffer.consume(whole_len.unwrap_or(head_len));
             if buffer.is_empty() {
                 *input = None;
             }
@@ -132,18 +159,14 @@ pub(super) fn prepare(
     let added = Added { options: [back, frontend], unique_id: unique_id.as_deref() };
     if write_head(session, &head, head_bytes, added, after, &mut out).is_none() {
         if text.is_some() {
-            return Prepared::Refuse { status: 500, termination: (b'P', b'R') };
+            return Prepared::End { end: End::Failed(b'R'), facts, keep_alive: false };
         }
-        return refuse(HeadError::TooLong);
+        return refused(HeadError::TooLong);
     }
-    // Where a rule turned HEAD into another method or another into HEAD, client and server do not agree whether the
-    // answer has a body: what follows it would be taken for a part of it, or the other way round.
-    let agreed = (facts.method == Method::Head) == (head.method == Method::Head);
-    let keep_alive = head.keep_alive
-        && frontend.connection != ConnectionMode::Close
-        && !session.frontend.leaving.get()
-        && agreed;
+    let keep_alive =
+        head.keep_alive && frontend.connection != ConnectionMode::Close && !session.frontend.leaving.get();
     // The answer's reader goes by the method that the server got.
+    let to_head = facts.method == Method::Head;
     let (facts, upgrade) = (head.facts(), head.upgrade);
     buffer.consume(head_len);
     let head_bytes = out.len();
@@ -151,7 +174,56 @@ pub(super) fn prepare(
         return Prepared::Refuse { status: 400, termination: (b'P', b'D') };
     };
     let body_bytes = out.len().saturating_sub(head_bytes) as u64;
-    Prepared::Send(Request { backend, facts, out, upload, body_bytes, keeps_server, keep_alive, upgrade })
+    Prepared::Send(Request {
+        backend,
+        facts,
+        out,
+        upload,
+        body_bytes,
+        keeps_server,
+        keep_alive,
+        to_head,
+        server,
+        upgrade,
+    })
+}
+
+/// The answer to a head that cannot be read.
+fn refused(error: HeadError) -> Prepared {
+    Prepared::Refuse { status: error.status(), termination: (b'P', b'R') }
+}
+
+/// A request at the beginning of its rules, or where they have stopped, and how the client sent it.
+fn begin<'a>(
+    session: &'a Session,
+    bytes: &'a [u8],
+    (nth, paused): (u32, Option<Box<Paused>>),
+    trace: &mut Trace,
+) -> Result<(rules::Request<'a>, RequestFacts), Box<Prepared>> {
+    if let Some(paused) = paused {
+        let Paused { head, text, backend, at, facts } = *paused;
+        return Ok((rules::Request { session, head, bytes, text, backend, at }, facts));
+    }
+    let head = match parse_request(bytes) {
+        Ok(Some(head)) if head.len <= session.frontend.head_bytes_max => head,
+        Ok(Some(_)) => return Err(refused(HeadError::TooLong).into()),
+        Ok(None) => return Err(refused(HeadError::RequestLine).into()),
+        Err(error) => return Err(refused(error).into()),
+    };
+    session.capture_request(&head, bytes);
+    // Before the request is known to the log, as in HAProxy. Sniffing has asked about the first one.
+    if (nth > 0 || session.frontend.config.mode == Mode::Http)
+        && let Err(end) = session.ruling_on_request(None, &head, bytes)
+    {
+        trace.timers.request = -1;
+        return Err(Prepared::End { end, facts: head.facts(), keep_alive: false }.into());
+    }
+    if session.frontend.logger.is_active() {
+        trace.request = Some(request_line(&head, bytes));
+    }
+    trace.bytes_from_client = head.len as u64;
+    let facts = head.facts();
+    Ok((rules::Request { session, head, bytes, text: None, backend: None, at: At::START }, facts))
 }
 
 /// What the gateway adds to a request.
@@ -177,30 +249,50 @@ fn address_header<'a>(
     (!excepted && !kept).then_some((told.header.as_str(), address))
 }
 
-/// Runs the rules and chooses the backend, whose rules run as well.
-fn route(work: &mut rules::Request<'_>, trace: &mut Trace) -> Result<Option<Rc<Backend>>, End> {
+/// Runs the rules and chooses the backend, whose rules run as well, and the server that it prefers.
+fn route(work: &mut rules::Request<'_>, trace: &mut Trace) -> Result<Option<Routed>, End> {
     let session = work.session;
     let frontend = &session.frontend.config;
-    work.run_all(&frontend.http_rules, frontend.http.header_names, &frontend.acls, None)?;
-    let scene = Scene::of(session);
-    let view = View::with_head(work.head_bytes(), &work.head)
-        .with_body(work.bytes.get(work.head.len..).unwrap_or_default())
-        .within(&scene);
-    let backend = match choose_backend(frontend, &view) {
-        Choice::Backend(id) => session.frontend.backend(id).cloned(),
-        Choice::None | Choice::NotYet => None,
-    };
-    let Some(backend) = backend else { return Ok(None) };
-    trace.backend = Some(backend.clone());
-    let config = &backend.config;
-    if config.mode == Mode::Http {
-        if let Err(end) = session.ruling_on_request(Some(&backend), &work.head, work.head_bytes()) {
+    if work.backend.is_none() {
+        work.buffer(frontend.http.buffer_request)?;
+        work.run_all(&frontend.http_rules, frontend.http.header_names, &frontend.acls)?;
+        work.backend = chosen(work);
+        if let Some(backend) = work.backend.as_ref().filter(|backend| backend.config.mode == Mode::Http)
+            && let Err(end) = session.ruling_on_request(Some(backend), &work.head, work.head_bytes())
+        {
+            trace.backend = Some(backend.clone());
             trace.timers.request = -1;
             return Err(end);
         }
-        work.run_all(&config.http_rules, config.http.header_names, &config.acls, Some(&backend))?;
     }
-    Ok(Some(backend))
+    let Some(backend) = work.backend.clone() else { return Ok(None) };
+    trace.backend = Some(backend.clone());
+    let config = &backend.config;
+    if config.mode == Mode::Tcp {
+        return Ok(Some((backend, None)));
+    }
+    // What a `listen` shares with its own servers has run.
+    if !Rc::ptr_eq(&config.http_rules, &frontend.http_rules) {
+        work.buffer(config.http.buffer_request)?;
+        work.run_all(&config.http_rules, config.http.header_names, &config.acls)?;
+    }
+    let server = match config.server_rules.as_slice() {
+        [] => None,
+        _ => preferred_server(session, &backend, work.view()),
+    };
+    Ok(Some((backend, server)))
+}
+
+/// A backend, and the server that its rules prefer.
+type Routed = (Rc<Backend>, Option<usize>);
+
+fn chosen(work: &rules::Request<'_>) -> Option<Rc<Backend>> {
+    let frontend = &work.session.frontend;
+    let scene = Scene::of(work.session);
+    match choose_backend(&frontend.config, &work.view().within(&scene)) {
+        Choice::Backend(id) => frontend.backend(id).cloned(),
+        Choice::None | Choice::NotYet => None,
+    }
 }
 
 /// The status for a request of `monitor-uri`.

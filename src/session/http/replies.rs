@@ -25,7 +25,7 @@ pub(super) fn replied(scene: &Scene<'_>, reply: &Reply, view: &View<'_>, termina
     let tarpit = termination.1 == b'T';
     match composed(scene, reply, view) {
         None => End::Drop { reset: false, tarpit },
-        Some(bytes) => End::Answer { status: reply.status, bytes, termination, keep_alive: !tarpit, tarpit },
+        Some(bytes) => End::Answer { status: reply.status, bytes, termination, keep_alive: true, tarpit },
     }
 }
 

@@ -1,15 +1,17 @@
 //! The answer's way to the client: head and body passed on, the connections' fate decided.
 
 use std::future::poll_fn;
+use std::rc::Rc;
 use std::task::Poll;
 
 use super::super::relay::{Bound, Flow, FlowError, Waiting};
 use super::super::tcp_rules::Ruling;
 use super::Next;
 use super::exchange::{Answer, Exchange, Failure, Found, Link};
-use super::rules::Response;
+use super::rules::{End, Response};
 use crate::http::{
-    After, Chunked, Framing, ResponseEdits, ResponseHead, TooLong, Version, parse_response, write_response,
+    After, Chunked, Framing, Method, ResponseEdits, ResponseHead, TooLong, Version, parse_response,
+    write_response,
 };
 use crate::net::{Buffer, Stream};
 use crate::reactor::Expired;
@@ -44,7 +46,7 @@ impl Exchange<'_> {
             }
             let knows_interim = self.request.facts.version == Version::Http11;
             Found::Interim(match knows_interim {
-                true => Some(self.rewrite(&head, buffer.bytes(), After::KeepAlive).map_err(|_| BAD)?),
+                true => Some(self.rewrite(&head, buffer.bytes(), &[], After::KeepAlive).map_err(|_| BAD)?),
                 false => None,
             })
         } else {
@@ -63,37 +65,52 @@ impl Exchange<'_> {
         Ok(found)
     }
 
-    fn final_answer(&mut self, head: ResponseHead, bytes: &[u8]) -> Result<Answer, Failure> {
+    fn final_answer(&mut self, mut head: ResponseHead, bytes: &[u8]) -> Result<Answer, Failure> {
         self.trace.status = i16::try_from(head.status).unwrap_or(-1);
         self.session.capture_response(&head, bytes);
         self.is_tied |= ties_to_connection(&head, bytes);
+        let mut reusable = head.keep_alive;
+        let mut told: &[(&str, &[u8])] = &[];
+        // The client goes by the method that it sent.
+        let to_head = self.request.to_head;
+        if to_head != (self.request.facts.method == Method::Head) {
+            // A body that nobody is to have is left where it is.
+            reusable &= matches!(head.framing, Framing::None | Framing::Length(0));
+            if head.answer_instead(to_head) {
+                told = &[("Content-Length", b"0")];
+            }
+        }
         let delimited = head.is_delimited_for(self.request.facts.version);
         let keep_alive = head.tunnel || self.request.keep_alive && delimited && !self.upload_broken;
         let after = if keep_alive { After::KeepAlive } else { After::Close };
-        let (framing, tunnel, reusable) = (head.framing, head.tunnel, head.keep_alive);
+        let (framing, tunnel) = (head.framing, head.tunnel);
         let backend = self.request.backend.clone();
         let (back, front) = (&backend.config, &self.session.frontend.config);
         if !back.tcp.response.is_empty() {
             self.check_answer(&head, bytes)?;
         }
-        let mut work = Response {
-            session: self.session,
-            backend: Some(&backend),
-            server: self.trace.server(),
-            head,
-            bytes,
-            text: None,
-        };
+        let server = self.trace.server();
+        let mut work =
+            Response { session: self.session, backend: Some(&backend), server, head, bytes, text: None };
         // A tunnel is agreed on already: nothing about it can be changed.
         if !tunnel {
+            // The rules of a `listen` run once.
+            let once = Rc::ptr_eq(&back.http_rules, &front.http_rules);
             work.run_all(&back.http_rules, &back.acls).map_err(Failure::Rule)?;
-            work.run_all(&front.http_rules, &front.acls).map_err(Failure::Rule)?;
+            if !once {
+                work.run_all(&front.http_rules, &front.acls).map_err(Failure::Rule)?;
+            }
             work.run(&back.http_rules.after, &back.acls).map_err(Failure::Rule)?;
-            work.run(&front.http_rules.after, &front.acls).map_err(Failure::Rule)?;
+            if !once {
+                work.run(&front.http_rules.after, &front.acls).map_err(Failure::Rule)?;
+            }
         }
         self.trace.status = i16::try_from(work.head.status).unwrap_or(-1);
-        let out = self.rewrite(&work.head, work.head_bytes(), after);
-        let out = out.map_err(|_| Failure::Status(502, b'P', b'H'))?;
+        let out = self.rewrite(&work.head, work.head_bytes(), told, after);
+        let out = out.map_err(|_| match work.text {
+            Some(_) => Failure::Rule(End::Failed(b'H')),
+            None => Failure::Status(502, b'P', b'H'),
+        })?;
         Ok(Answer { out, framing, tunnel, keep_alive, reusable })
     }
 
@@ -121,8 +138,14 @@ impl Exchange<'_> {
         Err(Failure::Silent(b'P', if ruling == Ruling::Reject { b'D' } else { b'R' }))
     }
 
-    fn rewrite(&self, head: &ResponseHead, bytes: &[u8], after: After) -> Result<Buffer, TooLong> {
-        let edits = ResponseEdits { client: self.request.facts.version, after, add_fields: &[] };
+    fn rewrite(
+        &self,
+        head: &ResponseHead,
+        bytes: &[u8],
+        add_fields: &[(&str, &[u8])],
+        after: After,
+    ) -> Result<Buffer, TooLong> {
+        let edits = ResponseEdits { client: self.request.facts.version, after, add_fields };
         let mut out = Buffer::take();
         let len = write_response(head, bytes, &edits, out.room())?;
         out.filled(len);

@@ -15,7 +15,8 @@ use crate::config::{
 };
 use crate::http::answer::compose;
 use crate::http::edit::{Change, FieldEdits, Text, path_of};
-use crate::http::{RequestHead, ResponseHead, TooLong};
+use crate::http::{RequestHead, ResponseHead, TooLong, body_so_far};
+use crate::net::Buffer;
 use crate::rules::{Sample, Scratch, View, applies, expand, is_to_proxy, matches, value};
 
 /// How rules end a request or replace an answer.
@@ -31,15 +32,23 @@ pub(in crate::session) enum End {
         /// Only after `timeout tarpit`.
         tarpit: bool,
     },
+    /// A change could not be made, in this phase: 500.
+    Failed(u8),
     /// Without a word; with a reset, or not, and only after `timeout tarpit`, or at once.
     Drop { reset: bool, tarpit: bool },
+    /// Not yet: the rules go on once so many bytes of the body have come, or all of it.
+    Wait { within: Within, at_least: usize },
+}
+
+/// How long a body may take.
+pub(in crate::session) enum Within {
+    /// From now on, milliseconds.
+    Time(u64),
+    /// `timeout http-request`.
+    Request,
 }
 
 impl End {
-    fn failed() -> Self {
-        Self::answer(500, Vec::new(), (b'P', b'R'), false)
-    }
-
     fn answer(status: u16, bytes: Vec<u8>, termination: (u8, u8), keep_alive: bool) -> Self {
         Self::Answer { status, bytes, termination, keep_alive, tarpit: false }
     }
@@ -48,6 +57,8 @@ impl End {
 /// What has become of a rule.
 pub(in crate::session) enum Done {
     Next,
+    /// `strict-mode`.
+    Strict(bool),
     Stop,
     End(End),
 }
@@ -60,6 +71,24 @@ pub(super) struct Request<'a> {
     pub bytes: &'a [u8],
     /// A changed head's text.
     pub text: Option<Text>,
+    /// The backend, once it is chosen.
+    pub backend: Option<Rc<Backend>>,
+    pub at: At,
+}
+
+/// How far the rules of a request have come.
+#[derive(Clone, Copy)]
+pub(super) struct At {
+    /// The list at hand, and its next rule.
+    list: usize,
+    rule: usize,
+    strict: bool,
+    /// The body was waited for (`option http-buffer-request`).
+    buffered: bool,
+}
+
+impl At {
+    pub const START: Self = Self { list: 0, rule: 0, strict: true, buffered: false };
 }
 
 impl Request<'_> {
@@ -68,40 +97,59 @@ impl Request<'_> {
         self.text.as_ref().map_or(self.bytes, Text::bytes)
     }
 
-    /// Runs the lists of a proxy; its word on names of headers comes before redirects.
-    pub fn run_all(
-        &mut self,
-        rules: &HttpRules,
-        names: HeaderNames,
-        acls: &[Acl],
-        backend: Option<&Rc<Backend>>,
-    ) -> Result<(), End> {
-        for list in [&rules.request, &rules.lines, &rules.added] {
+    /// Runs the lists of a proxy, from where they stopped before; its word on names of headers comes before redirects.
+    pub fn run_all(&mut self, rules: &HttpRules, names: HeaderNames, acls: &[Acl]) -> Result<(), End> {
+        let lists = [&rules.request, &rules.lines, &rules.added];
+        while let Some(list) = lists.get(self.at.list) {
             if !list.is_empty() {
-                self.run(list, acls, backend)?;
+                self.run(list, acls)?;
             }
+            self.at.list += 1;
         }
+        self.at.list = 0;
         self.restrict_names(names)?;
-        if rules.redirects.is_empty() { Ok(()) } else { self.run(&rules.redirects, acls, backend) }
+        if rules.redirects.is_empty() { Ok(()) } else { self.run(&rules.redirects, acls) }
     }
 
     /// Runs one list of rules; `allow` leaves it early.
-    fn run(&mut self, rules: &[HttpRule], acls: &[Acl], backend: Option<&Rc<Backend>>) -> Result<(), End> {
-        let scene = Scene { backend: backend.map(|backend| &**backend), ..Scene::of(self.session) };
-        let mut strict = true;
-        for rule in rules {
+    fn run(&mut self, rules: &[HttpRule], acls: &[Acl]) -> Result<(), End> {
+        let backend = self.backend.clone();
+        let mut scene = Scene::of(self.session);
+        scene.backend = backend.as_deref().or(scene.backend);
+        while let Some(rule) = rules.get(self.at.rule) {
+            self.at.rule += 1;
             match self.apply(rule, acls, &scene) {
                 Ok(Done::Next) => {}
                 Ok(Done::Stop) => break,
+                Ok(Done::Strict(on)) => self.at.strict = on,
                 Ok(Done::End(end)) => return Err(end),
-                Err(TooLong) if strict => return Err(End::failed()),
+                Err(TooLong) if self.at.strict => return Err(End::Failed(b'R')),
                 Err(TooLong) => {}
             }
-            if let HttpAction::StrictMode(on) = rule.action {
-                strict = on;
-            }
+        }
+        (self.at.rule, self.at.strict) = (0, true);
+        Ok(())
+    }
+
+    /// `option http-buffer-request`: rules run once the body is there.
+    pub fn buffer(&mut self, wanted: bool) -> Result<(), End> {
+        if wanted && !std::mem::replace(&mut self.at.buffered, true) && self.lacks(usize::MAX) {
+            return Err(End::Wait { within: Within::Request, at_least: usize::MAX });
         }
         Ok(())
+    }
+
+    /// Whether so many bytes of the body are still to come.
+    fn lacks(&self, at_least: usize) -> bool {
+        let (data, whole) =
+            body_so_far(self.head.framing, self.bytes.get(self.head.len..).unwrap_or_default());
+        !whole && data.len() < at_least
+    }
+
+    /// What rules look at.
+    pub fn view(&self) -> View<'_> {
+        let body = self.bytes.get(self.head.len..).unwrap_or_default();
+        View::with_head(self.head_bytes(), &self.head).with_body(body)
     }
 
     /// What `option http-restrict-req-hdr-names` says of the head as it stands.
@@ -123,9 +171,7 @@ impl Request<'_> {
     }
 
     fn apply(&mut self, rule: &HttpRule, acls: &[Acl], scene: &Scene<'_>) -> Result<Done, TooLong> {
-        let view = View::with_head(self.text.as_ref().map_or(self.bytes, Text::bytes), &self.head)
-            .with_body(self.bytes.get(self.head.len..).unwrap_or_default())
-            .within(scene);
+        let view = self.view().within(scene);
         if !applies(rule.condition.as_ref(), acls, &view) {
             return Ok(Done::Next);
         }
@@ -137,7 +183,7 @@ impl Request<'_> {
         match &rule.action {
             HttpAction::Redirect(redirect) => {
                 let host = self.head.values(view.bytes(), "host").next().unwrap_or_default();
-                return Ok(redirection(redirect, &filled, target, host).map_or(Done::Next, Done::End));
+                return Ok(redirection(redirect, &filled, (target, host), b'R').map_or(Done::Next, Done::End));
             }
             HttpAction::SetTarget(part, _) => {
                 let target = with_part(target, *part, &filled);
@@ -151,6 +197,12 @@ impl Request<'_> {
                     let target = with_part(target, *part, &new);
                     let text = editable(&mut self.text, self.bytes, self.head.len, self.session);
                     self.head.set_target(text, &target)?;
+                }
+            }
+            HttpAction::WaitForBody { time_ms, at_least } => {
+                let (within, at_least) = (Within::Time(*time_ms), *at_least);
+                if self.lacks(at_least) {
+                    return Ok(Done::End(End::Wait { within, at_least }));
                 }
             }
             HttpAction::Lines(rule) => {
@@ -205,19 +257,18 @@ impl Response<'_> {
             match self.apply(rule, acls) {
                 Ok(Done::Next) => {}
                 Ok(Done::Stop) => break,
+                Ok(Done::Strict(on)) => strict = on,
                 Ok(Done::End(end)) => return Err(end),
-                Err(TooLong) if strict => return Err(End::failed()),
+                Err(TooLong) if strict => return Err(End::Failed(b'H')),
                 Err(TooLong) => {}
-            }
-            if let HttpAction::StrictMode(on) = rule.action {
-                strict = on;
             }
         }
         Ok(())
     }
 
     fn apply(&mut self, rule: &HttpRule, acls: &[Acl]) -> Result<Done, TooLong> {
-        let scene = Scene { session: self.session, backend: self.backend, server: self.server };
+        let mut scene = Scene::of(self.session);
+        (scene.backend, scene.server) = (self.backend.or(scene.backend), self.server);
         let view =
             View::of_response(self.text.as_ref().map_or(self.bytes, Text::bytes), &self.head).within(&scene);
         if !applies(rule.condition.as_ref(), acls, &view) {
@@ -228,7 +279,7 @@ impl Response<'_> {
             return Ok(done);
         }
         if let HttpAction::Redirect(redirect) = &rule.action {
-            return Ok(redirection(redirect, &filled, b"", b"").map_or(Done::Next, Done::End));
+            return Ok(redirection(redirect, &filled, (b"", b""), b'H').map_or(Done::Next, Done::End));
         }
         let text = editable(&mut self.text, self.bytes, self.head.len, self.session);
         match &rule.action {
@@ -275,10 +326,17 @@ pub(in crate::session) fn filled(action: &HttpAction, view: &View<'_>) -> Vec<u8
     out
 }
 
-fn editable<'t>(text: &'t mut Option<Text>, bytes: &[u8], len: usize, session: &Session) -> &'t mut Text {
+pub(super) fn editable<'t>(
+    text: &'t mut Option<Text>,
+    bytes: &[u8],
+    len: usize,
+    session: &Session,
+) -> &'t mut Text {
     // The copy keeps the head's old text beside the new one: twice a head is room enough for what will fit.
     let bytes_max = session.frontend.head_bytes_max.saturating_mul(2);
-    text.get_or_insert_with(|| Text::of(bytes.get(..len).unwrap_or(bytes), bytes_max))
+    text.get_or_insert_with(|| {
+        Text::of(bytes.get(..len).unwrap_or(bytes), bytes_max).within(Buffer::take().capacity())
+    })
 }
 
 /// The actions that mean the same for requests and answers.
@@ -292,7 +350,7 @@ pub(in crate::session) fn common(
     let phase = if view.response().is_some() { b'H' } else { b'R' };
     Some(match action {
         HttpAction::Allow => Done::Stop,
-        HttpAction::StrictMode(_) => Done::Next,
+        HttpAction::StrictMode(on) => Done::Strict(*on),
         HttpAction::Deny(reply) => Done::End(replied(scene, reply, view, (b'P', phase))),
         HttpAction::Tarpit(reply) => Done::End(replied(scene, reply, view, (b'P', b'T'))),
         HttpAction::Return(reply) => Done::End(replied(scene, reply, view, (b'L', phase))),
@@ -345,7 +403,7 @@ pub(in crate::session) fn common(
 }
 
 /// The answer of a redirect; `None` where there is nowhere to go.
-fn redirection(redirect: &Redirect, to: &[u8], target: &[u8], host: &[u8]) -> Option<End> {
+fn redirection(redirect: &Redirect, to: &[u8], (target, host): (&[u8], &[u8]), phase: u8) -> Option<End> {
     if redirect.ignore_empty && to.is_empty() {
         return None;
     }
@@ -369,7 +427,7 @@ fn redirection(redirect: &Redirect, to: &[u8], target: &[u8], host: &[u8]) -> Op
     if let Some(cookie) = &redirect.cookie {
         fields.push((b"Set-Cookie", cookie.as_bytes()));
     }
-    Some(End::answer(redirect.status, compose(redirect.status, &fields, b""), (b'L', b'R'), true))
+    Some(End::answer(redirect.status, compose(redirect.status, &fields, b""), (b'L', phase), true))
 }
 
 fn bounds(target: &[u8], part: TargetPart) -> (usize, usize) {

@@ -1,13 +1,13 @@
 //! Fills in texts: values of headers, targets of redirects, lines of the log.
 
+use super::{Scratch, Verdict, View, fetch, value};
 use crate::config::{Flags, Format, Piece};
-use crate::rules::{Scratch, View, value};
 
 /// The longest text that is filled in.
 const TEXT_BYTES_MAX: usize = 65_535;
 
 /// Writes a text with its parts filled in; a part without a value is empty.
-pub(super) fn fill(format: &Format, view: &View<'_>, out: &mut Vec<u8>) {
+pub fn fill(format: &Format, view: &View<'_>, out: &mut Vec<u8>) {
     for piece in &format.pieces {
         match piece {
             Piece::Text(text) => out.extend_from_slice(text),
@@ -22,8 +22,17 @@ pub(super) fn fill(format: &Format, view: &View<'_>, out: &mut Vec<u8>) {
     }
 }
 
+/// [`Verdict::NotYet`] where more bytes could change what is filled in, else yes.
+pub(super) fn is_settled(format: &Format, view: &View<'_>) -> Verdict {
+    let waits = |piece: &Piece| match piece {
+        Piece::Sample(expr, _) => fetch::each(expr, view, false, &mut |_| true) == fetch::Fetched::NotYet,
+        _ => false,
+    };
+    if !view.is_final() && format.pieces.iter().any(waits) { Verdict::NotYet } else { Verdict::Yes }
+}
+
 /// Writes one part as its flags want it.
-pub(super) fn write(bytes: &[u8], flags: Flags, out: &mut Vec<u8>) {
+pub fn write(bytes: &[u8], flags: Flags, out: &mut Vec<u8>) {
     if flags.quote {
         out.push(b'"');
     }
