@@ -89,6 +89,7 @@ const ALL: u8 = REQUEST | RESPONSE | AFTER | TCP;
 type Make = fn(&mut Words<'_>, &mut Reader<'_>) -> Result<HttpAction, Fault>;
 
 /// The actions for the compatibility page: name, and the rules that take it.
+#[cfg(test)]
 pub(super) fn actions() -> impl Iterator<Item = (&'static str, String)> {
     const RULES: [(u8, &str); 3] =
         [(REQUEST, "`http-request`"), (RESPONSE, "`http-response`"), (AFTER, "`http-after-response`")];
