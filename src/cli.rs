@@ -134,6 +134,12 @@ impl Cli {
     help_triggers("-h", "--help"),
     note = "Signals: TERM and INT stop; USR1 finishes the connections and stops; HUP and USR2\nread the configuration again."
 )]
+#[cfg_attr(
+    feature = "explain",
+    argh(
+        note = "`{command_name} explain --help`: what a file does, rule by rule, without opening a socket."
+    )
+)]
 struct Flags {
     /// configuration file, or folder whose *.cfg are read in order; may be repeated
     #[argh(option, long = "file", arg_name = "file")]

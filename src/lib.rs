@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! main → gateway → session → backend → net → reactor
-//!           │         ├→ rules → config, http
+//!           │         ├→ rules → config → http
 //!           │         └→ observe
 //!           ├→ process, admin, cli → config
 //! ```

@@ -11,16 +11,15 @@
     clippy::unwrap_used
 )]
 
-use std::io::Write;
 use std::process::ExitCode;
 use std::rc::Rc;
 
 use oneport::cli::{Cli, WaitBind};
-use oneport::config::{self, Config, Diagnostic, Loaded, Privileges, ReadFile, Reading, Severity, Source};
+use oneport::config::{self, Config, Loaded, Privileges, ReadFile, Reading, Severity, Source};
 use oneport::gateway::limits::{self, Limits, Wishes};
 use oneport::gateway::{Gateway, GatewayDuties, GatewayKeeper, Late, Names, Options, Sockets, StartError};
 use oneport::net::set_buffer_size;
-use oneport::observe::facade::{self, Verbosity};
+use oneport::observe::facade::{self, Verbosity, say, show};
 use oneport::observe::repeats::WINDOW_MS;
 use oneport::observe::{Sinks, zone::Zone};
 use oneport::process::daemon::{Side, fork_to_background};
@@ -77,7 +76,7 @@ fn start(mut cli: Cli) -> Result<ExitCode, Failed> {
     }
     let config = load(&cli, &sources, None).ok_or(Failed)?;
     if config.global.quiet {
-        facade::init(verbosity(&cli, true));
+        facade::init(cli.verbosity.told_by(true));
     }
     let dumpable = config.global.dumpable;
     let privileges = config.global.privileges.clone();
@@ -439,7 +438,7 @@ fn variable(cli: &Cli, name: &str) -> Option<String> {
 fn load(cli: &Cli, sources: &[Source], files: Option<ReadFile>) -> Option<Config> {
     let Loaded { config, diagnostics } = config::load_with(sources, &|name| variable(cli, name), files);
     let is_quiet = config.as_ref().is_some_and(|config| config.global.quiet);
-    show(verbosity(cli, is_quiet), &diagnostics);
+    show(cli.verbosity.told_by(is_quiet), &diagnostics);
     let has_warnings = diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Warning);
     if config.is_some() && cli.zero_warning && has_warnings {
         fail("there are warnings, and -dW (--zero-warning) allows none");
@@ -448,44 +447,9 @@ fn load(cli: &Cli, sources: &[Source], files: Option<ReadFile>) -> Option<Config
     config
 }
 
-/// How loud the program is when the configuration says `quiet`: as with -q, which -V and -d take back.
-fn verbosity(cli: &Cli, is_quiet: bool) -> Verbosity {
-    match cli.verbosity {
-        Verbosity::Normal if is_quiet => Verbosity::Quiet,
-        verbosity => verbosity,
-    }
-}
-
-/// Says what is wrong with a configuration, as loud as it is wanted.
-fn show(verbosity: Verbosity, diagnostics: &[Diagnostic]) {
-    let (mut errors, mut told) = (0, 0);
-    for diagnostic in diagnostics {
-        let least = match diagnostic.severity {
-            Severity::Error => Verbosity::Quiet,
-            Severity::Warning | Severity::Note => Verbosity::Normal,
-            Severity::Detail => Verbosity::Verbose,
-        };
-        errors += u32::from(diagnostic.severity == Severity::Error);
-        if verbosity >= least {
-            told += 1;
-            // As it is: several lines, with the place in front where editors look for it.
-            facade::print(&format!("{diagnostic}\n"));
-        }
-    }
-    if errors > 0 && told > 1 {
-        facade::print(&format!("{errors} error(s) in the configuration\n"));
-    }
-}
-
 /// Length of all texts together.
 fn text_bytes(sources: &[Source]) -> usize {
     sources.iter().map(|source| source.text.len()).sum()
-}
-
-/// Answers on stdout; that nobody reads it any more (`| head`) is no fault.
-fn say(text: &str) {
-    let mut stdout = std::io::stdout().lock();
-    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
 }
 
 fn fail(message: &str) -> Failed {

@@ -6,6 +6,13 @@ use std::path::Path;
 mod chunked_body;
 #[path = "../fuzz/bodies/config_load.rs"]
 mod config_load_body;
+#[cfg(feature = "explain")]
+#[path = "../fuzz/bodies/explain_hex.rs"]
+mod explain_hex_body;
+#[path = "../fuzz/bodies/http_edit.rs"]
+mod http_edit_body;
+#[path = "../fuzz/bodies/log_format.rs"]
+mod log_format_body;
 #[path = "../fuzz/bodies/proxy_header.rs"]
 mod proxy_header_body;
 #[path = "../fuzz/bodies/request_head.rs"]
@@ -55,4 +62,20 @@ fn config_load() {
 #[test]
 fn rules_sniff() {
     replay("rules_sniff", rules_sniff_body::check);
+}
+
+#[test]
+fn http_edit() {
+    replay("http_edit", http_edit_body::check);
+}
+
+#[test]
+fn log_format() {
+    replay("log_format", log_format_body::check);
+}
+
+#[test]
+#[cfg(feature = "explain")]
+fn explain_hex() {
+    replay("explain_hex", explain_hex_body::check);
 }

@@ -1,19 +1,28 @@
 //! Any text loads or is refused with a reason; no value gets out of its word in the preset.
 
-use oneport::config::{DIAGNOSTICS_MAX, Severity, Source, load, preset};
+use std::path::Path;
+use std::rc::Rc;
 
-/// Checks one input: any file a user may name.
+use oneport::config::{DIAGNOSTICS_MAX, ReadFile, Severity, Source, load, load_with, preset};
+
+/// The line behind which the content of every file stands that the text names.
+const FILES: &[u8] = b"\n#FILES\n";
+
+/// Checks one input: any file a user may name, and what may be in the files that it names. None is opened.
 pub fn check(data: &[u8]) {
-    if names_a_file_elsewhere(data) {
-        return;
-    }
+    let at = data.windows(FILES.len()).position(|window| window == FILES);
+    let (data, named) = at.map_or((data, None), |at| (&data[..at], Some(data[at + FILES.len()..].to_vec())));
+    let files: ReadFile = Rc::new(move |path: &Path, bytes_max: u64| match &named {
+        Some(bytes) if bytes.len() as u64 <= bytes_max => Ok(bytes.clone()),
+        _ => Err(format!("cannot read the file `{}`", path.display())),
+    });
     let env = |name: &str| match name {
         "PORT" => Some("8080".to_owned()),
         "WORDS" => Some(" one  two ".to_owned()),
         "QUOTE" => Some("'\"\\ #$PORT".to_owned()),
         _ => None,
     };
-    let loaded = load(&[Source::new("fuzz.cfg", data)], &env);
+    let loaded = load_with(&[Source::new("fuzz.cfg", data)], &env, Some(files));
     let errors = loaded.diagnostics.iter().filter(|d| d.severity == Severity::Error).count();
     assert_eq!(loaded.config.is_none(), errors > 0);
     assert!(loaded.diagnostics.len() <= 2 * DIAGNOSTICS_MAX + 1);
@@ -44,15 +53,6 @@ pub fn check(data: &[u8]) {
         }
     }
     stays_one_word(&String::from_utf8_lossy(&data[..data.len().min(600)]), &env);
-}
-
-/// Patterns and maps are read from files: none but those beside the fuzzer, so that no device and nothing of the
-/// machine's is opened.
-fn names_a_file_elsewhere(data: &[u8]) -> bool {
-    let has = |part: &[u8]| data.windows(part.len()).any(|window| window == part);
-    // Not the dash of X-Forwarded-For.
-    let flag = data.windows(3).any(|three| three.ends_with(b"-f") && !three[0].is_ascii_alphanumeric());
-    (flag || has(b"map")) && (has(b"/") || has(b".."))
 }
 
 /// The value of a flag changes its own line of the preset and nothing else.

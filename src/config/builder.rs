@@ -143,7 +143,9 @@ pub(crate) struct Builder<'a> {
     pub proxies: Vec<Proxy>,
     /// The current or last `defaults` section.
     pub defaults: Settings,
-    named_defaults: BTreeMap<String, Settings>,
+    /// Index of each name in `finished_defaults`; the last of a name counts.
+    named_defaults: BTreeMap<String, usize>,
+    finished_defaults: Vec<Settings>,
     defaults_name: Option<String>,
     /// Rules of `defaults` sections, by the number in their settings.
     templates: Vec<templates::Template>,
@@ -182,6 +184,7 @@ impl<'a> Builder<'a> {
             proxies: Vec::new(),
             defaults: Settings::default(),
             named_defaults: BTreeMap::new(),
+            finished_defaults: Vec::new(),
             defaults_name: None,
             templates: Vec::new(),
             draft: None,
@@ -476,7 +479,8 @@ impl<'a> Builder<'a> {
         if self.section == Section::Defaults
             && let Some(name) = self.defaults_name.take()
         {
-            self.named_defaults.insert(name, self.defaults.clone());
+            self.named_defaults.insert(name, self.finished_defaults.len());
+            self.finished_defaults.push(self.defaults.clone());
         }
         self.draft = None;
         self.section = Section::None;

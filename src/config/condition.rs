@@ -35,6 +35,7 @@ const PREDEFINED: [(&str, &str); 21] = [
 ];
 
 /// The predefined ACLs and what they stand for, for the compatibility page.
+#[cfg(test)]
 pub(crate) fn predefined() -> impl Iterator<Item = (&'static str, &'static str)> {
     PREDEFINED.iter().copied()
 }

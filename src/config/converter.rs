@@ -59,6 +59,7 @@ static CONVERTERS: &[Entry] = &[
 ];
 
 /// The converters for the compatibility page.
+#[cfg(test)]
 pub(crate) fn converters() -> impl Iterator<Item = (&'static str, &'static str)> {
     CONVERTERS.iter().map(|entry| (entry.name, entry.help))
 }

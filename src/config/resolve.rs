@@ -54,12 +54,12 @@ pub(crate) fn resolve(mut b: Builder<'_>) -> (Config, Sink) {
         blocks.append(&mut proxy.http_rules.request);
         proxy.http_rules.request = blocks;
     }
-    for (id, (proxy, targets)) in (1..).zip(std::mem::take(&mut b.proxies).into_iter().zip(targets)) {
+    for (id, (mut proxy, targets)) in (1..).zip(std::mem::take(&mut b.proxies).into_iter().zip(targets)) {
         if whole {
             warn_of_timeouts(&mut b.sink, &proxy, tunnel_default);
         }
         if proxy.kind.has_server_side() {
-            let backend = backend(&proxy, &config.global, &config.references, tunnel_default);
+            let backend = backend(&mut proxy, &config.global, &config.references, tunnel_default);
             config.backends.push(Backend { id, ..backend });
         }
         if proxy.kind.has_client_side() && !proxy.settings.disabled {
@@ -462,20 +462,22 @@ fn frontend(proxy: Proxy, targets: Targets, global: &Global, tunnel_default: boo
 
 /// The rules of a backend. In a `listen` section they are the client side's, and run once; but for those about the
 /// first bytes of servers.
-fn backend_rules(proxy: &Proxy) -> (Vec<Acl>, TcpRules, HttpRules) {
-    let mut tcp = proxy.tcp_rules.clone();
+fn backend_rules(proxy: &mut Proxy) -> (Vec<Acl>, TcpRules, HttpRules) {
     if !proxy.kind.has_client_side() {
-        return (proxy.acls.list().to_vec(), tcp, proxy.http_rules.clone());
+        let acls = std::mem::take(&mut proxy.acls).into_list();
+        return (acls, std::mem::take(&mut proxy.tcp_rules), std::mem::take(&mut proxy.http_rules));
     }
+    let mut tcp = proxy.tcp_rules.clone();
     let acls = if tcp.response.is_empty() { Vec::new() } else { proxy.acls.list().to_vec() };
     (tcp.connection, tcp.session, tcp.request) = Default::default();
     (acls, tcp, HttpRules::default())
 }
 
-fn backend(proxy: &Proxy, global: &Global, references: &[Target], tunnel_default: bool) -> Backend {
-    let settings = &proxy.settings;
+/// Takes from a proxy what a client side has no use for.
+fn backend(proxy: &mut Proxy, global: &Global, references: &[Target], tunnel_default: bool) -> Backend {
     let (acls, tcp, http_rules) = backend_rules(proxy);
-    let mut servers = proxy.servers.clone();
+    let mut servers = std::mem::take(&mut proxy.servers);
+    let settings = &proxy.settings;
     for check in servers.iter_mut().filter_map(|server| server.check.as_mut()) {
         check.spread_percent = global.spread_checks;
     }

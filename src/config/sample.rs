@@ -437,6 +437,7 @@ const SUFFIXES: [(&str, MatchKind); 7] = [
 ];
 
 /// The fetches for the compatibility page: names separated by `|`, help, whether the ACL spellings exist.
+#[cfg(test)]
 pub(crate) fn fetches() -> impl Iterator<Item = (&'static str, &'static str, bool)> {
     FETCHES.iter().map(|entry| (entry.names, entry.help, entry.derived))
 }

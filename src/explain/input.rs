@@ -142,8 +142,11 @@ fn request(url: &str, headers: &[String]) -> Result<Vec<u8>, String> {
     Ok(text.into_bytes())
 }
 
-/// Blanks and colons between the digits do not matter.
-fn from_hex(text: &str) -> Result<Vec<u8>, String> {
+/// The bytes behind `--hex`. Blanks and colons between the digits do not matter.
+///
+/// # Errors
+/// A message: another character, or an odd number of digits.
+pub fn from_hex(text: &str) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     let mut high = None;
     for c in text.chars().filter(|c| !c.is_whitespace() && *c != ':') {

@@ -9,6 +9,7 @@ mod tests;
 mod trace;
 mod words;
 
+pub use input::from_hex;
 pub use table::table;
 pub use trace::{Connection, trace};
 
@@ -24,7 +25,8 @@ const HELP: &str = "\
 Usage: oneport explain [-f <file>]... [--listen-on <name>] [< bytes]
 
 Says what a configuration does, without opening a socket. Without bytes: who is sent where. With bytes, from
-standard input or from --get or --hex: which rules are looked at, what they see, which server is chosen.
+standard input or from --get or --hex: which rules are looked at (those for HTTP too), what they see, and which
+server is chosen or which answer given. What rules for HTTP change in a request is told, not changed.
 
   -f <file>           configuration file or folder; without one the built-in preset
   --listen-on <name>  the frontend, by its name or by a name or address of its bind lines; else the first

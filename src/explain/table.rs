@@ -1,7 +1,7 @@
 //! The routing table of a configuration in plain words.
 
 use super::{Texts, words};
-use crate::config::{Acl, Backend, BackendId, Condition, Config, Frontend, HttpAction, HttpRule};
+use crate::config::{Acl, Backend, BackendId, Condition, Config, Frontend, HttpAction, HttpRule, HttpRules};
 
 /// Each frontend with its addresses and rules, each backend with its servers; of one frontend where `only` says so.
 #[must_use]
@@ -18,7 +18,7 @@ pub fn table(config: &Config, texts: &Texts<'_>, only: Option<usize>) -> String 
                 || frontend.use_backends.iter().any(|rule| rule.backend == BackendId(at))
         };
         if only.is_none_or(|only| config.frontends.get(only).is_some_and(named)) {
-            backend(&mut out, known);
+            backend(&mut out, texts, known);
         }
     }
     out
@@ -33,15 +33,10 @@ fn frontend(out: &mut String, config: &Config, texts: &Texts<'_>, frontend: &Fro
     }
     let tcp = || frontend.tcp.connection.iter().chain(&frontend.tcp.session).chain(&frontend.tcp.request);
     let rules = || {
-        let first = tcp().map(|rule: &HttpRule| rule.condition.as_ref());
+        let first = tcp().chain(of_http(&frontend.http_rules)).map(|rule: &HttpRule| rule.condition.as_ref());
         first.chain(frontend.use_backends.iter().map(|rule| rule.condition.as_ref()))
     };
-    for (id, acl) in frontend.acls.iter().enumerate() {
-        let used = |condition: &Condition| condition.any_of.iter().flatten().any(|term| term.acl.0 == id);
-        if rules().flatten().any(used) {
-            self::acl(out, acl);
-        }
-    }
+    acls(out, &frontend.acls, &|id| rules().flatten().any(|condition| names(condition, id)));
     if let Some(ms) = frontend.tcp.request_delay_ms {
         out.push_str("  waits at most ");
         words::number(out, i64::try_from(ms).unwrap_or(i64::MAX));
@@ -57,6 +52,7 @@ fn frontend(out: &mut String, config: &Config, texts: &Texts<'_>, frontend: &Fro
         self::rule(out, does, rule.condition.as_ref(), &frontend.acls);
         texts.show(out, &rule.place);
     }
+    http_rules(out, texts, frontend.http_rules.of_requests(), &frontend.acls);
     for rule in &frontend.use_backends {
         let does = ["goes to backend ", super::trace::name(config, rule.backend), " "].concat();
         self::rule(out, &does, rule.condition.as_ref(), &frontend.acls);
@@ -70,7 +66,34 @@ fn frontend(out: &mut String, config: &Config, texts: &Texts<'_>, frontend: &Fro
         }
         None => out.push_str("  what is left goes nowhere: there is no default backend\n"),
     }
+    http_answers(out, texts, &frontend.http_rules, &frontend.acls);
     out.push('\n');
+}
+
+/// All of a proxy's rules for HTTP.
+fn of_http(rules: &HttpRules) -> impl Iterator<Item = &HttpRule> {
+    rules.of_requests().into_iter().chain(rules.of_answers()).flatten()
+}
+
+fn http_rules(out: &mut String, texts: &Texts<'_>, lists: [&[HttpRule]; 4], acls: &[Acl]) {
+    for rule in lists.into_iter().flatten() {
+        let mut does = String::new();
+        words::action(&mut does, &rule.action);
+        does.push(' ');
+        self::rule(out, &does, rule.condition.as_ref(), acls);
+        texts.show(out, &rule.place);
+    }
+}
+
+/// The declarations of those that are used.
+fn acls(out: &mut String, acls: &[Acl], used: &dyn Fn(usize) -> bool) {
+    for (_, acl) in acls.iter().enumerate().filter(|(id, _)| used(*id)) {
+        self::acl(out, acl);
+    }
+}
+
+fn names(condition: &Condition, id: usize) -> bool {
+    condition.any_of.iter().flatten().any(|term| term.acl.0 == id)
 }
 
 /// Its declarations: alternatives on lines of their own.
@@ -91,7 +114,15 @@ fn rule(out: &mut String, does: &str, condition: Option<&Condition>, acls: &[Acl
     out.push_str("\n      ");
 }
 
-fn backend(out: &mut String, backend: &Backend) {
+/// The rules for what comes back.
+fn http_answers(out: &mut String, texts: &Texts<'_>, rules: &HttpRules, acls: &[Acl]) {
+    if !(rules.response.is_empty() && rules.after.is_empty()) {
+        out.push_str("  to answers:\n");
+    }
+    http_rules(out, texts, rules.of_answers(), acls);
+}
+
+fn backend(out: &mut String, texts: &Texts<'_>, backend: &Backend) {
     out.push_str("backend ");
     out.push_str(&backend.name);
     out.push_str(" (");
@@ -103,10 +134,14 @@ fn backend(out: &mut String, backend: &Backend) {
         [_] => "\n",
         _ => ", servers take turns by weight\n",
     });
+    let conditions = || of_http(&backend.http_rules).filter_map(|rule| rule.condition.as_ref());
+    acls(out, &backend.acls, &|id| conditions().any(|condition| names(condition, id)));
+    http_rules(out, texts, backend.http_rules.of_requests(), &backend.acls);
     for server in &backend.servers {
         out.push_str("  ");
         words::server(out, server);
         out.push('\n');
     }
+    http_answers(out, texts, &backend.http_rules, &backend.acls);
     out.push('\n');
 }

@@ -168,3 +168,74 @@ fn any_bytes_and_any_cut() {
         }
     }
 }
+
+const RULES: &str = "\
+defaults
+ mode http
+ timeout connect 5s
+ timeout client 50s
+ timeout server 50s
+frontend one
+ bind :1
+ acl is_old path_beg /old
+ acl is_admin path_beg /admin
+ block if { path /blocked }
+ http-request set-header X-Seen yes if { path /seen }
+ http-request allow if { path /early }
+ http-request deny if is_admin
+ redirect location /new if is_old
+ http-response del-header Server
+ reqideny ^x-bad:
+ default_backend b
+backend b
+ http-request set-path /x if { be_name b } { path /last }
+ http-request return status 204 if { path /last }
+ http-response set-status 503 if { status 500 }
+ server s 127.0.0.1:2
+";
+
+#[test]
+fn rules_for_http_step_by_step() {
+    let get = |path: &str| {
+        let bytes = format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n");
+        told(RULES, Some(bytes.as_bytes()), true)
+    };
+    has(&get("/blocked"), &["block if", "holds: the answer is 403", "=> the answer is 403"]);
+    has(
+        &get("/a HTTP/1.1\r\nX-Bad: 1\r\nX-Rest:"),
+        &["reqideny", "where a line matches", "=> the answer is 403"],
+    );
+    has(&get("/a"), &["reqideny", "but no line matches", "=> server s"]);
+    has(&get("/admin"), &["http-request deny", "it is \"/admin\": yes", "=> the answer is 403"]);
+    has(&get("/old/a"), &["http-request deny", "does not hold", "redirect", "=> the answer is 302"]);
+    // `allow` ends the rules before `redirect`, not those of the backend.
+    let early = get("/early");
+    has(&early, &["holds: no further rules of this kind", "=> backend b", "set-path", "=> server s"]);
+    assert!(!early.contains("http-request deny"), "{early}");
+    has(
+        &get("/seen"),
+        &["holds: sets the header X-Seen", "note: ", "=> server s", "set-status", "del-header"],
+    );
+    has(&get("/last"), &["be_name is \"b\"? it is \"b\": yes", "changes the path", "=> the answer is 204"]);
+    assert!(!get("/last").contains("server s"));
+}
+
+#[test]
+fn the_table_has_rules_for_http() {
+    has(
+        &told(RULES, None, false),
+        &[
+            "is_old means: path_beg begins with \"/old\"",
+            "the answer is 403 if { path /blocked }",
+            "sets the header X-Seen if",
+            "no further rules of this kind if",
+            "the answer is 302 if is_old",
+            "what is left goes to backend b",
+            "to answers:\n  removes headers always",
+            "backend b",
+            "changes the path if",
+            "server s",
+            "to answers:\n  changes the status if",
+        ],
+    );
+}

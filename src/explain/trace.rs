@@ -1,12 +1,13 @@
 //! What happens to given bytes, step by step. The rooms that decide in a running gateway decide here too; this one
 //! only tells what they said.
 
+use std::cell::Cell;
 use std::net::SocketAddr;
 
 use super::{Texts, words};
 use crate::config::{
-    Acl, Backend, BackendId, Condition, Config, Figure, Frontend, HttpAction, HttpRule, Mode, Named, Place,
-    RefId, Server, Target, Term, User,
+    Acl, Backend, BackendId, Condition, Config, Figure, Frontend, HttpAction, HttpRule, LineRule, LineWork,
+    Mode, Named, Place, RefId, Server, Target, Term, User,
 };
 use crate::http::parse_request;
 use crate::rules::{self, Choice, ContentVerdict, Verdict, View, World};
@@ -28,6 +29,8 @@ struct Scene<'a> {
     config: &'a Config,
     frontend: &'a Frontend,
     connection: &'a Connection<'a>,
+    /// Once it is chosen.
+    backend: Cell<Option<&'a Backend>>,
 }
 
 impl World for Scene<'_> {
@@ -66,7 +69,8 @@ impl World for Scene<'_> {
         match whose {
             Named::Frontend => Some(&self.frontend.name),
             Named::DefaultBackend => Some(name(self.config, self.frontend.default_backend?)),
-            Named::Backend | Named::Server | Named::Listener => None,
+            Named::Backend => self.backend.get().map(|backend| backend.name.as_str()),
+            Named::Server | Named::Listener => None,
         }
     }
 
@@ -84,7 +88,7 @@ impl World for Scene<'_> {
 #[must_use]
 pub fn trace(config: &Config, texts: &Texts<'_>, frontend: usize, connection: &Connection<'_>) -> String {
     let Some(frontend) = config.frontends.get(frontend) else { return String::new() };
-    let scene = Scene { config, frontend, connection };
+    let scene = Scene { config, frontend, connection, backend: Cell::new(None) };
     let mut teller = Teller { scene: &scene, texts, out: String::new() };
     heading(&mut teller.out, frontend);
     teller.say(&["client ", &connection.from.to_string(), ", ", &bytes(connection.bytes.len()), " so far\n"]);
@@ -231,8 +235,10 @@ impl Teller<'_> {
     /// The rules in the order in which they are asked, up to the one that decides. A new kind of rule is one more
     /// loop here.
     fn explain(&mut self, len: usize, is_final: bool) {
-        let rules = &self.scene.frontend.tcp.request;
-        if self.explain_rules(rules, len, is_final, "holds: on to the choice of a backend") {
+        let frontend = self.scene.frontend;
+        if self.explain_rules(&frontend.tcp.request, len, is_final, "holds: on to the choice of a backend")
+            && (frontend.mode == Mode::Tcp || self.is_by_head())
+        {
             self.explain_choice(len, is_final);
         }
     }
@@ -246,7 +252,8 @@ impl Teller<'_> {
                 HttpAction::SilentDrop => ("holds: drop without a word", Some(false)),
                 _ => ("holds: on to the next rule", None),
             };
-            match (self.rule(&rule.place, rule.condition.as_ref(), (len, is_final), does), goes_on) {
+            let condition = (rule.condition.as_ref(), self.scene.frontend.acls.as_slice());
+            match (self.rule(&rule.place, condition, (len, is_final), does), goes_on) {
                 (Verdict::No, _) | (Verdict::Yes, None) => {}
                 (Verdict::Yes, Some(goes_on)) => return goes_on,
                 (Verdict::NotYet, _) => return false,
@@ -259,7 +266,8 @@ impl Teller<'_> {
         let Scene { frontend, config, .. } = *self.scene;
         for rule in &frontend.use_backends {
             let does = ["holds: backend ", name(config, rule.backend)].concat();
-            if self.rule(&rule.place, rule.condition.as_ref(), (len, is_final), &does) != Verdict::No {
+            let condition = (rule.condition.as_ref(), frontend.acls.as_slice());
+            if self.rule(&rule.place, condition, (len, is_final), &does) != Verdict::No {
                 return;
             }
         }
@@ -273,7 +281,7 @@ impl Teller<'_> {
     fn rule(
         &mut self,
         place: &Place,
-        condition: Option<&Condition>,
+        (condition, acls): (Option<&Condition>, &[Acl]),
         (len, is_final): (usize, bool),
         does: &str,
     ) -> Verdict {
@@ -282,8 +290,8 @@ impl Teller<'_> {
         let verdict = condition.map_or(Verdict::Yes, |condition| {
             let bytes = scene.connection.bytes;
             let view = View::new(bytes.get(..len).unwrap_or(bytes), is_final).within(scene);
-            terms(&mut self.out, condition, &scene.frontend.acls, &view);
-            rules::evaluate(condition, &scene.frontend.acls, &view)
+            terms(&mut self.out, condition, acls, &view);
+            rules::evaluate(condition, acls, &view)
         });
         let said = match verdict {
             Verdict::Yes => does,
@@ -298,14 +306,73 @@ impl Teller<'_> {
     fn requests(&mut self) {
         let len = self.scene.connection.bytes.len();
         if self.head() {
-            self.explain(len, true);
-            if self.outcome(len, true) == Outcome::Rejected {
+            let frontend = self.scene.frontend;
+            let accept = "holds: on to the rules for HTTP";
+            if !self.explain_rules(&frontend.tcp.request, len, true, accept) {
                 return self.say(&["=> the connection is closed\n"]);
             }
+            if !self.http_rules(frontend.http_rules.of_requests(), &frontend.acls) {
+                return;
+            }
+            self.explain_choice(len, true);
             match rules::choose_backend(self.scene.frontend, &self.view(len, true)) {
                 Choice::Backend(id) => self.backend(id),
                 Choice::None | Choice::NotYet => self.say(&["=> the answer is 503: there is no backend\n"]),
             }
+        }
+    }
+
+    /// The rules for requests, up to one that ends it; true when none does. What they change is not changed here.
+    fn http_rules(&mut self, lists: [&[HttpRule]; 4], acls: &[Acl]) -> bool {
+        let len = self.scene.connection.bytes.len();
+        let mut changed = false;
+        for list in lists {
+            for rule in list {
+                let mut does = String::from("holds: ");
+                words::action(&mut does, &rule.action);
+                let condition = (rule.condition.as_ref(), acls);
+                if self.rule(&rule.place, condition, (len, true), &does) != Verdict::Yes {
+                    continue;
+                }
+                match &rule.action {
+                    HttpAction::Allow => break,
+                    HttpAction::StrictMode(_) | HttpAction::Capture(..) | HttpAction::SetLogLevel(_) => {}
+                    action if self.ends(action) => {
+                        self.say(&["=> "]);
+                        words::action(&mut self.out, action);
+                        self.say(&["\n"]);
+                        return false;
+                    }
+                    HttpAction::Lines(LineRule { work: LineWork::End(_), .. }) => {
+                        self.say(&["  but no line matches\n"]);
+                    }
+                    _ => changed = true,
+                }
+            }
+        }
+        if changed {
+            self.say(&["note: what these rules change is not changed here: all rules are shown the request as it came\n"]);
+        }
+        true
+    }
+
+    /// Whether an action ends this request.
+    fn ends(&self, action: &HttpAction) -> bool {
+        match action {
+            HttpAction::Lines(LineRule { regex, work: LineWork::End(_) }) => {
+                let bytes = self.scene.connection.bytes;
+                let head = parse_request(bytes).ok().flatten().and_then(|head| bytes.get(..head.len));
+                let mut lines = head.unwrap_or_default().split(|&b| b == b'\n').map(<[u8]>::trim_ascii);
+                lines.any(|line| !line.is_empty() && regex.engine.is_match(&String::from_utf8_lossy(line)))
+            }
+            HttpAction::Deny(_)
+            | HttpAction::Tarpit(_)
+            | HttpAction::Return(_)
+            | HttpAction::Auth(_)
+            | HttpAction::Redirect(_)
+            | HttpAction::SilentDrop
+            | HttpAction::Reject => true,
+            _ => false,
         }
     }
 
@@ -329,7 +396,10 @@ impl Teller<'_> {
         self.say(&["=> backend ", &backend.name, " ("]);
         words::place(&mut self.out, &backend.place);
         self.say(&["), ", words::mode(backend.mode), "\n"]);
-        if backend.mode == Mode::Http && !self.head() {
+        self.scene.backend.set(Some(backend));
+        let rules = &backend.http_rules;
+        if backend.mode == Mode::Http && !(self.head() && self.http_rules(rules.of_requests(), &backend.acls))
+        {
             return;
         }
         match first_server(backend) {
@@ -339,6 +409,21 @@ impl Teller<'_> {
                 self.say(&["\n   ", why, "\n"]);
             }
             None => self.say(&["=> no server is usable (each is disabled or has weight 0): refused\n"]),
+        }
+        if backend.mode == Mode::Http {
+            self.answers(backend);
+        }
+    }
+
+    /// The rules for answers: what they will see is not known.
+    fn answers(&mut self, backend: &Backend) {
+        let (back, front) = (&backend.http_rules, &self.scene.frontend.http_rules);
+        let lists = [&back.response, &front.response, &back.after, &front.after];
+        if lists.iter().any(|list| !list.is_empty()) {
+            self.say(&["the answer is shown to these rules:\n"]);
+        }
+        for rule in lists.into_iter().flatten() {
+            self.texts.show(&mut self.out, &rule.place);
         }
     }
 }

@@ -3,7 +3,8 @@
 use std::fmt::Write;
 
 use crate::config::{
-    Acl, AclTest, Condition, MatchKind, Matcher, Mode, Patterns, Place, Server, ServerAddress, ServerPort,
+    Acl, AclTest, Condition, HttpAction, LineWork, MatchKind, Matcher, Mode, Patterns, Place, Server,
+    ServerAddress, ServerPort, TargetPart,
 };
 use crate::rules::{Sample, Scratch};
 
@@ -73,6 +74,64 @@ pub(super) fn condition(out: &mut String, condition: Option<&Condition>, acls: &
                 out.push_str(&acl.name);
             }
         }
+    }
+}
+
+/// What a rule for HTTP does.
+pub(super) fn action(out: &mut String, action: &HttpAction) {
+    let (does, what): (&str, &str) = match action {
+        HttpAction::Allow => ("no further rules of this kind", ""),
+        HttpAction::Deny(reply) | HttpAction::Return(reply) => return answer(out, reply.status, ""),
+        HttpAction::Tarpit(reply) => return answer(out, reply.status, ", after timeout tarpit"),
+        HttpAction::Auth(_) => return answer(out, 401, ", which asks for a name and a password"),
+        HttpAction::Redirect(redirect) => {
+            let note = if redirect.ignore_empty { ", where the address is not empty" } else { "" };
+            return answer(out, redirect.status, note);
+        }
+        HttpAction::AddHeader { name, alone: true, .. } => ("sets the header ", name),
+        HttpAction::AddHeader { name, .. } => ("adds the header ", name),
+        HttpAction::DelHeader(_) => ("removes headers", ""),
+        HttpAction::ReplaceHeader { name, .. } => ("changes the header ", name),
+        HttpAction::SetTarget(part, _) | HttpAction::ReplaceTarget(part, ..) => {
+            ("changes the ", target_part(*part))
+        }
+        HttpAction::SetMethod(_) => ("changes the method", ""),
+        HttpAction::SetStatus(..) => ("changes the status", ""),
+        HttpAction::SetVar(..) | HttpAction::SetVarFormat(..) => ("sets a variable", ""),
+        HttpAction::UnsetVar(_) => ("removes a variable", ""),
+        HttpAction::Capture(..) => ("keeps a value for the log line", ""),
+        HttpAction::SetLogLevel(None) => ("no log line", ""),
+        HttpAction::SetLogLevel(Some(_)) => ("sets the level of the log line", ""),
+        HttpAction::SilentDrop => ("the connection is reset without an answer", ""),
+        HttpAction::Reject => ("the connection is closed without an answer", ""),
+        HttpAction::Close => ("the server's connection is closed", ""),
+        HttpAction::ExpectProxy => ("a PROXY protocol header must come first", ""),
+        HttpAction::Lines(rule) => match &rule.work {
+            LineWork::Remove => ("removes lines", ""),
+            LineWork::Replace(_) => ("changes lines", ""),
+            LineWork::End(end) => {
+                self::action(out, end);
+                (", where a line matches", "")
+            }
+        },
+        HttpAction::StrictMode(on) => ("strict mode is ", if *on { "on" } else { "off" }),
+    };
+    out.push_str(does);
+    text(out, what.as_bytes());
+}
+
+fn answer(out: &mut String, status: u16, note: &str) {
+    out.push_str("the answer is ");
+    number(out, status.into());
+    out.push_str(note);
+}
+
+fn target_part(part: TargetPart) -> &'static str {
+    match part {
+        TargetPart::Path => "path",
+        TargetPart::PathAndQuery => "path and the query",
+        TargetPart::Query => "query",
+        TargetPart::Uri => "whole target",
     }
 }
 

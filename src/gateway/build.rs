@@ -1,7 +1,6 @@
 //! From a [`Config`] to frontends and backends at work.
 
 use std::cell::Cell;
-use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -34,7 +33,8 @@ impl fmt::Display for StartError {
 /// runs, or on a helper thread, and never while building.
 #[derive(Debug, Default)]
 pub struct Names {
-    pub(super) found: HashMap<String, Result<Vec<SocketAddr>, String>>,
+    /// Sorted by name.
+    pub(super) found: Vec<(String, Result<Vec<SocketAddr>, String>)>,
 }
 
 impl Names {
@@ -60,7 +60,8 @@ impl Names {
     }
 
     /// Looks them all up; blocks.
-    pub fn look_up(hosts: Vec<String>) -> Self {
+    pub fn look_up(mut hosts: Vec<String>) -> Self {
+        hosts.sort();
         let look_up = |host: String| {
             let found = resolve(&host, 0).map_err(|error| error.to_string());
             (host, found)
@@ -76,11 +77,12 @@ impl Names {
 
     /// The addresses of a host with this port, or why there are none.
     pub(super) fn addresses(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
-        match self.found.get(host) {
-            Some(Ok(addresses)) => {
+        let at = self.found.binary_search_by(|(known, _)| known.as_str().cmp(host));
+        match at.ok().and_then(|at| self.found.get(at)) {
+            Some((_, Ok(addresses))) => {
                 Ok(addresses.iter().map(|address| SocketAddr::new(address.ip(), port)).collect())
             }
-            Some(Err(reason)) => Err(reason.clone()),
+            Some((_, Err(reason))) => Err(reason.clone()),
             None => Err("it was not looked up".into()),
         }
     }

@@ -3,7 +3,6 @@
 //! what the keeper has read itself, so a gateway in strange hands can make it open no file and no port beside.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
@@ -147,7 +146,7 @@ impl GatewayKeeper {
     /// The listening sockets that are missing. What could not be opened is told when it is used.
     pub async fn listen(&self, missing: Vec<Missing>) -> Sockets {
         if missing.is_empty() {
-            return Sockets::Brought(HashMap::new());
+            return Sockets::Brought(Vec::new());
         }
         let keeper = self.0.clone();
         let ask = move || {
@@ -257,7 +256,7 @@ pub(super) fn put(to: &mut Vec<u8>, bytes: &[u8]) {
     to.extend_from_slice(bytes);
 }
 
-/// How many names; each, then how many addresses it has, and these, or why it has none.
+/// How many names; each, in their order, then how many addresses it has, and these, or why it has none.
 fn put_names(to: &mut Vec<u8>, names: &Names) {
     put_number(to, names.found.len());
     for (host, found) in &names.found {
@@ -302,7 +301,7 @@ fn decode_read(mut bytes: &[u8]) -> Option<(Vec<Source>, Files, Names)> {
         sources.push(Source::new(&name, take(from)?));
     }
     let files = take_files(from)?;
-    let mut found = HashMap::new();
+    let mut found = Vec::new();
     for _ in 0..take_number(from)? {
         let host = take_text(from)?;
         let addresses = match take_number(from)? {
@@ -316,7 +315,7 @@ fn decode_read(mut bytes: &[u8]) -> Option<(Vec<Source>, Files, Names)> {
                 Ok(addresses)
             }
         };
-        found.insert(host, addresses);
+        found.push((host, addresses));
     }
     from.is_empty().then_some((sources, files, Names { found }))
 }

@@ -1,6 +1,5 @@
 //! Opening the addresses of a configuration, and keeping those that are open already.
 
-use std::collections::HashMap;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
@@ -34,13 +33,16 @@ pub enum Sockets {
     #[default]
     Here,
     /// They were opened by a process that may: those that [`missing`] has named.
-    Brought(HashMap<Which, io::Result<Vec<OwnedFd>>>),
+    Brought(Vec<(Which, io::Result<Vec<OwnedFd>>)>),
 }
 
 impl Sockets {
     fn take(&mut self, which: Which) -> Option<io::Result<Vec<OwnedFd>>> {
         match self {
-            Self::Brought(all) => all.remove(&which),
+            Self::Brought(all) => {
+                let at = all.iter().position(|(known, _)| *known == which)?;
+                Some(all.swap_remove(at).1)
+            }
             Self::Here => None,
         }
     }

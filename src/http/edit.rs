@@ -45,13 +45,16 @@ pub struct FieldEdits<'h> {
 }
 
 impl FieldEdits<'_> {
-    /// Adds a field behind the others.
+    /// Adds a field behind the others; not one that the gateway writes itself.
     ///
     /// # Errors
     /// There is no room, or the value cannot stand in a head.
     pub fn add(&mut self, text: &mut Text, name: &[u8], value: &[u8]) -> Result<(), TooLong> {
         if !is_name(name) {
             return Err(TooLong);
+        }
+        if is_own(name) {
+            return Ok(());
         }
         let value = field_value(value)?;
         let field = Field { name: text.push(name)?, value: text.push(value)? };
@@ -69,7 +72,8 @@ impl FieldEdits<'_> {
         self.changed(text);
     }
 
-    /// Gives every field of this name the value that `make` makes of its own; `None` leaves it.
+    /// Gives every field of this name the value that `make` makes of its own; `None` leaves it, and so do those
+    /// that the gateway writes itself.
     ///
     /// # Errors
     /// There is no room, or the value cannot stand in a head.
@@ -79,15 +83,20 @@ impl FieldEdits<'_> {
         name: &[u8],
         make: &dyn Fn(&[u8]) -> Option<Vec<u8>>,
     ) -> Result<(), TooLong> {
-        for field in self.fields.iter_mut() {
+        if is_own(name) {
+            return Ok(());
+        }
+        let done = self.fields.iter_mut().try_for_each(|field| {
             if field.name.of(&text.bytes).eq_ignore_ascii_case(name)
                 && let Some(value) = make(field.value.of(&text.bytes))
             {
                 field.value = text.push(field_value(&value)?)?;
             }
-        }
+            Ok(())
+        });
+        // Without strict mode the request goes on with those that could be changed.
         self.changed(text);
-        Ok(())
+        done
     }
 
     /// Lets `work` see every line `Name: value`, and do what it says.
@@ -95,7 +104,7 @@ impl FieldEdits<'_> {
     /// # Errors
     /// There is no room, or a new line cannot stand in a head.
     pub fn lines(&mut self, text: &mut Text, work: &dyn Fn(&[u8]) -> Change) -> Result<(), TooLong> {
-        for field in self.fields.iter_mut() {
+        let done = self.fields.iter_mut().try_for_each(|field| {
             let name = field.name.of(&text.bytes);
             let own = is_own(name);
             match work(&[name, b": ", field.value.of(&text.bytes)].concat()) {
@@ -111,10 +120,11 @@ impl FieldEdits<'_> {
                 Change::Remove if !own => field.name = Span::default(),
                 _ => {}
             }
-        }
+            Ok(())
+        });
         self.fields.retain(|field| field.name != Span::default());
         self.changed(text);
-        Ok(())
+        done
     }
 
     fn changed(&mut self, text: &Text) {
@@ -307,6 +317,36 @@ mod tests {
         for method in [&b""[..], b"A B", b"CONNECT"] {
             assert!(head.set_method(&mut text, method).is_err());
         }
+    }
+
+    /// With `strict-mode off` a request goes on after a change that could not be made to the end.
+    #[test]
+    fn what_was_changed_before_a_failure_is_sent() {
+        let bytes = b"GET / HTTP/1.1\r\nA: 1\r\nA: 2\r\nB: 3\r\n\r\n";
+        let mut head = parse_request(bytes).unwrap().unwrap();
+        let mut text = Text::of(bytes, 4_096);
+        let make = |old: &[u8]| Some(if old == b"2" { b"\0".to_vec() } else { b"new".to_vec() });
+        assert!(head.edit().replace(&mut text, b"a", &make).is_err());
+        assert_eq!(written(&head, &text), "GET / HTTP/1.1\r\nA: new\r\nA: 2\r\nB: 3\r\n\r\n");
+        let work = |line: &[u8]| match line {
+            b"A: new" => Change::Remove,
+            b"A: 2" => Change::To(b"no line".to_vec()),
+            _ => Change::Keep,
+        };
+        assert!(head.edit().lines(&mut text, &work).is_err());
+        assert_eq!(written(&head, &text), "GET / HTTP/1.1\r\nA: 2\r\nB: 3\r\n\r\n");
+    }
+
+    #[test]
+    fn rules_have_no_effect_on_what_the_gateway_writes() {
+        let bytes = b"POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\n";
+        let mut head = parse_request(bytes).unwrap().unwrap();
+        let mut text = Text::of(bytes, 4_096);
+        for name in [&b"content-length"[..], b"Transfer-Encoding", b"Connection", b"Upgrade", b"TE"] {
+            head.edit().add(&mut text, name, b"chunked").unwrap();
+            head.edit().replace(&mut text, name, &|_| Some(b"9".to_vec())).unwrap();
+        }
+        assert_eq!(written(&head, &text), "POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\n");
     }
 
     #[test]

@@ -9,6 +9,7 @@
 
 use std::cell::RefCell;
 use std::future::poll_fn;
+use std::io::Write;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Poll, Waker};
@@ -19,6 +20,7 @@ use super::line::LogLine;
 use super::logger::Logger;
 use super::outlet::{write_at_once, write_patiently};
 use super::repeats::Repeats;
+use crate::config::{Diagnostic, Severity};
 use crate::process::wall_ms;
 
 /// How much goes to the terminal.
@@ -36,6 +38,15 @@ pub enum Verbosity {
 }
 
 impl Verbosity {
+    /// The same when the configuration says `quiet`: as with -q, which -V and -d take back.
+    #[must_use]
+    pub fn told_by(self, is_quiet: bool) -> Self {
+        match self {
+            Self::Normal if is_quiet => Self::Quiet,
+            verbosity => verbosity,
+        }
+    }
+
     fn filter(self) -> LevelFilter {
         match self {
             Self::Quiet => LevelFilter::Error,
@@ -78,6 +89,33 @@ pub fn print(text: &str) {
         }
         _ => {}
     }
+}
+
+/// Says what is wrong with a configuration, as loud as it is wanted.
+pub fn show(verbosity: Verbosity, diagnostics: &[Diagnostic]) {
+    let (mut errors, mut told) = (0, 0);
+    for diagnostic in diagnostics {
+        let least = match diagnostic.severity {
+            Severity::Error => Verbosity::Quiet,
+            Severity::Warning | Severity::Note => Verbosity::Normal,
+            Severity::Detail => Verbosity::Verbose,
+        };
+        errors += u32::from(diagnostic.severity == Severity::Error);
+        if verbosity >= least {
+            told += 1;
+            // As it is: several lines, with the place in front where editors look for it.
+            print(&format!("{diagnostic}\n"));
+        }
+    }
+    if errors > 0 && told > 1 {
+        print(&format!("{errors} error(s) in the configuration\n"));
+    }
+}
+
+/// Answers on stdout; that nobody reads it any more (`| head`) is no fault.
+pub fn say(text: &str) {
+    let mut stdout = std::io::stdout().lock();
+    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
 }
 
 thread_local! {

@@ -1,7 +1,5 @@
 //! `%name` in texts: what each variable of `log-format` writes (configuration §8.2.6).
 
-use std::net::SocketAddr;
-
 use super::Session;
 use super::fill::write as write_flagged;
 use super::trace::Trace;

@@ -67,7 +67,7 @@ fn decide(session: &Session, backend: Option<&Backend>, bytes: &[u8], is_final: 
         None => (&frontend.tcp.request, &frontend.acls),
         Some(backend) => (&backend.config.tcp.request, &backend.config.acls),
     };
-    match session.ruling(rules, acls, &view) {
+    match scene.ruling(rules, acls, &view) {
         Ruling::NotYet if !is_final => return None,
         Ruling::Accept | Ruling::NotYet => {}
         no => return Some(Sniffed::Rejected(no)),

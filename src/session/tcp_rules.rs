@@ -28,7 +28,7 @@ pub(super) enum Ruling {
     Close,
 }
 
-impl Session {
+impl Scene<'_> {
     /// What `rules` say, and all that they do on the way: a rule that is looked at again is done again.
     pub(super) fn ruling(&self, rules: &[HttpRule], acls: &[Acl], view: &View<'_>) -> Ruling {
         let mut no = Ruling::Reject;
@@ -38,14 +38,14 @@ impl Session {
                 Some(ContentVerdict::Reject)
             }
             HttpAction::ExpectProxy => {
-                self.expect_header();
+                self.session.expect_header();
                 None
             }
             // HAProxy waits for what it shall keep; a variable takes what there is.
             HttpAction::Capture(_, _, expr) if !view.is_final() && !value(expr, view, &mut |_| ()) => {
                 Some(ContentVerdict::NotYet)
             }
-            action => match common(&Scene::of(self), action, view, &filled(action, view)) {
+            action => match common(self, action, view, &filled(action, view)) {
                 Some(Done::Stop) => Some(ContentVerdict::Accept),
                 Some(Done::End(end)) => {
                     if matches!(end, End::Drop { reset: true, .. }) {
@@ -62,7 +62,9 @@ impl Session {
             ContentVerdict::Reject => no,
         }
     }
+}
 
+impl Session {
     /// `tcp-request connection` and `tcp-request session`: false when the connection is over, which nothing logs.
     pub(super) fn is_let_in(&self, rules: &[HttpRule]) -> bool {
         if rules.is_empty() {
@@ -70,7 +72,7 @@ impl Session {
         }
         let scene = Scene::of(self);
         let view = View::new(&[], true).within(&scene);
-        match self.ruling(rules, &self.frontend.config.acls, &view) {
+        match scene.ruling(rules, &self.frontend.config.acls, &view) {
             Ruling::Accept | Ruling::NotYet => return true,
             Ruling::SilentDrop => self.client.drop_silently(),
             Ruling::Reject | Ruling::Close => self.client.reset_on_close(),
@@ -95,7 +97,7 @@ impl Session {
         }
         let scene = Scene { backend, ..Scene::of(self) };
         let view = View::with_head(bytes, head).within(&scene);
-        match self.ruling(rules, acls, &view) {
+        match scene.ruling(rules, acls, &view) {
             Ruling::Accept | Ruling::NotYet => Ok(()),
             no => Err(End::Drop { reset: no == Ruling::SilentDrop, tarpit: false }),
         }
@@ -110,7 +112,7 @@ impl Session {
             Some(_) => View::of_response(bytes, head),
             None => View::of_answer(&[], true),
         };
-        self.ruling(&tcp.response, &backend.config.acls, &view.within(&scene))
+        scene.ruling(&tcp.response, &backend.config.acls, &view.within(&scene))
     }
 
     /// Ends a connection as rules want it.
@@ -173,7 +175,7 @@ pub(super) async fn lets_out(
     let mut ruling = Ruling::Accept;
     let decide = &mut |bytes: &[u8], is_final: bool| {
         let view = View::of_answer(bytes, is_final).within(&scene);
-        ruling = session.ruling(&tcp.response, &backend.config.acls, &view);
+        ruling = scene.ruling(&tcp.response, &backend.config.acls, &view);
         ruling != Ruling::NotYet || is_final
     };
     tunnel.withhold(&session.client, server, &session.deadline, tcp.response_delay_ms, decide).await;

@@ -48,6 +48,28 @@ fn a_request_of_the_command_line() {
 }
 
 #[test]
+fn rules_for_http_and_their_answers() {
+    if only_oneport("HAProxy has no such subcommand") {
+        return;
+    }
+    let rules = "frontend two\n http-request set-header X-A b\n http-request deny deny_status 429 if { path /no }\n\
+                 \x20redirect scheme https if { path /tls }\n http-response del-header Server\n";
+    let file = FILE.replace("frontend two\n", rules);
+    for (path, expected) in [
+        ("/no", "=> the answer is 429"),
+        ("/tls", "=> the answer is 302"),
+        ("/", "the answer is shown to these rules:"),
+    ] {
+        let header = ["--header", "Host: a.example"];
+        let (code, text) = explain(&file, &[&["--listen-on", "two", "--get", path][..], &header].concat());
+        assert_eq!(code, Some(0), "{text}");
+        assert!(text.contains("holds: sets the header X-A") && text.contains(expected), "{text}");
+    }
+    let (_, text) = explain(&file, &[]);
+    assert!(text.contains("the answer is 429 if { path /no }"), "{text}");
+}
+
+#[test]
 fn bytes_of_standard_input_and_the_preset() {
     if only_oneport("HAProxy has no such subcommand") {
         return;

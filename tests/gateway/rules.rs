@@ -71,6 +71,57 @@ fn tarpit_waits_and_then_says_no() {
     assert!(requests.lock().unwrap().is_empty());
 }
 
+/// The client waits for a body where the server sends none, or the other way round: a second answer behind it would
+/// be taken for that body.
+#[test]
+fn a_method_changed_from_or_to_head_ends_the_connection() {
+    for (rule, sent) in [("GET if { method HEAD }", "HEAD"), ("HEAD if { method GET }", "GET")] {
+        let (backend, requests) = remembering();
+        let gateway = http_gateway(&backend, &format!("http-request set-method {rule}"));
+        let mut client = gateway.client();
+        let request = format!("{sent} / HTTP/1.1\r\nHost: h\r\n\r\n");
+        client.send(format!("{request}{request}"));
+        let head = client.read_head().unwrap();
+        assert!(head.to_ascii_lowercase().contains("connection: close"), "{head}");
+        let (rest, _) = client.read_to_end();
+        assert!(!String::from_utf8_lossy(&rest).contains("HTTP/1.1"), "a second answer");
+        assert_eq!(requests.lock().unwrap().len(), 1);
+    }
+}
+
+/// What a client has encoded into its query is no header of ours, and no second answer.
+#[test]
+fn a_line_end_in_a_redirect_or_an_answer_is_no_header() {
+    let (backend, _) = remembering();
+    let rules = "http-request redirect location /%[url_param(to),url_dec] if { path /r }\n    \
+                 http-request return status 200 hdr X-To a%[url_param(to),url_dec]z";
+    let gateway = http_gateway(&backend, rules);
+    for (path, name, value) in [("/r", "location", "/x:Set-Cookie:a=1"), ("/a", "x-to", "ax:Set-Cookie:a=1z")]
+    {
+        let mut client = gateway.client();
+        client.send(format!("GET {path}?to=x:%0d%0aSet-Cookie:a=1%00 HTTP/1.1\r\nHost: h\r\n\r\n"));
+        let answer = client.answer();
+        assert_eq!((answer.header(name), answer.header("set-cookie")), (Some(value), None), "{answer:?}");
+    }
+}
+
+/// Nothing that says where a message ends, or whether the connection stays, is a rule's to change.
+#[test]
+fn rules_have_no_hold_on_framing() {
+    let (backend, requests) = remembering();
+    let rules = "http-request del-header content-length\n    http-request del-header .* -m reg\n    \
+                 http-request set-path /b";
+    let gateway = http_gateway(&backend, rules);
+    let mut client = gateway.client();
+    client.send(
+        "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabcGET /c HTTP/1.1\r\nHost: h\r\n\r\n",
+    );
+    assert_eq!((client.answer().status, client.answer().status), (200, 200));
+    let requests = requests.lock().unwrap();
+    assert_eq!(requests.len(), 2);
+    assert_eq!(requests[0].values("content-length"), ["3"]);
+}
+
 #[test]
 fn rules_of_haproxy_1_for_lines_of_heads_still_work() {
     let (backend, requests) = remembering();

@@ -160,7 +160,8 @@ impl Builder<'_> {
             return Ok(if kind == "defaults" { Settings::default() } else { self.defaults.clone() });
         };
         let name = base.text()?;
-        if let Some(settings) = self.named_defaults.get(name) {
+        let finished = self.named_defaults.get(name).and_then(|at| self.finished_defaults.get(*at));
+        if let Some(settings) = finished {
             return Ok(settings.clone());
         }
         let hint = suggest::hint(name, self.named_defaults.keys().map(String::as_str));

@@ -3,14 +3,15 @@
 use std::rc::Rc;
 
 use super::replies::{plain_reply, reply};
-use super::{Keyword, Sections, errors, lines, logs, tcp_lint};
+use super::words::Words;
+use super::{Keyword, Sections, lines, logs, tcp_lint};
 use crate::config::builder::{Builder, Statement};
-use crate::config::diagnostics::{Fault, Span};
+use crate::config::diagnostics::Fault;
 use crate::config::draft::ProxyKind;
 use crate::config::lexer::Word;
 use crate::config::model::{
     CaptureSlot, Format, HttpAction, HttpRule, MatchKind, Matcher, Piece, Redirect, RedirectKind, Reply,
-    ReplyBody, SET_CONDITIONS, SetVar, Side, TargetPart,
+    ReplyBody, Side, TargetPart,
 };
 use crate::config::sample::{self, Reader};
 use crate::config::{condition, format, patterns, suggest, values};
@@ -71,7 +72,7 @@ pub(super) const TABLE: &[Keyword] = &[
     .instead("http-request deny"),
 ];
 
-const REQUEST: u8 = 1;
+pub(super) const REQUEST: u8 = 1;
 const RESPONSE: u8 = 2;
 const AFTER: u8 = 4;
 /// `tcp-request connection`.
@@ -88,6 +89,7 @@ const ALL: u8 = REQUEST | RESPONSE | AFTER | TCP;
 type Make = fn(&mut Words<'_>, &mut Reader<'_>) -> Result<HttpAction, Fault>;
 
 /// The actions for the compatibility page: name, and the rules that take it.
+#[cfg(test)]
 pub(super) fn actions() -> impl Iterator<Item = (&'static str, String)> {
     const RULES: [(u8, &str); 3] =
         [(REQUEST, "`http-request`"), (RESPONSE, "`http-response`"), (AFTER, "`http-after-response`")];
@@ -173,63 +175,6 @@ const ACTIONS: &[(&str, u8, Make)] = &[
         }
     }),
 ];
-
-/// The words of a rule, read from the left.
-pub(super) struct Words<'w> {
-    pub(super) rest: &'w [Word],
-    /// The last word that was read.
-    pub(super) at: Span,
-    /// The action's own word.
-    action: &'w [u8],
-    side: u8,
-    /// The largest answer in a file.
-    pub(super) answer_bytes_max: u64,
-    /// What is to be warned of.
-    pub(super) warning: Option<(Span, &'static str)>,
-}
-
-impl<'w> Words<'w> {
-    pub(super) fn new(b: &Builder<'_>, st: &Statement<'w>, rest: &'w [Word]) -> Self {
-        let answer_bytes_max = errors::answer_bytes_max(b);
-        Self { rest, at: st.name_span(), action: b"", side: REQUEST, answer_bytes_max, warning: None }
-    }
-
-    pub(super) fn next(&mut self, what: &str) -> Result<&'w Word, Fault> {
-        let [word, rest @ ..] = self.rest else {
-            return Err(Fault::at(self.at, format!("{what} was expected behind this word")));
-        };
-        (self.rest, self.at) = (rest, word.span);
-        Ok(word)
-    }
-
-    /// Takes a word if it is this one.
-    pub(super) fn option(&mut self, name: &str) -> bool {
-        let is = self.rest.first().is_some_and(|word| word.is(name));
-        if is && let [word, rest @ ..] = self.rest {
-            (self.rest, self.at) = (rest, word.span);
-        }
-        is
-    }
-
-    /// The variable in the action's own word, and the conditions behind it.
-    fn variable(&self, reader: &mut Reader<'_>) -> Result<SetVar, Fault> {
-        let text = String::from_utf8_lossy(self.action);
-        let inner = text.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
-        let name = inner.ok_or_else(|| Fault::at(self.at, "the bracket is never closed"))?;
-        let mut parts = name.split(',').map(str::trim);
-        let name = parts.next().unwrap_or_default();
-        let id = reader.variable(name).map_err(|why| Fault::at(self.at, why))?;
-        let mut conditions = 0;
-        for part in parts {
-            let Some(bit) = SET_CONDITIONS.iter().position(|known| *known == part) else {
-                let hint = suggest::hint(part, SET_CONDITIONS.into_iter());
-                return Err(Fault::at(self.at, format!("`{part}` is no condition of `set-var`{hint}")));
-            };
-            conditions |= 1 << bit;
-        }
-        Ok(SetVar { id, conditions })
-    }
-}
 
 fn reader_is_response(words: &Words<'_>) -> bool {
     words.side == RESPONSE

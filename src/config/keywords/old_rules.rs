@@ -2,8 +2,9 @@
 //! were set up before still have them (configuration of 1.8, §4.2).
 
 use super::Keyword;
-use super::http_rules::{PROXIES, Words, header_name, push, read};
+use super::http_rules::{PROXIES, header_name, push, read};
 use super::replies::plain_reply;
+use super::words::Words;
 use crate::config::builder::{Builder, Statement};
 use crate::config::diagnostics::Fault;
 use crate::config::lexer::Word;

@@ -25,6 +25,20 @@ pub struct HttpRules {
     pub after: Vec<HttpRule>,
 }
 
+impl HttpRules {
+    /// Those for requests, in the order in which they are asked.
+    #[must_use]
+    pub fn of_requests(&self) -> [&[HttpRule]; 4] {
+        [&self.request, &self.lines, &self.added, &self.redirects]
+    }
+
+    /// Those for answers.
+    #[must_use]
+    pub fn of_answers(&self) -> [&[HttpRule]; 4] {
+        [&self.response, &self.response_lines, &self.response_added, &self.after]
+    }
+}
+
 /// An action with its condition.
 #[derive(Debug, Clone)]
 pub struct HttpRule {

@@ -136,8 +136,13 @@ pub(super) fn prepare(
         }
         return refuse(HeadError::TooLong);
     }
-    let keep_alive =
-        head.keep_alive && frontend.connection != ConnectionMode::Close && !session.frontend.leaving.get();
+    // Where a rule turned HEAD into another method or another into HEAD, client and server do not agree whether the
+    // answer has a body: what follows it would be taken for a part of it, or the other way round.
+    let agreed = (facts.method == Method::Head) == (head.method == Method::Head);
+    let keep_alive = head.keep_alive
+        && frontend.connection != ConnectionMode::Close
+        && !session.frontend.leaving.get()
+        && agreed;
     // The answer's reader goes by the method that the server got.
     let (facts, upgrade) = (head.facts(), head.upgrade);
     buffer.consume(head_len);

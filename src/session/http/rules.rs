@@ -408,7 +408,6 @@ fn change_fields(
     text: &mut Text,
 ) -> Result<(), TooLong> {
     match action {
-        HttpAction::AddHeader { name, .. } if crate::http::edit::is_own(name.as_bytes()) => {}
         HttpAction::AddHeader { name, alone, .. } => {
             if *alone {
                 fields.remove(text, &|known| known.eq_ignore_ascii_case(name.as_bytes()));
@@ -416,7 +415,6 @@ fn change_fields(
             fields.add(text, name.as_bytes(), filled)?;
         }
         HttpAction::DelHeader(matcher) => fields.remove(text, &|name| matches(matcher, &Sample::of(name))),
-        HttpAction::ReplaceHeader { name, .. } if crate::http::edit::is_own(name.as_bytes()) => {}
         HttpAction::ReplaceHeader { name, regex, parts, .. } => {
             let make = |old: &[u8]| match parts {
                 false => substituted(regex, old, filled),
