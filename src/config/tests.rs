@@ -425,7 +425,9 @@ fn many_backends(count: usize) -> String {
 fn processor_us(work: impl FnOnce()) -> i64 {
     let now_us = || {
         let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-        i64::from(now.tv_sec) * 1_000_000 + i64::from(now.tv_nsec) / 1_000
+        #[allow(clippy::useless_conversion, reason = "32 bits wide on some targets")]
+        let (seconds, nanoseconds) = (i64::from(now.tv_sec), i64::from(now.tv_nsec));
+        seconds * 1_000_000 + nanoseconds / 1_000
     };
     let begun_us = now_us();
     work();
