@@ -69,15 +69,10 @@ pub(crate) fn resolve(mut b: Builder<'_>) -> (Config, Sink) {
         let acls = std::mem::take(&mut proxy.acls).into_list();
         let rules: Rules = (acls.into(), std::mem::take(&mut proxy.http_rules).into());
         if proxy.kind.has_server_side() {
-<<<<<<< HEAD
             let server_rules = server_rules(&mut b.sink, &mut proxy);
             let errors = error_pages(&proxy.settings, &config.references);
             let backend = backend(&mut proxy, rules.clone(), &config.global, tunnel_default);
             config.backends.push(Backend { id, server_rules, errors, ..backend });
-=======
-            let backend = backend(&mut proxy, &config.global, &config.references, tunnel_default);
-            config.backends.push(Backend { id, ..backend });
->>>>>>> e6
         }
         if proxy.kind.has_client_side() && !proxy.settings.disabled {
             let errors = error_pages(&proxy.settings, &config.references);
