@@ -92,7 +92,8 @@ impl Session {
             None => (&frontend.tcp.request, &frontend.acls),
             Some(backend) => (&backend.config.tcp.request, &backend.config.acls),
         };
-        if rules.is_empty() {
+        // Rules that only accept change nothing about a request that has come.
+        if rules.iter().all(|rule| matches!(rule.action, HttpAction::Allow)) {
             return Ok(());
         }
         let scene = Scene { backend, ..Scene::of(self) };

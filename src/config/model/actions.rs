@@ -26,6 +26,20 @@ pub struct HttpRules {
 }
 
 impl HttpRules {
+    /// Whether there are any for requests.
+    #[inline(always)]
+    #[must_use]
+    pub fn ask_requests(&self) -> bool {
+        self.of_requests().iter().any(|list| !list.is_empty())
+    }
+
+    /// Whether there are any for answers.
+    #[inline(always)]
+    #[must_use]
+    pub fn ask_answers(&self) -> bool {
+        self.of_answers().iter().any(|list| !list.is_empty())
+    }
+
     /// Those for requests, in the order in which they are asked.
     #[must_use]
     pub fn of_requests(&self) -> [&[HttpRule]; 4] {

@@ -127,12 +127,13 @@ fn head(
     trace: &mut Trace,
 ) -> Option<(Buffer, usize)> {
     let to = RequestFacts { method: Method::Get, version: Version::Http11 };
-    let head = parse_response(whole, to).ok()??;
+    let mut head = parse_response(whole, to).ok()??;
     // Our own pages say that they close, which concerns only those after which it must be so.
     *may_stay &= is_own || head.keep_alive;
     let (body_at, written) = (head.len, head.status);
     let frontend = &session.frontend.config;
-    let mut work = Response { session, backend, server: trace.server(), head, bytes: whole, text: None };
+    let mut work =
+        Response { session, backend, server: trace.server(), head: &mut head, bytes: whole, text: None };
     // The rules of a `listen` run once.
     if let Some(backend) = backend.filter(|b| !Rc::ptr_eq(&b.config.http_rules, &frontend.http_rules)) {
         // What cannot be changed stays: there is no answer beyond this one.

@@ -11,7 +11,7 @@ use super::super::trace::Trace;
 use super::super::world::{Scene, preferred_server};
 use super::rules::{self, At, End, Within};
 use crate::backend::Backend;
-use crate::config::{ConnectionMode, ForwardFor, HttpOptions, Mode, Net};
+use crate::config::{ConnectionMode, ForwardFor, HeaderNames, HttpOptions, Mode, Net};
 use crate::http::edit::Text;
 use crate::http::{
     After, Chunked, Framing, HeadError, Method, RequestEdits, RequestFacts, RequestHead, Version,
@@ -94,15 +94,34 @@ impl Paused {
 pub(super) fn prepare(
     session: &Session,
     input: &mut Option<Buffer>,
-    (nth, paused): (u32, Option<Box<Paused>>),
+    (nth, mut paused): (u32, Option<Box<Paused>>),
     trace: &mut Trace,
 ) -> Prepared {
     let Some(buffer) = input.as_mut() else { return refused(HeadError::RequestLine) };
     let config = &session.frontend.config;
     let is_new = paused.is_none();
-    let (mut work, facts) = match begin(session, buffer.bytes(), (nth, paused), trace) {
-        Ok(begun) => begun,
-        Err(prepared) => return *prepared,
+    let bytes = buffer.bytes();
+    // The head is large: it stays where it was made.
+    let mut parsed;
+    let (mut work, facts) = match paused.as_deref_mut() {
+        Some(Paused { head, text, backend, at, facts }) => {
+            let (text, backend, at) = (text.take(), backend.take(), *at);
+            (rules::Request { session, head, bytes, text, backend, at }, *facts)
+        }
+        None => {
+            parsed = match parse_request(bytes) {
+                Ok(Some(head)) if head.len <= session.frontend.head_bytes_max => head,
+                Ok(Some(_)) => return refused(HeadError::TooLong),
+                Ok(None) => return refused(HeadError::RequestLine),
+                Err(error) => return refused(error),
+            };
+            if let Err(end) = begin(session, &parsed, bytes, nth, trace) {
+                return Prepared::End { end, facts: parsed.facts(), keep_alive: false };
+            }
+            let facts = parsed.facts();
+            let at = At::START;
+            (rules::Request { session, head: &mut parsed, bytes, text: None, backend: None, at }, facts)
+        }
     };
     let (head_len, framing) = (work.head.len, work.head.framing);
     // An answer of our own leaves the connection usable only where nothing of a body is still to come.
@@ -127,14 +146,13 @@ pub(super) fn prepare(
     }
     session.note_number(trace.number);
     // Made before any rule changes the request, so that rules and lines agree about it.
-    let unique_id =
-        session.unique_id(&View::with_head(buffer.bytes(), &work.head).within(&Scene::of(session)));
+    let unique_id = session.unique_id(&View::with_head(bytes, work.head).within(&Scene::of(session)));
     let routed = route(&mut work, trace);
     let rules::Request { head, text, backend, at, .. } = work;
     let (backend, server) = match routed {
         Ok(Some(routed)) => routed,
         Err(End::Wait { within, at_least }) => {
-            let paused = Box::new(Paused { head, text, backend, at, facts });
+            let paused = Box::new(Paused { head: head.clone(), text, backend, at, facts });
             return Prepared::Wait { paused, within, at_least };
         }
         Ok(None) => return Prepared::Refuse { status: 503, termination: (b'S', b'C') },
@@ -157,7 +175,7 @@ pub(super) fn prepare(
     let after = if keeps_server || back.pretend_keep_alive { After::KeepAlive } else { After::Close };
     let head_bytes = text.as_ref().map_or(buffer.bytes(), Text::bytes);
     let added = Added { options: [back, frontend], unique_id: unique_id.as_deref() };
-    if write_head(session, &head, head_bytes, added, after, &mut out).is_none() {
+    if write_head(session, head, head_bytes, added, after, &mut out).is_none() {
         if text.is_some() {
             return Prepared::End { end: End::Failed(b'R'), facts, keep_alive: false };
         }
@@ -193,37 +211,24 @@ fn refused(error: HeadError) -> Prepared {
     Prepared::Refuse { status: error.status(), termination: (b'P', b'R') }
 }
 
-/// A request at the beginning of its rules, or where they have stopped, and how the client sent it.
-fn begin<'a>(
-    session: &'a Session,
-    bytes: &'a [u8],
-    (nth, paused): (u32, Option<Box<Paused>>),
+/// What is done about a request before its rules, once.
+fn begin(
+    session: &Session,
+    head: &RequestHead,
+    bytes: &[u8],
+    nth: u32,
     trace: &mut Trace,
-) -> Result<(rules::Request<'a>, RequestFacts), Box<Prepared>> {
-    if let Some(paused) = paused {
-        let Paused { head, text, backend, at, facts } = *paused;
-        return Ok((rules::Request { session, head, bytes, text, backend, at }, facts));
-    }
-    let head = match parse_request(bytes) {
-        Ok(Some(head)) if head.len <= session.frontend.head_bytes_max => head,
-        Ok(Some(_)) => return Err(refused(HeadError::TooLong).into()),
-        Ok(None) => return Err(refused(HeadError::RequestLine).into()),
-        Err(error) => return Err(refused(error).into()),
-    };
-    session.capture_request(&head, bytes);
+) -> Result<(), End> {
+    session.capture_request(head, bytes);
     // Before the request is known to the log, as in HAProxy. Sniffing has asked about the first one.
-    if (nth > 0 || session.frontend.config.mode == Mode::Http)
-        && let Err(end) = session.ruling_on_request(None, &head, bytes)
-    {
-        trace.timers.request = -1;
-        return Err(Prepared::End { end, facts: head.facts(), keep_alive: false }.into());
+    if nth > 0 || session.frontend.config.mode == Mode::Http {
+        session.ruling_on_request(None, head, bytes).inspect_err(|_| trace.timers.request = -1)?;
     }
     if session.frontend.logger.is_active() {
-        trace.request = Some(request_line(&head, bytes));
+        trace.request = Some(request_line(head, bytes));
     }
     trace.bytes_from_client = head.len as u64;
-    let facts = head.facts();
-    Ok((rules::Request { session, head, bytes, text: None, backend: None, at: At::START }, facts))
+    Ok(())
 }
 
 /// What the gateway adds to a request.
@@ -255,7 +260,9 @@ fn route(work: &mut rules::Request<'_>, trace: &mut Trace) -> Result<Option<Rout
     let frontend = &session.frontend.config;
     if work.backend.is_none() {
         work.buffer(frontend.http.buffer_request)?;
-        work.run_all(&frontend.http_rules, frontend.http.header_names, &frontend.acls)?;
+        if frontend.http_rules.ask_requests() || frontend.http.header_names != HeaderNames::Preserve {
+            work.run_all(&frontend.http_rules, frontend.http.header_names, &frontend.acls)?;
+        }
         work.backend = chosen(work);
         if let Some(backend) = work.backend.as_ref().filter(|backend| backend.config.mode == Mode::Http)
             && let Err(end) = session.ruling_on_request(Some(backend), &work.head, work.head_bytes())
@@ -274,7 +281,9 @@ fn route(work: &mut rules::Request<'_>, trace: &mut Trace) -> Result<Option<Rout
     // What a `listen` shares with its own servers has run.
     if !Rc::ptr_eq(&config.http_rules, &frontend.http_rules) {
         work.buffer(config.http.buffer_request)?;
-        work.run_all(&config.http_rules, config.http.header_names, &config.acls)?;
+        if config.http_rules.ask_requests() || config.http.header_names != HeaderNames::Preserve {
+            work.run_all(&config.http_rules, config.http.header_names, &config.acls)?;
+        }
     }
     let server = match config.server_rules.as_slice() {
         [] => None,

@@ -25,7 +25,7 @@ impl Exchange<'_> {
     pub(super) fn read_head(&mut self, response: &mut Option<Buffer>) -> Result<Found, Failure> {
         const BAD: Failure = Failure::Status(502, b'P', b'H');
         let Some(buffer) = response else { return Ok(Found::Part) };
-        let head = match parse_response(buffer.bytes(), self.request.facts) {
+        let mut head = match parse_response(buffer.bytes(), self.request.facts) {
             Ok(Some(head)) => head,
             Ok(None) => {
                 buffer.compact();
@@ -51,7 +51,7 @@ impl Exchange<'_> {
             })
         } else {
             let len = head.len;
-            let answer = self.final_answer(head, buffer.bytes())?;
+            let answer = self.final_answer(&mut head, buffer.bytes())?;
             buffer.consume(len);
             if buffer.is_empty() {
                 *response = None;
@@ -65,10 +65,10 @@ impl Exchange<'_> {
         Ok(found)
     }
 
-    fn final_answer(&mut self, mut head: ResponseHead, bytes: &[u8]) -> Result<Answer, Failure> {
+    fn final_answer(&mut self, head: &mut ResponseHead, bytes: &[u8]) -> Result<Answer, Failure> {
         self.trace.status = i16::try_from(head.status).unwrap_or(-1);
-        self.session.capture_response(&head, bytes);
-        self.is_tied |= ties_to_connection(&head, bytes);
+        self.session.capture_response(head, bytes);
+        self.is_tied |= ties_to_connection(head, bytes);
         let mut reusable = head.keep_alive;
         let mut told: &[(&str, &[u8])] = &[];
         // The client goes by the method that it sent.
@@ -87,13 +87,13 @@ impl Exchange<'_> {
         let backend = self.request.backend.clone();
         let (back, front) = (&backend.config, &self.session.frontend.config);
         if !back.tcp.response.is_empty() {
-            self.check_answer(&head, bytes)?;
+            self.check_answer(head, bytes)?;
         }
         let server = self.trace.server();
         let mut work =
             Response { session: self.session, backend: Some(&backend), server, head, bytes, text: None };
         // A tunnel is agreed on already: nothing about it can be changed.
-        if !tunnel {
+        if !tunnel && (back.http_rules.ask_answers() || front.http_rules.ask_answers()) {
             // The rules of a `listen` run once.
             let once = Rc::ptr_eq(&back.http_rules, &front.http_rules);
             work.run_all(&back.http_rules, &back.acls).map_err(Failure::Rule)?;
@@ -106,7 +106,7 @@ impl Exchange<'_> {
             }
         }
         self.trace.status = i16::try_from(work.head.status).unwrap_or(-1);
-        let out = self.rewrite(&work.head, work.head_bytes(), told, after);
+        let out = self.rewrite(work.head, work.head_bytes(), told, after);
         let out = out.map_err(|_| match work.text {
             Some(_) => Failure::Rule(End::Failed(b'H')),
             None => Failure::Status(502, b'P', b'H'),

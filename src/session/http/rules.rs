@@ -66,7 +66,7 @@ pub(in crate::session) enum Done {
 /// A request under the rules.
 pub(super) struct Request<'a> {
     pub session: &'a Session,
-    pub head: RequestHead,
+    pub head: &'a mut RequestHead,
     /// As it came.
     pub bytes: &'a [u8],
     /// A changed head's text.
@@ -149,7 +149,7 @@ impl Request<'_> {
     /// What rules look at.
     pub fn view(&self) -> View<'_> {
         let body = self.bytes.get(self.head.len..).unwrap_or_default();
-        View::with_head(self.head_bytes(), &self.head).with_body(body)
+        View::with_head(self.head_bytes(), self.head).with_body(body)
     }
 
     /// What `option http-restrict-req-hdr-names` says of the head as it stands.
@@ -209,7 +209,7 @@ impl Request<'_> {
                 let found = Cell::new(false);
                 let text = editable(&mut self.text, self.bytes, self.head.len, self.session);
                 self.head.lines(text, &|line| changed(rule, line, &found))?;
-                let view = View::with_head(text.bytes(), &self.head).within(scene);
+                let view = View::with_head(text.bytes(), self.head).within(scene);
                 return Ok(line_found(scene, rule, &found, &view));
             }
             HttpAction::SetMethod(_) => {
@@ -231,7 +231,7 @@ pub(super) struct Response<'a> {
     pub backend: Option<&'a Backend>,
     /// The server's index there.
     pub server: Option<usize>,
-    pub head: ResponseHead,
+    pub head: &'a mut ResponseHead,
     pub bytes: &'a [u8],
     pub text: Option<Text>,
 }
@@ -251,7 +251,12 @@ impl Response<'_> {
     }
 
     /// Runs one list of rules.
+    #[inline]
     pub fn run(&mut self, rules: &[HttpRule], acls: &[Acl]) -> Result<(), End> {
+        if rules.is_empty() { Ok(()) } else { self.run_list(rules, acls) }
+    }
+
+    fn run_list(&mut self, rules: &[HttpRule], acls: &[Acl]) -> Result<(), End> {
         let mut strict = true;
         for rule in rules {
             match self.apply(rule, acls) {
@@ -270,7 +275,7 @@ impl Response<'_> {
         let mut scene = Scene::of(self.session);
         (scene.backend, scene.server) = (self.backend.or(scene.backend), self.server);
         let view =
-            View::of_response(self.text.as_ref().map_or(self.bytes, Text::bytes), &self.head).within(&scene);
+            View::of_response(self.text.as_ref().map_or(self.bytes, Text::bytes), self.head).within(&scene);
         if !applies(rule.condition.as_ref(), acls, &view) {
             return Ok(Done::Next);
         }
@@ -286,7 +291,7 @@ impl Response<'_> {
             HttpAction::Lines(rule) => {
                 let found = Cell::new(false);
                 self.head.edit().lines(text, &|line| changed(rule, line, &found))?;
-                let view = View::of_response(text.bytes(), &self.head).within(&scene);
+                let view = View::of_response(text.bytes(), self.head).within(&scene);
                 return Ok(line_found(&scene, rule, &found, &view));
             }
             HttpAction::SetStatus(status, reason) => {
