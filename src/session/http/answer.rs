@@ -146,7 +146,7 @@ fn head(
     let after = if *may_stay { After::KeepAlive } else { After::Close };
     let edits = ResponseEdits { client: facts.version, after, add_fields: &[] };
     let mut out = Buffer::take();
-    let len = write_response(&work.head, work.head_bytes(), &edits, out.room()).ok()?;
+    let len = write_response(work.head, work.head_bytes(), &edits, out.room()).ok()?;
     out.filled(len);
     Some((out, body_at))
 }

@@ -140,7 +140,7 @@ pub(super) fn prepare(
             return Prepared::Monitor { status, facts, keep_alive: may_stay };
         }
         if session.frontend.shared.keeps_line {
-            let line = request_line(&work.head, buffer.bytes());
+            let line = request_line(work.head, buffer.bytes());
             session.extra.borrow_mut().get_or_insert_default().request_line = Some(line);
         }
     }
@@ -265,7 +265,7 @@ fn route(work: &mut rules::Request<'_>, trace: &mut Trace) -> Result<Option<Rout
         }
         work.backend = chosen(work);
         if let Some(backend) = work.backend.as_ref().filter(|backend| backend.config.mode == Mode::Http)
-            && let Err(end) = session.ruling_on_request(Some(backend), &work.head, work.head_bytes())
+            && let Err(end) = session.ruling_on_request(Some(backend), work.head, work.head_bytes())
         {
             trace.backend = Some(backend.clone());
             trace.timers.request = -1;
@@ -312,7 +312,7 @@ fn monitor_status(work: &rules::Request<'_>) -> Option<u16> {
         return None;
     }
     let scene = Scene::of(work.session);
-    let view = View::with_head(work.bytes, &work.head).within(&scene);
+    let view = View::with_head(work.bytes, work.head).within(&scene);
     let fails = config.monitor_fail.iter().any(|condition| applies(Some(condition), &config.acls, &view));
     Some(if fails { 503 } else { 200 })
 }
