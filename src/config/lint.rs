@@ -3,14 +3,34 @@
 use super::builder::Builder;
 use super::diagnostics::{Severity, Spot};
 use super::draft::{AclTable, Proxy};
-use super::model::{AclTest, BindAddress, Condition, Fetch, HttpRule, MatchKind, Mode, Term};
+use super::model::{AclTest, BindAddress, Condition, Fetch, HttpRule, MatchKind, Term};
 use std::collections::BTreeMap;
 
 /// Earlier rules that a rule is compared with; a longer list is a generated one.
 const COMPARED_MAX: usize = 1_000;
 
 /// Keywords of a section that do something in `mode http` only.
-const HTTP_ONLY: [&str; 9] = [
+const HTTP_ONLY: [&str; 29] = [
+    "block",
+    "capture cookie",
+    "capture request header",
+    "capture response header",
+    "errorfile",
+    "errorfiles",
+    "errorloc",
+    "errorloc302",
+    "errorloc303",
+    "http-after-response",
+    "http-error",
+    "http-request",
+    "http-response",
+    "monitor fail",
+    "monitor-uri",
+    "option http-buffer-request",
+    "option http-use-proxy-header",
+    "option httplog",
+    "redirect",
+    "unique-id-header",
     "option forwardfor",
     "option originalto",
     "option http-pretend-keepalive",
@@ -22,9 +42,11 @@ const HTTP_ONLY: [&str; 9] = [
     "http-reuse",
 ];
 
-/// Whether a keyword does nothing in a backend of `mode tcp`.
+/// Whether a keyword does nothing where no HTTP is spoken: in a backend of `mode tcp`, and in a frontend of that mode
+/// that sends to no other backend.
 pub(crate) fn is_http_only(keyword: &str) -> bool {
-    HTTP_ONLY.contains(&keyword)
+    // The rules of HAProxy 1.x for lines of heads.
+    HTTP_ONLY.contains(&keyword) || keyword.starts_with("req") || keyword.starts_with("rsp")
 }
 
 /// Why a rule cannot be reached behind `earlier` ones of its kind.
@@ -111,19 +133,18 @@ fn has_chance(acls: &AclTable, condition: &Condition) -> bool {
     })
 }
 
-/// Looks at everything that was read.
-pub(crate) fn lint(b: &mut Builder<'_>) {
+/// Looks at everything that was read. `speaks_http` tells which of the proxies have to do with HTTP.
+pub(crate) fn lint(b: &mut Builder<'_>, speaks_http: &[bool]) {
     let mut found: Vec<(Spot, String)> = Vec::new();
     let mut bound: BTreeMap<String, usize> = BTreeMap::new();
-    for (index, proxy) in b.proxies.iter_mut().enumerate() {
+    for ((index, proxy), speaks_http) in b.proxies.iter_mut().enumerate().zip(speaks_http) {
         for (spot, name) in proxy.acls.take_unused() {
             found.push((spot, format!("no rule uses the ACL `{name}`")));
         }
         if proxy.settings.disabled {
             continue;
         }
-        // A frontend that tells protocols apart may well send to `mode http` backends.
-        if !proxy.kind.has_client_side() && proxy.settings.mode.unwrap_or_default() == Mode::Tcp {
+        if !speaks_http {
             for (spot, keyword) in std::mem::take(&mut proxy.http_only) {
                 found.push((spot, format!("`{keyword}` has no effect in `mode tcp`")));
             }
@@ -191,6 +212,13 @@ mod tests {
                 "t:9: warning: `*:1` is listened on already, by an earlier line\n     bind *:1\n          ^^^",
             ),
             ("", " option forwardfor", "t:11: warning: `option forwardfor` has no effect in `mode tcp`"),
+            ("", " http-request deny", "t:11: warning: `http-request` has no effect in `mode tcp`"),
+            (
+                " http-request deny if HTTP",
+                "",
+                "t:9: warning: `http-request` has no effect in `mode tcp`\n     http-request deny if HTTP\n     ^^^^^^^^^^^^",
+            ),
+            (" monitor-uri /alive", "", "t:9: warning: `monitor-uri` has no effect in `mode tcp`"),
         ] {
             let all = warnings(lines, backend);
             assert!(all.len() == 1 && all[0].starts_with(want), "{lines}{backend}: {all:#?}");
@@ -234,7 +262,13 @@ mod tests {
             (" acl a src ::1\n acl a src ::2\n use_backend b if a\n acl a src ::3", ""),
             (" use_backend b if { rand(9) lt 3 }\n use_backend b if { rand(9) lt 3 }", ""),
             (" use_backend b if HTTP\n use_backend b unless HTTP", " mode http\n option forwardfor"),
-            (" option forwardfor\n acl a hdr_reg(host) ^www.example.org$\n use_backend b if !a", ""),
+            (
+                " option forwardfor\n acl a hdr_reg(host) ^www.example.org$\n use_backend b if !a",
+                " mode http",
+            ),
+            (" http-request deny if HTTP\n redirect location / if HTTP", " mode http"),
+            // The name that is worked out can be that of a backend for HTTP.
+            (" http-request deny if HTTP\n use_backend %[path] if HTTP", ""),
             (" bind :2-9\n bind 127.0.0.1:1", " no option forwardfor"),
         ] {
             assert!(warnings(lines, backend).is_empty(), "{lines}: {:?}", warnings(lines, backend));

@@ -34,7 +34,8 @@ pub(crate) fn resolve(mut b: Builder<'_>) -> (Config, Sink) {
     let targets: Vec<Targets> =
         (0..b.proxies.len()).map(|i| resolve_targets(&mut b, i, &backends, &mut reached)).collect();
     if whole {
-        super::lint::lint(&mut b);
+        let speaks_http = speaking_http(&b.proxies, &targets);
+        super::lint::lint(&mut b, &speaks_http);
         check_reached(&mut b, &reached);
         check_listening(&mut b);
         check_delays(&mut b);
@@ -320,6 +321,22 @@ fn target(
         ));
     }
     Ok(index)
+}
+
+/// Which of the proxies have to do with HTTP: by their mode, or as frontends that tell protocols apart by the mode of a
+/// backend they send to. A backend's name that is worked out can be that of any.
+fn speaking_http(proxies: &[Proxy], targets: &[Targets]) -> Vec<bool> {
+    let is_http = |proxy: &Proxy| proxy.settings.mode == Some(Mode::Http);
+    let by_id: Vec<bool> = proxies.iter().filter(|proxy| proxy.kind.has_server_side()).map(is_http).collect();
+    let of_id = |id: BackendId| by_id.get(id.0).is_none_or(|&http| http);
+    let sends_to_http = |targets: &Targets| {
+        let by_rule = |rule: &Option<Chosen<BackendId>>| match rule {
+            Some(Chosen::Known(id)) => of_id(*id),
+            _ => true,
+        };
+        targets.default_backend.is_some_and(of_id) || targets.rules.iter().any(by_rule)
+    };
+    proxies.iter().zip(targets).map(|(proxy, to)| is_http(proxy) || sends_to_http(to)).collect()
 }
 
 fn check_reached(b: &mut Builder<'_>, reached: &[bool]) {
