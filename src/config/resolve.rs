@@ -36,6 +36,9 @@ pub(crate) fn resolve(mut b: Builder<'_>) -> (Config, Sink) {
     if whole {
         let speaks_http = speaking_http(&b.proxies, &targets);
         super::lint::lint(&mut b, &speaks_http);
+        for (proxy, _) in b.proxies.iter_mut().zip(speaks_http).filter(|(_, speaks)| !speaks) {
+            (proxy.blocks, proxy.http_rules) = Default::default();
+        }
         check_reached(&mut b, &reached);
         check_listening(&mut b);
         check_delays(&mut b);

@@ -42,6 +42,36 @@ fn a_monitor_goes_nowhere() {
     }
 }
 
+const SNIFFING: &str = "frontend f\n mode tcp\n bind :80\n tcp-request inspect-delay 1s\n monitor-uri /alive\n \
+     http-request deny if { path /no }\n use_backend w if { hdr(upgrade) -m found }\n default_backend b\n\
+     backend b\n mode http\n server s 127.0.0.1:1\nbackend w\n mode tcp\n server t 127.0.0.1:2\n";
+
+#[test]
+fn rules_for_http_of_a_sniffing_frontend_are_told() {
+    for (path, upgrade, last) in [
+        ("/no", "", "=> the answer is 403"),
+        ("/no", "Upgrade: x\r\n", "=> the answer is 403"),
+        ("/yes", "", "=> server s at"),
+        ("/yes", "Upgrade: x\r\n", "=> server t at"),
+        ("/alive", "", "=> the request is for monitor-uri /alive: the answer is 200"),
+    ] {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\n{upgrade}\r\n");
+        has(&told(SNIFFING, Some(request.as_bytes()), false), &[last]);
+    }
+}
+
+#[test]
+fn rules_of_a_listen_section_are_told_once() {
+    let text = "listen l\n mode http\n bind :80\n monitor-uri /alive\n http-request set-header A b\n \
+                http-response del-header C\n server s 127.0.0.1:1\n";
+    let told = |path| told(text, Some(format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes()), false);
+    let all = told("/");
+    for line in ["http-request set-header A b", "http-response del-header C"] {
+        assert_eq!(all.matches(line).count(), 1, "{all}");
+    }
+    has(&told("/alive"), &["=> the request is for monitor-uri /alive: the answer is 200"]);
+}
+
 #[test]
 fn the_table_says_who_goes_where() {
     has(

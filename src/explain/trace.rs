@@ -3,11 +3,12 @@
 
 use std::cell::Cell;
 use std::net::SocketAddr;
+use std::rc::Rc;
 
 use super::{Texts, words};
 use crate::config::{
     Acl, Backend, BackendId, Chosen, Condition, Config, Figure, Format, Frontend, HttpAction, HttpRule,
-    LineRule, LineWork, Mode, Named, Place, RefId, Server, Target, Term, User,
+    HttpRules, LineRule, LineWork, Mode, Named, Place, RefId, Server, Target, Term, User,
 };
 use crate::http::parse_request;
 use crate::rules::{self, Choice, ContentVerdict, Verdict, View, World};
@@ -131,6 +132,10 @@ pub(super) fn name(config: &Config, id: BackendId) -> &str {
     config.backends.get(id.0).map_or("", |backend| backend.name.as_str())
 }
 
+fn config_mode(config: &Config, id: BackendId) -> Mode {
+    config.backends.get(id.0).map_or(Mode::Tcp, |backend| backend.mode)
+}
+
 fn bytes(len: usize) -> String {
     let mut text = String::new();
     words::count(&mut text, len);
@@ -216,7 +221,17 @@ impl Teller<'_> {
         }
         match outcome {
             Outcome::Rejected => self.say(&["=> the connection is closed\n"]),
-            Outcome::Chosen(Choice::Backend(id)) => self.backend(id),
+            Outcome::Chosen(Choice::Backend(id)) => {
+                let frontend = self.scene.frontend;
+                let is_request = matches!(parse_request(self.scene.connection.bytes), Ok(Some(_)));
+                let is_http = config_mode(self.scene.config, id) == Mode::Http;
+                if is_request && is_http && self.is_monitor() {
+                    return;
+                }
+                if !is_request || self.http_rules(frontend.http_rules.of_requests(), &frontend.acls) {
+                    self.backend(id);
+                }
+            }
             Outcome::Chosen(_) | Outcome::NotYet => {
                 self.say(&["=> no rule holds and there is no default backend: the connection is closed\n"]);
             }
@@ -327,7 +342,7 @@ impl Teller<'_> {
     /// A `mode http` frontend: the head, and the rules with it.
     fn requests(&mut self) {
         let len = self.scene.connection.bytes.len();
-        if self.head() {
+        if self.head() && !self.is_monitor() {
             let frontend = self.scene.frontend;
             let accept = "holds: on to the rules for HTTP";
             if !self.explain_rules(&frontend.tcp.request, len, true, accept) {
@@ -342,6 +357,27 @@ impl Teller<'_> {
                 Choice::None | Choice::NotYet => self.say(&["=> the answer is 503: there is no backend\n"]),
             }
         }
+    }
+
+    /// Whether the request is for `monitor-uri`, and what it is told then.
+    fn is_monitor(&mut self) -> bool {
+        let Scene { frontend, connection, .. } = *self.scene;
+        let Some(uri) = &frontend.monitor_uri else { return false };
+        let head = parse_request(connection.bytes).ok().flatten();
+        let asked = head.is_some_and(|head| head.target.of(connection.bytes) == uri.as_bytes());
+        if asked {
+            let view = self.view(connection.bytes.len(), true);
+            let fails = |condition| rules::applies(Some(condition), &frontend.acls, &view);
+            let status = if frontend.monitor_fail.iter().any(fails) { "503" } else { "200" };
+            self.say(&[
+                "=> the request is for monitor-uri ",
+                uri,
+                ": the answer is ",
+                status,
+                ", without a log line\n",
+            ]);
+        }
+        asked
     }
 
     /// The rules for requests, up to one that ends it; true when none does. What they change is not changed here.
@@ -419,9 +455,12 @@ impl Teller<'_> {
         words::place(&mut self.out, &backend.place);
         self.say(&["), ", words::mode(backend.mode), "\n"]);
         self.scene.backend.set(Some(backend));
-        let rules = &backend.http_rules;
-        if backend.mode == Mode::Http && !(self.head() && self.http_rules(rules.of_requests(), &backend.acls))
-        {
+        // What a `listen` shares with its own servers has been told.
+        let lists = match self.is_listen(backend) {
+            true => [&[][..]; 4],
+            false => backend.http_rules.of_requests(),
+        };
+        if backend.mode == Mode::Http && !(self.head() && self.http_rules(lists, &backend.acls)) {
             return;
         }
         match first_server(backend) {
@@ -437,9 +476,16 @@ impl Teller<'_> {
         }
     }
 
+    /// Whether a backend is the server side of the frontend's own section.
+    fn is_listen(&self, backend: &Backend) -> bool {
+        Rc::ptr_eq(&backend.http_rules, &self.scene.frontend.http_rules)
+    }
+
     /// The rules for answers: what they will see is not known.
     fn answers(&mut self, backend: &Backend) {
-        let (back, front) = (&backend.http_rules, &self.scene.frontend.http_rules);
+        let none = HttpRules::default();
+        let front = &self.scene.frontend.http_rules;
+        let back = if self.is_listen(backend) { &none } else { &*backend.http_rules };
         // Those for answers of all kinds come last, on both sides.
         let ([of_back @ .., back_after], [of_front @ .., front_after]) =
             (back.of_answers(), front.of_answers());

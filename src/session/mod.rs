@@ -25,6 +25,7 @@ use std::rc::{Rc, Weak};
 
 use crate::backend::{Backend, ClientEnds};
 use crate::config::{self, BackendId, Bind, Mode};
+use crate::http::parse_request;
 use crate::net::{Accepted, Buffer, Rate, Stream};
 use crate::observe::{Logger, Peer};
 use crate::reactor::{Deadline, Handle};
@@ -285,6 +286,8 @@ impl Session {
                 let backend = frontend.backend(id)?.clone();
                 return Some(match backend.config.mode {
                     Mode::Http => Route::Http(Some(backend)),
+                    // Rules for requests see the first one too, wherever it goes.
+                    Mode::Tcp if self.is_for_rules(buffer) => Route::Http(Some(backend)),
                     Mode::Tcp => Route::Tcp(backend),
                 });
             }
@@ -303,6 +306,13 @@ impl Session {
             }
         }
         None
+    }
+
+    /// Whether what has come is a request, and there are rules to show it to.
+    fn is_for_rules(&self, buffer: &Option<Buffer>) -> bool {
+        let rules = &self.frontend.config.http_rules;
+        let request = |buffer: &Buffer| matches!(parse_request(buffer.bytes()), Ok(Some(_)));
+        rules.of_requests().iter().any(|list| !list.is_empty()) && buffer.as_ref().is_some_and(request)
     }
 
     fn reactor(&self) -> Handle {

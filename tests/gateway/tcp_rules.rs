@@ -285,6 +285,39 @@ fn rules_of_a_tcp_backend_hold_for_an_upgrade_too() {
     }
 }
 
+/// HAProxy ignores them in `mode tcp`. Here they see every request, so that none gets round them by being the first.
+#[test]
+fn rules_for_http_of_a_sniffing_frontend_hold_for_an_upgrade_too() {
+    if only_oneport("HAProxy ignores rules for HTTP in mode tcp") {
+        return;
+    }
+    let (web, raw) = (Backend::answering(|_| ok("web")), Backend::echo());
+    let gateway = Gateway::start(|port| {
+        format!(
+            "{DEFAULTS}frontend f\n mode tcp\n bind 127.0.0.1:{port}\n tcp-request inspect-delay 5s\n\
+             http-request deny if {{ path /no }}\n use_backend raw if {{ hdr(upgrade) -m found }}\n\
+             default_backend web\nbackend web\n mode http\n server s 127.0.0.1:{}\n\
+             backend raw\n mode tcp\n server s 127.0.0.1:{}\n",
+            web.port, raw.port
+        )
+    });
+    for kept_alive in [false, true] {
+        for (path, passes) in [("/no", false), ("/yes", true)] {
+            let mut client = gateway.client();
+            if kept_alive {
+                client.send(GET);
+                assert_eq!(client.answer().text(), "web");
+            }
+            let upgrade = "Host: h\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n";
+            client.send(format!("GET {path} HTTP/1.1\r\n{upgrade}"));
+            match passes {
+                true => assert_eq!(client.read_exact(4), b"GET "),
+                false => assert_eq!(client.answer().status, 403, "{kept_alive}"),
+            }
+        }
+    }
+}
+
 #[test]
 fn each_request_of_a_sniffed_connection_is_asked_about() {
     if only_oneport("HAProxy closes a sniffed connection after its first request") {

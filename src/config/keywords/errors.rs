@@ -88,7 +88,8 @@ pub(super) const TABLE: &[Keyword] = &[
             nets.push(net);
             Ok(())
         },
-    ),
+    )
+    .instead("http-request return status 200 if { src … }"),
     Keyword::new(
         "monitor fail",
         Sections::FRONTEND.or(Sections::LISTEN),

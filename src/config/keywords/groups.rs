@@ -109,7 +109,7 @@ pub(crate) const GROUPS: &[Group] = &[
         GLOBAL,
         Takes::Nothing,
         Silent("the loop is epoll's, and bytes are the same however they are carried"),
-        "noepoll|noevports|nogetaddrinfo|nokqueue|noktls|nopoll|noreuseport|nosplice",
+        "noepoll|noevports|nogetaddrinfo|nokqueue|noktls|nopoll|noreuseport|nosepoll|nosplice",
     ),
     group(
         GLOBAL,
@@ -287,8 +287,9 @@ pub(crate) const GROUPS: &[Group] = &[
         PROXIES,
         Takes::Any,
         Refused("it would send to wherever a client asks for; write `server` lines"),
-        "dispatch|option http_proxy|option transparent|transparent",
+        "option http_proxy|option transparent|transparent",
     ),
+    group(PROXIES, Takes::Any, Refused("write it as `server NAME ADDRESS`"), "dispatch"),
     group(PROXIES, Takes::Any, Refused("HAProxy 1.6 took it out; write `cookie`"), "appsession"),
     group(
         PROXIES,

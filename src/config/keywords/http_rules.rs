@@ -91,8 +91,15 @@ type Make = fn(&mut Words<'_>, &mut Reader<'_>) -> Result<HttpAction, Fault>;
 /// The actions for the compatibility page: name, and the rules that take it.
 #[cfg(test)]
 pub(super) fn actions() -> impl Iterator<Item = (&'static str, String)> {
-    const RULES: [(u8, &str); 3] =
-        [(REQUEST, "`http-request`"), (RESPONSE, "`http-response`"), (AFTER, "`http-after-response`")];
+    const RULES: [(u8, &str); 7] = [
+        (REQUEST, "`http-request`"),
+        (RESPONSE, "`http-response`"),
+        (AFTER, "`http-after-response`"),
+        (CONNECTION, "`tcp-request connection`"),
+        (SESSION, "`tcp-request session`"),
+        (CONTENT, "`tcp-request content`"),
+        (ANSWER, "`tcp-response content`"),
+    ];
     ACTIONS.iter().map(|(name, sides, _)| {
         let rules = RULES.iter().filter(|(side, _)| sides & side != 0).map(|(_, rule)| *rule);
         (name.trim_end_matches('('), rules.collect::<Vec<_>>().join(", "))

@@ -29,7 +29,7 @@ fn markdown() -> String {
             ));
         }
     }
-    out.push_str("\n## Actions of rules for HTTP\n\n| action | in |\n|---|---|\n");
+    out.push_str("\n## Actions of rules\n\n| action | in |\n|---|---|\n");
     for (name, rules) in super::http_rules::actions() {
         out.push_str(&format!("| `{name}` | {rules} |\n"));
     }
@@ -138,7 +138,7 @@ fn grouped(out: &mut String) {
 }
 
 /// Keywords of the groups that the manual of HAProxy 2.6 no longer has.
-const GONE: &str = "tune.chksize|appsession|cliexp|srvexp|option http_proxy|option tcpsplice|option http-use-htx|reqadd|reqallow|reqdel|\
+const GONE: &str = "nosepoll|tune.chksize|appsession|cliexp|srvexp|option http_proxy|option tcpsplice|option http-use-htx|reqadd|reqallow|reqdel|\
      reqdeny|reqiallow|reqidel|reqideny|reqipass|reqirep|reqisetbe|reqitarpit|reqpass|reqrep|reqsetbe|reqtarpit|rspadd|\
      rspdel|rspdeny|rspidel|rspideny|rspirep|rsprep";
 

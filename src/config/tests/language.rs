@@ -177,7 +177,7 @@ fn rules_of_a_defaults_section_come_first_and_keep_their_acls_to_themselves() {
          http-request deny if { path /x }\nfrontend f from d\n bind :1\n acl here src 127.0.0.2\n \
          tcp-request connection accept if here\n tcp-request content accept\n default_backend b\n\
          defaults e\n timeout server 1s\n timeout connect 1s\n tcp-request content accept\n\
-         tcp-response content accept\nbackend b from e\n",
+         tcp-response content accept\nbackend b from e\n mode http\n",
     )
     .0;
     let frontend = &config.frontends[0];
