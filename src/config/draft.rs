@@ -3,8 +3,8 @@
 use super::diagnostics::Spot;
 use super::keywords::server::Parameters;
 use super::model::{
-    Acl, AclId, AclTest, Balance, Bind, Captures, Chosen, Condition, ConnectionMode, ErrorPage, HttpOptions,
-    HttpRule, HttpRules, Lines, LogFormat, LogTarget, Mode, Net, Place, RefId, Server, TcpRules,
+    Acl, AclId, AclTest, Balance, Bind, Captures, Chosen, Condition, ConnectionMode, ErrorPage, HttpAction,
+    HttpOptions, HttpRule, HttpRules, Lines, LogFormat, LogTarget, Mode, Net, Place, RefId, Server, TcpRules,
 };
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -127,6 +127,14 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
+    /// Whether a rule without a condition ends each request, so that none needs a server.
+    pub fn answers_by_itself(&self) -> bool {
+        let rules = [&self.http_rules.request, &self.http_rules.redirects];
+        let ends = |rule: &HttpRule| rule.condition.is_none() && rule.action.is_final();
+        self.settings.mode == Some(Mode::Http)
+            && rules.into_iter().flatten().any(|rule| ends(rule) && !matches!(rule.action, HttpAction::Allow))
+    }
+
     /// An empty proxy that inherits `settings`.
     pub fn new(kind: ProxyKind, name: String, spot: Spot, settings: Settings) -> Self {
         Self {

@@ -286,6 +286,7 @@ fn resolve_targets(
         && proxy.use_backends.is_empty()
         && proxy.settings.default_backend.is_none()
         && !proxy.settings.disabled
+        && !proxy.answers_by_itself()
         && !b.sink.has_errors()
     {
         let message = format!(

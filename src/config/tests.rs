@@ -279,6 +279,22 @@ fn oddities_are_warnings_and_no_more() {
 }
 
 #[test]
+fn a_frontend_that_answers_by_itself_needs_no_backend() {
+    for (rule, told) in [
+        ("http-request return status 200", 0),
+        ("redirect scheme https", 0),
+        ("http-request deny if TRUE", 1),
+        ("http-request allow", 1),
+    ] {
+        let (_, warnings) = good(&in_frontend(&format!("frontend g\n mode http\n bind :2\n {rule}")));
+        let of_backends = warnings.iter().filter(|warning| warning.contains("neither `default_backend`"));
+        assert_eq!(of_backends.count(), told, "{rule}: {warnings:?}");
+    }
+    let (_, warnings) = good(&in_frontend("monitor-net 192.0.2.0/24"));
+    assert!(warnings[0].contains("old spelling of `http-request return"), "{warnings:?}");
+}
+
+#[test]
 fn defaults_start_afresh_and_can_be_named() {
     let text = "\
 defaults base

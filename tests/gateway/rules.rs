@@ -2,6 +2,7 @@
 
 use crate::rig::http_gateway;
 use crate::support::peers::{Backend, Request, ok};
+use crate::support::program::only_oneport;
 use std::sync::{Arc, Mutex};
 
 /// A kept-alive backend that remembers its requests.
@@ -162,6 +163,22 @@ fn auth_asks_in_the_proxys_name_where_no_realm_is_given() {
     let answer = client.answer();
     assert_eq!(answer.status, 401);
     assert_eq!(answer.header("www-authenticate"), Some("Basic realm=\"web\""));
+}
+
+#[test]
+fn a_silent_drop_of_an_answer_says_nothing() {
+    if only_oneport("HAProxy does not even close the connection") {
+        return;
+    }
+    let (backend, requests) = remembering();
+    let gateway = http_gateway(&backend, "http-response silent-drop if { status 200 }");
+    let mut client = gateway.client();
+    client.send("GET /page HTTP/1.1\r\nHost: h\r\n\r\n");
+    // On this machine the reset arrives: no router is in between that would drop it.
+    let (bytes, end) = client.read_until_quiet(std::time::Duration::from_secs(5));
+    assert!(bytes.is_empty());
+    assert_ne!(end, crate::support::socket::End::Open);
+    assert_eq!(requests.lock().unwrap().len(), 1);
 }
 
 #[test]

@@ -177,7 +177,7 @@ const ACTIONS: &[(&str, u8, Make)] = &[
             }
         }
     }),
-    ("silent-drop", REQUEST | TCP, |_, _| Ok(HttpAction::SilentDrop)),
+    ("silent-drop", REQUEST | RESPONSE | TCP, |_, _| Ok(HttpAction::SilentDrop)),
     ("reject", REQUEST | TCP, |_, _| Ok(HttpAction::Reject)),
     ("accept", TCP, |_, _| Ok(HttpAction::Allow)),
     ("close", ANSWER, |_, _| Ok(HttpAction::Close)),

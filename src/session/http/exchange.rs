@@ -339,6 +339,12 @@ impl<'a> Exchange<'a> {
                 self.trace.end(who, phase);
                 return Next::Close;
             }
+            // The request was understood and its server answered: the times say so.
+            Failure::Rule(End::Drop { .. }) => {
+                self.trace.end(b'P', b'R');
+                self.session.client.drop_silently();
+                return Next::Close;
+            }
             Failure::Rule(end) => {
                 let method = if self.request.to_head { Method::Head } else { Method::Get };
                 let facts = RequestFacts { method, ..self.request.facts };
