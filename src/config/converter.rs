@@ -120,7 +120,17 @@ fn simple(reader: &mut Reader<'_>, name: &str, args: &Args) -> Result<Converter,
                 Ok(_) => patterns::net(&format!("0.0.0.0/{}", args.get(0)?))?.bits,
                 Err(_) => bits(0, 32, 32)?,
             };
-            Converter::IpMask(bits4, bits(1, 128, 128)?)
+            let bits6 = match args.get(1) {
+                Err(_) => None,
+                Ok(text) => Some(match text.parse::<std::net::Ipv6Addr>().map(u128::from) {
+                    Ok(mask) if mask.count_ones() == mask.leading_ones() => {
+                        u8::try_from(mask.leading_ones()).unwrap_or(128)
+                    }
+                    Ok(_) => return Err(format!("`{text}` is no mask: its bits do not stand together")),
+                    Err(_) => bits(1, 128, 128)?,
+                }),
+            };
+            Converter::IpMask(bits4, bits6)
         }
         "concat" => {
             let text = |at| Rc::from(args.get(at).unwrap_or_default().as_bytes());

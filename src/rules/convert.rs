@@ -22,7 +22,7 @@ pub(super) fn convert(
         Converter::Length => Sample::Int(i64::try_from(sample.bytes(&mut scratch).len()).ok()?),
         Converter::Bool { negated } => Sample::Bool(sample.truth() != *negated),
         Converter::Either(yes, no) => text(if sample.truth() { yes } else { no }.to_vec()),
-        Converter::IpMask(bits4, bits6) => Sample::Ip(masked(sample.ip()?, *bits4, *bits6)),
+        Converter::IpMask(bits4, bits6) => Sample::Ip(masked(sample.ip()?, *bits4, *bits6)?),
         Converter::Arithmetic(operation, operand) => {
             Sample::Int(calculate(*operation, sample.int()?, number(*operand, world)?)?)
         }
@@ -105,17 +105,17 @@ fn calculate(operation: Operation, a: i64, b: i64) -> Option<i64> {
     })
 }
 
-fn masked(address: IpAddr, bits4: u8, bits6: u8) -> IpAddr {
-    match address {
+fn masked(address: IpAddr, bits4: u8, bits6: Option<u8>) -> Option<IpAddr> {
+    Some(match address {
         IpAddr::V4(ip) => {
             let mask = u32::MAX.checked_shl(32 - u32::from(bits4.min(32))).unwrap_or(0);
             IpAddr::V4(Ipv4Addr::from(u32::from(ip) & mask))
         }
         IpAddr::V6(ip) => {
-            let mask = u128::MAX.checked_shl(128 - u32::from(bits6.min(128))).unwrap_or(0);
+            let mask = u128::MAX.checked_shl(128 - u32::from(bits6?.min(128))).unwrap_or(0);
             IpAddr::V6(Ipv6Addr::from(u128::from(ip) & mask))
         }
-    }
+    })
 }
 
 fn mapped(map: &Map, sample: &Sample<'static>) -> Option<Sample<'static>> {

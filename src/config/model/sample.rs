@@ -301,8 +301,8 @@ pub enum Converter {
     Field(i32, Rc<[u8]>, i32),
     /// `word(index,delimiters[,count])`.
     Word(i32, Rc<[u8]>, i32),
-    /// `ipmask(bits4[,bits6])`.
-    IpMask(u8, u8),
+    /// `ipmask(bits4[,bits6])`; without `bits6` an IPv6 address becomes nothing.
+    IpMask(u8, Option<u8>),
     /// `concat([start],[variable],[end])`.
     Concat(Rc<[u8]>, Option<VarId>, Rc<[u8]>),
     /// `strcmp(variable)`.

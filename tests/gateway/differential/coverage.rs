@@ -13,7 +13,6 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("chroot", "needs root: tests/gateway/privileges.rs"),
     ("uid", "needs root: tests/gateway/privileges.rs"),
     ("gid", "needs root: tests/gateway/privileges.rs"),
-    ("monitor-net", "HAProxy 2.6 has it no longer: tests/gateway/errors.rs"),
     ("bind user", "needs root and a unix socket: tests/gateway/privileges.rs"),
     ("bind uid", "needs root and a unix socket: tests/gateway/privileges.rs"),
     ("bind group", "needs root and a unix socket: tests/gateway/privileges.rs"),
