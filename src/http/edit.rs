@@ -247,12 +247,35 @@ impl ResponseHead {
     /// has no body, and one to something else says so where the server's had none. True where it is to be told to
     /// have no byte of a body.
     pub fn answer_instead(&mut self, to_head: bool) -> bool {
-        let bodyless = matches!(self.status, 100..200 | 204 | 304);
+        let bodyless = is_bodyless(self.status);
         if !to_head && !bodyless {
             (self.mend.drop_length, self.mend.drop_transfer_encoding) = (true, true);
         }
         self.framing = Framing::None;
         !to_head && !bodyless
+    }
+
+    /// Makes head and body fit each other again, where rules have changed the status from `before`: 204 and 304 have no
+    /// body, and what a server sent as one of these has none under another status either. True where it is to be told
+    /// to have no byte of a body.
+    pub fn mend_status(&mut self, before: u16, to_head: bool) -> bool {
+        let (was, is) = (is_bodyless(before), is_bodyless(self.status));
+        self.mend.drop_length |= self.status == 204;
+        self.mend.drop_transfer_encoding |= is;
+        if was == is {
+            return false;
+        }
+        if was {
+            return self.answer_instead(to_head);
+        }
+        self.framing = Framing::None;
+        false
+    }
+
+    /// Whether it has no body, whatever its fields say.
+    #[must_use]
+    pub fn is_bodyless(&self) -> bool {
+        is_bodyless(self.status)
     }
 
     /// Its fields, to be changed.
@@ -266,7 +289,7 @@ impl ResponseHead {
         }
     }
 
-    /// Gives it another status, 200 or more. How long its body is stays as it was.
+    /// Gives it another status, 200 or more. [`Self::mend_status`] is to follow.
     ///
     /// # Errors
     /// There is no room.
@@ -276,6 +299,11 @@ impl ResponseHead {
         self.edit().changed(text);
         Ok(())
     }
+}
+
+/// Whether answers of this status have no body (RFC 9112 §6.3).
+fn is_bodyless(status: u16) -> bool {
+    matches!(status, 100..200 | 204 | 304)
 }
 
 /// The parts of a target: where its path begins, and where the path ends (at the `?`, or at the end).
