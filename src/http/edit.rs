@@ -228,7 +228,7 @@ impl RequestHead {
         self.edit().lines(text, work)
     }
 
-    /// Gives it another target.
+    /// Gives it another target. One that names an authority says what `Host` is, or a server could take either.
     ///
     /// # Errors
     /// It cannot be one, or there is no room.
@@ -238,7 +238,27 @@ impl RequestHead {
         }
         self.target = text.push(target)?;
         self.edit().changed(text);
-        Ok(())
+        let authority = authority_of(target).and_then(|(start, end)| target.get(start..end));
+        match authority.filter(|authority| !authority.is_empty()) {
+            Some(authority) => self.edit().replace(text, b"host", &|_| Some(authority.to_vec())),
+            None => Ok(()),
+        }
+    }
+
+    /// Lets a target that names an authority name the one in `Host`, which rules may have changed.
+    ///
+    /// # Errors
+    /// That cannot stand in a target, or there is no room.
+    pub fn follow_host(&mut self, text: &mut Text) -> Result<(), TooLong> {
+        let target = self.target.of(&text.bytes);
+        let Some((start, end)) = authority_of(target) else { return Ok(()) };
+        let Some(host) = self.values(&text.bytes, "host").next() else { return Ok(()) };
+        if target.get(start..end) == Some(host) {
+            return Ok(());
+        }
+        let part = |range: std::ops::Range<usize>| target.get(range).unwrap_or_default();
+        let target = [part(0..start), host, part(end..target.len())].concat();
+        self.set_target(text, &target)
     }
 }
 
@@ -299,6 +319,14 @@ impl ResponseHead {
         self.edit().changed(text);
         Ok(())
     }
+}
+
+/// Where the authority of a target in absolute form stands, without the name of a user.
+fn authority_of(target: &[u8]) -> Option<(usize, usize)> {
+    let end = path_of(target).0;
+    let start = memchr::memmem::find(target.get(..end)?, b"://")? + 3;
+    let user = target.get(start..end)?.iter().rposition(|&b| b == b'@');
+    Some((user.map_or(start, |at| start + at + 1), end))
 }
 
 /// Whether answers of this status have no body (RFC 9112 §6.3).

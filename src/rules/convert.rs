@@ -168,9 +168,12 @@ pub fn replaced(regex: &Regex, bytes: &[u8], by: &[u8], all: bool) -> Vec<u8> {
     as_text(bytes, by, &|subject, by| Some(replaced_text(regex, subject, by, all))).unwrap_or_default()
 }
 
+/// Makes something of a text and of a replacement.
+type Work<'w> = &'w dyn Fn(&str, &[u8]) -> Option<Vec<u8>>;
+
 /// Lets `work` make something of a text and of what replaces parts of it. Where the text is no UTF-8, each byte of both
 /// is a character (of Latin-1) meanwhile, so that nothing is lost.
-pub fn as_text(bytes: &[u8], by: &[u8], work: &dyn Fn(&str, &[u8]) -> Option<Vec<u8>>) -> Option<Vec<u8>> {
+pub fn as_text(bytes: &[u8], by: &[u8], work: Work<'_>) -> Option<Vec<u8>> {
     if let Ok(text) = std::str::from_utf8(bytes) {
         return work(text, by);
     }

@@ -209,6 +209,7 @@ impl Request<'_> {
                 let found = Cell::new(false);
                 let text = editable(&mut self.text, self.bytes, self.head.len, self.session);
                 self.head.lines(text, &|line| changed(rule, line, &found))?;
+                self.head.follow_host(text)?;
                 let view = View::with_head(text.bytes(), self.head).within(scene);
                 return Ok(line_found(scene, rule, &found, &view));
             }
@@ -219,6 +220,7 @@ impl Request<'_> {
             action => {
                 let text = editable(&mut self.text, self.bytes, self.head.len, self.session);
                 change_fields(action, &filled, self.head.edit(), text)?;
+                self.head.follow_host(text)?;
             }
         }
         Ok(Done::Next)
