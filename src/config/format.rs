@@ -9,6 +9,20 @@ use super::suggest;
 /// Parts of one text.
 const PIECES_MAX: usize = 256;
 
+/// The same for rules, which read the request's line while the request is under way: it is to be kept for them.
+///
+/// # Errors
+/// As those of [`parse`].
+pub(crate) fn parse_for_rule(reader: &mut Reader<'_>, word: &Word) -> Result<Format, Fault> {
+    use Alias::{Hm, Hp, Hpo, Hq, Hu, Hv, R};
+    let format = parse(reader, word)?;
+    let of_line = |piece: &Piece| matches!(piece, Piece::Alias(Hm | Hp | Hpo | Hq | Hu | Hv | R, _));
+    if format.pieces.iter().any(of_line) {
+        reader.keep_line();
+    }
+    Ok(format)
+}
+
 /// Parses a word as such a text. `%%` is a percent sign, `%name` a variable, `%[…]` an expression, `%{+Q}`
 /// sets flags: those of the following part, and with `%{+Q}o` of all that follow.
 ///

@@ -66,6 +66,14 @@ pub(crate) struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    /// Rules read the request's line, which is to be kept for them.
+    pub fn keep_line(&mut self) {
+        let variables = &mut self.shared.variables;
+        if !variables.iter().any(|name| **name == *REQUEST_LINE) {
+            variables.push(REQUEST_LINE.into());
+        }
+    }
+
     /// The id of a variable.
     ///
     /// # Errors
@@ -506,11 +514,8 @@ fn fetch(reader: &mut Reader<'_>, name: &str, args: &Args) -> Result<(Fetch, Opt
         Make::Plain(make) => {
             args.none(name)?;
             let fetch = make();
-            let variables = &mut reader.shared.variables;
-            if matches!(fetch, Fetch::CapturedLine(_))
-                && !variables.iter().any(|name| **name == *REQUEST_LINE)
-            {
-                variables.push(REQUEST_LINE.into());
+            if matches!(fetch, Fetch::CapturedLine(_)) {
+                reader.keep_line();
             }
             fetch
         }

@@ -228,7 +228,7 @@ impl RequestHead {
         self.edit().lines(text, work)
     }
 
-    /// Gives it another target.
+    /// Gives it another target. One that names an authority says what `Host` is, or a server could take either.
     ///
     /// # Errors
     /// It cannot be one, or there is no room.
@@ -238,7 +238,27 @@ impl RequestHead {
         }
         self.target = text.push(target)?;
         self.edit().changed(text);
-        Ok(())
+        let authority = authority_of(target).and_then(|(start, end)| target.get(start..end));
+        match authority.filter(|authority| !authority.is_empty()) {
+            Some(authority) => self.edit().replace(text, b"host", &|_| Some(authority.to_vec())),
+            None => Ok(()),
+        }
+    }
+
+    /// Lets a target that names an authority name the one in `Host`, which rules may have changed.
+    ///
+    /// # Errors
+    /// That cannot stand in a target, or there is no room.
+    pub fn follow_host(&mut self, text: &mut Text) -> Result<(), TooLong> {
+        let target = self.target.of(&text.bytes);
+        let Some((start, end)) = authority_of(target) else { return Ok(()) };
+        let Some(host) = self.values(&text.bytes, "host").next() else { return Ok(()) };
+        if target.get(start..end) == Some(host) {
+            return Ok(());
+        }
+        let part = |range: std::ops::Range<usize>| target.get(range).unwrap_or_default();
+        let target = [part(0..start), host, part(end..target.len())].concat();
+        self.set_target(text, &target)
     }
 }
 
@@ -247,12 +267,35 @@ impl ResponseHead {
     /// has no body, and one to something else says so where the server's had none. True where it is to be told to
     /// have no byte of a body.
     pub fn answer_instead(&mut self, to_head: bool) -> bool {
-        let bodyless = matches!(self.status, 100..200 | 204 | 304);
+        let bodyless = is_bodyless(self.status);
         if !to_head && !bodyless {
             (self.mend.drop_length, self.mend.drop_transfer_encoding) = (true, true);
         }
         self.framing = Framing::None;
         !to_head && !bodyless
+    }
+
+    /// Makes head and body fit each other again, where rules have changed the status from `before`: 204 and 304 have no
+    /// body, and what a server sent as one of these has none under another status either. True where it is to be told
+    /// to have no byte of a body.
+    pub fn mend_status(&mut self, before: u16, to_head: bool) -> bool {
+        let (was, is) = (is_bodyless(before), is_bodyless(self.status));
+        self.mend.drop_length |= self.status == 204;
+        self.mend.drop_transfer_encoding |= is;
+        if was == is {
+            return false;
+        }
+        if was {
+            return self.answer_instead(to_head);
+        }
+        self.framing = Framing::None;
+        false
+    }
+
+    /// Whether it has no body, whatever its fields say.
+    #[must_use]
+    pub fn is_bodyless(&self) -> bool {
+        is_bodyless(self.status)
     }
 
     /// Its fields, to be changed.
@@ -266,7 +309,7 @@ impl ResponseHead {
         }
     }
 
-    /// Gives it another status, 200 or more. How long its body is stays as it was.
+    /// Gives it another status, 200 or more. [`Self::mend_status`] is to follow.
     ///
     /// # Errors
     /// There is no room.
@@ -276,6 +319,19 @@ impl ResponseHead {
         self.edit().changed(text);
         Ok(())
     }
+}
+
+/// Where the authority of a target in absolute form stands, without the name of a user.
+fn authority_of(target: &[u8]) -> Option<(usize, usize)> {
+    let end = path_of(target).0;
+    let start = memchr::memmem::find(target.get(..end)?, b"://")? + 3;
+    let user = target.get(start..end)?.iter().rposition(|&b| b == b'@');
+    Some((user.map_or(start, |at| start + at + 1), end))
+}
+
+/// Whether answers of this status have no body (RFC 9112 §6.3).
+fn is_bodyless(status: u16) -> bool {
+    matches!(status, 100..200 | 204 | 304)
 }
 
 /// The parts of a target: where its path begins, and where the path ends (at the `?`, or at the end).

@@ -165,10 +165,29 @@ fn some_part(bytes: &[u8], index: i32, delimiters: &[u8], count: i32, words: boo
 /// As in HAProxy the end of the text is looked at once more, so that `b*` finds something behind the `b` of `ab` too;
 /// what is found before a character without taking it is passed together with that.
 pub fn replaced(regex: &Regex, bytes: &[u8], by: &[u8], all: bool) -> Vec<u8> {
-    let subject = String::from_utf8_lossy(bytes);
-    let mut out = Vec::with_capacity(bytes.len());
+    as_text(bytes, by, &|subject, by| Some(replaced_text(regex, subject, by, all))).unwrap_or_default()
+}
+
+/// Makes something of a text and of a replacement.
+type Work<'w> = &'w dyn Fn(&str, &[u8]) -> Option<Vec<u8>>;
+
+/// Lets `work` make something of a text and of what replaces parts of it. Where the text is no UTF-8, each byte of both
+/// is a character (of Latin-1) meanwhile, so that nothing is lost.
+pub fn as_text(bytes: &[u8], by: &[u8], work: Work<'_>) -> Option<Vec<u8>> {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return work(text, by);
+    }
+    let wide = |bytes: &[u8]| -> String { bytes.iter().map(|&byte| char::from(byte)).collect() };
+    let made = work(&wide(bytes), wide(by).as_bytes())?;
+    // Those of Latin-1 are all there are.
+    let narrow = |c: char| u8::try_from(u32::from(c)).unwrap_or(b'?');
+    Some(String::from_utf8_lossy(&made).chars().map(narrow).collect())
+}
+
+fn replaced_text(regex: &Regex, subject: &str, by: &[u8], all: bool) -> Vec<u8> {
+    let mut out = Vec::with_capacity(subject.len());
     let mut from = 0;
-    while let Some(found) = regex.engine.captures_at(&subject, from) {
+    while let Some(found) = regex.engine.captures_at(subject, from) {
         let Some(whole) = found.get(0) else { break };
         out.extend_from_slice(subject.as_bytes().get(from..whole.start()).unwrap_or_default());
         expand(by, &mut out, &|group| found.get(group).map(|part| part.as_str().as_bytes()));

@@ -1,7 +1,7 @@
 //! Fills in texts: values of headers, targets of redirects, lines of the log.
 
-use super::{Scratch, Verdict, View, fetch, value};
-use crate::config::{Flags, Format, Piece};
+use super::{Sample, Scratch, Verdict, View, fetch, value};
+use crate::config::{Alias, Flags, Format, Piece};
 
 /// The longest text that is filled in.
 const TEXT_BYTES_MAX: usize = 65_535;
@@ -16,7 +16,12 @@ pub fn fill(format: &Format, view: &View<'_>, out: &mut Vec<u8>) {
                 let flags = Flags { hex: false, ..*flags };
                 value(expr, view, &mut |sample| write(sample.bytes(&mut Scratch::new()), flags, out));
             }
-            Piece::Alias(alias, flags) => view.world().alias(*alias, *flags, out),
+            Piece::Alias(alias, flags) => match (alias, view.response()) {
+                (Alias::Status, Some((head, _))) => {
+                    out.extend_from_slice(Sample::Int(head.status.into()).bytes(&mut Scratch::new()));
+                }
+                _ => view.world().alias(*alias, *flags, out),
+            },
         }
         out.truncate(TEXT_BYTES_MAX);
     }

@@ -17,7 +17,7 @@ mod value;
 mod view;
 mod world;
 
-pub use convert::{expand, replaced};
+pub use convert::{as_text, expand, replaced};
 pub use fetch::is_to_proxy;
 pub use matching::matches;
 pub use value::{Sample, Scratch};

@@ -103,8 +103,8 @@ impl Facts<'_> {
                 text(if alias == Alias::Cc { client } else { server }.unwrap_or_default(), flags, line);
             }
             Alias::Hr | Alias::Hrl | Alias::Hs | Alias::Hsl => self.headers(alias, flags, line),
-            Alias::R => text(record.request, flags, line),
-            Alias::Hm | Alias::Hp | Alias::Hpo | Alias::Hq | Alias::Hu | Alias::Hv => {
+            Alias::R if self.trace.is_some() => text(record.request, flags, line),
+            Alias::R | Alias::Hm | Alias::Hp | Alias::Hpo | Alias::Hq | Alias::Hu | Alias::Hv => {
                 self.request(alias, flags, line);
             }
             Alias::Lc => counter(self.session.frontend.logger.lines(), flags, line),
@@ -183,13 +183,17 @@ impl Facts<'_> {
     }
 
     fn request(&self, alias: Alias, flags: Flags, line: &mut LogLine) {
-        let request = self.trace.and_then(|trace| trace.request.as_deref());
+        // While the request is under way, what is kept of it for rules.
+        let extra = self.session.extra.borrow();
+        let kept = || extra.as_ref()?.request_line.as_deref();
+        let request = self.trace.map_or_else(kept, |trace| trace.request.as_deref());
         let Some(request) = request else { return text(b"<BADREQ>", flags, line) };
         let uri = line_part(request, LinePart::Uri).unwrap_or_default();
         let (path, query) =
             uri.split_at_checked(memchr::memchr(b'?', uri).unwrap_or(uri.len())).unwrap_or((uri, b""));
         let part = match alias {
             Alias::Hm => line_part(request, LinePart::Method).unwrap_or_default(),
+            Alias::R => request,
             Alias::Hu => uri,
             Alias::Hp => path,
             Alias::Hpo => match memchr::memmem::find(path, b"://") {

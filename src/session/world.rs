@@ -158,7 +158,13 @@ impl World for Scene<'_> {
 
     fn alias(&self, alias: Alias, flags: Flags, out: &mut Vec<u8>) {
         let server = self.backend.zip(self.server).and_then(|(backend, at)| backend.servers.get(at));
-        let record = record(self.session, None, self.backend, server);
+        let mut record = record(self.session, None, self.backend, server);
+        // Borrowed for those alone: others may make what is kept there.
+        let of_headers = matches!(alias, Alias::Hr | Alias::Hrl | Alias::Hs | Alias::Hsl);
+        let extra = of_headers.then(|| self.session.extra.borrow());
+        if let Some(extra) = extra.as_ref().and_then(|extra| extra.as_ref()) {
+            record.headers = [&extra.captured.request, &extra.captured.response];
+        }
         let mut line = LogLine::new();
         Facts { session: self.session, trace: None, record: &record }.write(alias, flags, &mut line);
         out.extend_from_slice(line.as_bytes());

@@ -120,7 +120,7 @@ const ACTIONS: &[(&str, u8, Make)] = &[
     ("tarpit", REQUEST, |words, reader| Ok(HttpAction::Tarpit(reply(words, reader, plain_reply(500))?))),
     ("auth", REQUEST, |words, reader| {
         let realm = match words.option("realm") {
-            true => format::parse(reader, words.next("a realm")?)?,
+            true => format::parse_for_rule(reader, words.next("a realm")?)?,
             // The name of the proxy: see `rule`.
             false => Format::default(),
         };
@@ -140,7 +140,7 @@ const ACTIONS: &[(&str, u8, Make)] = &[
     ("replace-pathq", REQUEST, |words, reader| replace_target(words, reader, TargetPart::PathAndQuery)),
     ("replace-uri", REQUEST, |words, reader| replace_target(words, reader, TargetPart::Uri)),
     ("set-method", REQUEST, |words, reader| {
-        Ok(HttpAction::SetMethod(format::parse(reader, words.next("a method")?)?))
+        Ok(HttpAction::SetMethod(format::parse_for_rule(reader, words.next("a method")?)?))
     }),
     ("set-status", RESPONSE | AFTER, |words, _| {
         let status = status(words.next("a status")?, 200, 999)?;
@@ -157,7 +157,7 @@ const ACTIONS: &[(&str, u8, Make)] = &[
     }),
     ("set-var-fmt(", ALL, |words, reader| {
         let id = words.variable(reader)?;
-        Ok(HttpAction::SetVarFormat(id, format::parse(reader, words.next("a text")?)?))
+        Ok(HttpAction::SetVarFormat(id, format::parse_for_rule(reader, words.next("a text")?)?))
     }),
     ("unset-var(", ALL, |words, reader| Ok(HttpAction::UnsetVar(words.variable(reader)?.id))),
     ("capture", REQUEST | RESPONSE | CONTENT, capture),
@@ -410,7 +410,7 @@ fn log_level(words: &mut Words<'_>) -> Result<HttpAction, Fault> {
 
 fn add_header(words: &mut Words<'_>, reader: &mut Reader<'_>, alone: bool) -> Result<HttpAction, Fault> {
     let name = header_name(words.next("the name of a header")?)?;
-    let value = format::parse(reader, words.next("a value")?)?;
+    let value = format::parse_for_rule(reader, words.next("a value")?)?;
     Ok(HttpAction::AddHeader { name, value, alone })
 }
 
@@ -445,11 +445,11 @@ fn replacement(
 ) -> Result<(crate::config::model::Regex, Format), Fault> {
     let word = words.next("a regular expression")?;
     let regex = patterns::regex(word.text()?, false).map_err(|why| Fault::at(word.span, why))?;
-    Ok((regex, format::parse(reader, words.next("a replacement")?)?))
+    Ok((regex, format::parse_for_rule(reader, words.next("a replacement")?)?))
 }
 
 fn set_target(words: &mut Words<'_>, reader: &mut Reader<'_>, part: TargetPart) -> Result<HttpAction, Fault> {
-    Ok(HttpAction::SetTarget(part, format::parse(reader, words.next("a text")?)?))
+    Ok(HttpAction::SetTarget(part, format::parse_for_rule(reader, words.next("a text")?)?))
 }
 
 fn replace_target(
@@ -476,7 +476,7 @@ fn redirect(words: &mut Words<'_>, reader: &mut Reader<'_>, filled: bool) -> Res
     };
     let word = words.next("an address")?;
     value_text(word)?;
-    let to = if filled { format::parse(reader, word)? } else { text_format(&word.bytes) };
+    let to = if filled { format::parse_for_rule(reader, word)? } else { text_format(&word.bytes) };
     let mut redirect = Redirect {
         kind,
         to,

@@ -48,16 +48,16 @@ pub(super) fn reply(
         } else if words.option("string") {
             reply.body = ReplyBody::Bytes(words.next("a text")?.bytes.as_slice().into());
         } else if words.option("lf-string") {
-            reply.body = ReplyBody::Format(format::parse(reader, words.next("a text")?)?);
+            reply.body = ReplyBody::Format(format::parse_for_rule(reader, words.next("a text")?)?);
         } else if words.option("file") {
             reply.body = ReplyBody::Bytes(file(reader, words.next("a file")?)?.into());
         } else if words.option("lf-file") {
             let word = words.next("a file")?;
             let text = Word { bytes: file(reader, word)?, span: word.span };
-            reply.body = ReplyBody::Format(format::parse(reader, &text)?);
+            reply.body = ReplyBody::Format(format::parse_for_rule(reader, &text)?);
         } else if words.option("hdr") {
             let name = header_name(words.next("a name")?)?;
-            reply.headers.push((name, format::parse(reader, words.next("a value")?)?));
+            reply.headers.push((name, format::parse_for_rule(reader, words.next("a value")?)?));
         } else if words.option("default-errorfiles") {
             whole = true;
             reply.body = ReplyBody::Page;

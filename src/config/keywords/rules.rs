@@ -153,7 +153,7 @@ fn chosen(b: &mut Builder<'_>, st: &Statement<'_>, word: &Word, of: &str) -> Res
     if !word.bytes.contains(&b'%') {
         return Ok(Chosen::Known(NameRef { name: name(word, of)?.to_owned(), spot }));
     }
-    let text = format::parse(&mut b.reader(&spot), word)?;
+    let text = format::parse_for_rule(&mut b.reader(&spot), word)?;
     Ok(match text.constant() {
         Some(text) => Chosen::Known(NameRef { name: String::from_utf8_lossy(text).into_owned(), spot }),
         None => Chosen::Called(text),

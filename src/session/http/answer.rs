@@ -130,7 +130,8 @@ fn head(
     let mut head = parse_response(whole, to).ok()??;
     // Our own pages say that they close, which concerns only those after which it must be so.
     *may_stay &= is_own || head.keep_alive;
-    let (body_at, written) = (head.len, head.status);
+    let (mut body_at, written) = (head.len, head.status);
+    let mut told: &[(&str, &[u8])] = &[];
     let frontend = &session.frontend.config;
     let mut work =
         Response { session, backend, server: trace.server(), head: &mut head, bytes: whole, text: None };
@@ -142,9 +143,15 @@ fn head(
     let _ = work.run(&frontend.http_rules.after, &frontend.acls);
     if work.head.status != written {
         trace.status = i16::try_from(work.head.status).unwrap_or(-1);
+        if work.head.mend_status(written, facts.method == Method::Head) {
+            told = &[("Content-Length", b"0")];
+        }
+    }
+    if work.head.is_bodyless() {
+        body_at = whole.len();
     }
     let after = if *may_stay { After::KeepAlive } else { After::Close };
-    let edits = ResponseEdits { client: facts.version, after, add_fields: &[] };
+    let edits = ResponseEdits { client: facts.version, after, add_fields: told };
     let mut out = Buffer::take();
     let len = write_response(work.head, work.head_bytes(), &edits, out.room()).ok()?;
     out.filled(len);

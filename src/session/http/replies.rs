@@ -82,8 +82,8 @@ pub(super) fn made(reply: &Reply, view: &View<'_>) -> Vec<u8> {
     } else if matches!(reply.body, ReplyBody::Bytes(_) | ReplyBody::Format(_)) {
         fields.push((b"Content-Type", b"text/plain"));
     }
-    for ((name, _), value) in reply.headers.iter().zip(&values) {
-        fields.push((name.as_bytes(), value));
-    }
+    // As in HAProxy a field without a value is left out.
+    let whole = reply.headers.iter().zip(&values).filter(|(_, value)| !value.is_empty());
+    fields.extend(whole.map(|((name, _), value)| (name.as_bytes(), value.as_slice())));
     compose(reply.status, &fields, body)
 }

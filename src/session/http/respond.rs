@@ -83,7 +83,7 @@ impl Exchange<'_> {
         let delimited = head.is_delimited_for(self.request.facts.version);
         let keep_alive = head.tunnel || self.request.keep_alive && delimited && !self.upload_broken;
         let after = if keep_alive { After::KeepAlive } else { After::Close };
-        let (framing, tunnel) = (head.framing, head.tunnel);
+        let (written, body, tunnel) = (head.status, head.framing, head.tunnel);
         let backend = self.request.backend.clone();
         let (back, front) = (&backend.config, &self.session.frontend.config);
         if !back.tcp.response.is_empty() {
@@ -106,6 +106,16 @@ impl Exchange<'_> {
             }
         }
         self.trace.status = i16::try_from(work.head.status).unwrap_or(-1);
+        if work.head.status != written {
+            match work.head.mend_status(written, to_head) {
+                true => told = &[("Content-Length", b"0")],
+                false if work.head.is_bodyless() => told = &[],
+                false => {}
+            }
+            // A body that may no longer be there is left where it is.
+            reusable &= work.head.framing == body || body == Framing::Length(0);
+        }
+        let framing = work.head.framing;
         let out = self.rewrite(work.head, work.head_bytes(), told, after);
         let out = out.map_err(|_| match work.text {
             Some(_) => Failure::Rule(End::Failed(b'H')),

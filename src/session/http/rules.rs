@@ -17,7 +17,7 @@ use crate::http::answer::compose;
 use crate::http::edit::{Change, FieldEdits, Text, path_of};
 use crate::http::{RequestHead, ResponseHead, TooLong, body_so_far};
 use crate::net::Buffer;
-use crate::rules::{Sample, Scratch, View, applies, expand, is_to_proxy, matches, value};
+use crate::rules::{Sample, Scratch, View, applies, as_text, expand, is_to_proxy, matches, value};
 
 /// How rules end a request or replace an answer.
 pub(in crate::session) enum End {
@@ -209,6 +209,7 @@ impl Request<'_> {
                 let found = Cell::new(false);
                 let text = editable(&mut self.text, self.bytes, self.head.len, self.session);
                 self.head.lines(text, &|line| changed(rule, line, &found))?;
+                self.head.follow_host(text)?;
                 let view = View::with_head(text.bytes(), self.head).within(scene);
                 return Ok(line_found(scene, rule, &found, &view));
             }
@@ -219,6 +220,7 @@ impl Request<'_> {
             action => {
                 let text = editable(&mut self.text, self.bytes, self.head.len, self.session);
                 change_fields(action, &filled, self.head.edit(), text)?;
+                self.head.follow_host(text)?;
             }
         }
         Ok(Done::Next)
@@ -449,18 +451,20 @@ fn bounds(target: &[u8], part: TargetPart) -> (usize, usize) {
 fn with_part(target: &[u8], part: TargetPart, new: &[u8]) -> Vec<u8> {
     let (start, end) = bounds(target, part);
     let before = target.get(..start).unwrap_or_default();
-    let has_mark = part != TargetPart::Query || before.ends_with(b"?");
+    // Where there is no query, an empty one adds none.
+    let has_mark = part != TargetPart::Query || before.ends_with(b"?") || new.is_empty();
     let mark: &[u8] = if has_mark { b"" } else { b"?" };
     [before, mark, new, target.get(end..).unwrap_or_default()].concat()
 }
 
 /// What a value becomes where the expression finds something in it: the replacement, with groups filled in.
 fn substituted(regex: &Regex, value: &[u8], by: &[u8]) -> Option<Vec<u8>> {
-    let subject = String::from_utf8_lossy(value);
-    let found = regex.engine.captures(&subject)?;
-    let mut out = Vec::new();
-    expand(by, &mut out, &|group| found.get(group).map(|part| part.as_str().as_bytes()));
-    Some(out)
+    as_text(value, by, &|value, by| {
+        let found = regex.engine.captures(value)?;
+        let mut out = Vec::new();
+        expand(by, &mut out, &|group| found.get(group).map(|part| part.as_str().as_bytes()));
+        Some(out)
+    })
 }
 
 /// The actions on fields.
@@ -485,7 +489,15 @@ fn change_fields(
                     let part = |part: &[u8]| {
                         substituted(regex, part.trim_ascii(), filled).unwrap_or_else(|| part.to_vec())
                     };
-                    let list: Vec<Vec<u8>> = old.split(|&b| b == b',').map(part).collect();
+                    // A comma between quotes is part of its element.
+                    let (mut quoted, mut escaped) = (false, false);
+                    let between = |byte: &u8| {
+                        let plain = !std::mem::take(&mut escaped);
+                        escaped = plain && quoted && *byte == b'\\';
+                        quoted ^= plain && *byte == b'"';
+                        *byte == b',' && !quoted
+                    };
+                    let list: Vec<Vec<u8>> = old.split(between).map(part).collect();
                     Some(list.join(&b","[..]))
                 }
             };
