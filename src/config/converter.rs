@@ -54,7 +54,7 @@ static CONVERTERS: &[Entry] = &[
     entry(
         "map",
         Some(Str),
-        "`map(file[,default])`, `map_METHOD`, `map_METHOD_int`, `map_METHOD_ip`: what stands behind the key",
+        "`map(file[,default])`, `map_METHOD`, `map_METHOD_int`, `map_METHOD_ip`, `map_regm`: what stands behind the key",
     ),
 ];
 
@@ -178,6 +178,7 @@ fn map(reader: &Reader<'_>, method: &str, args: &Args) -> Result<(Converter, Opt
         Some((method, "int")) => (method, MapOutput::Int),
         Some((method, "ip")) => (method, MapOutput::Ip),
         Some((method, "str")) => (method, MapOutput::Text),
+        None if method == "regm" => ("reg", MapOutput::Groups),
         _ => (method, MapOutput::Text),
     };
     let known = patterns::METHODS.iter().find(|(name, _)| *name == method);
@@ -194,7 +195,7 @@ fn map(reader: &Reader<'_>, method: &str, args: &Args) -> Result<(Converter, Opt
         let value = value.trim_ascii();
         let text = std::str::from_utf8(value).unwrap_or_default();
         let fits = match output {
-            MapOutput::Text => true,
+            MapOutput::Text | MapOutput::Groups => true,
             MapOutput::Int => text.parse::<i64>().is_ok(),
             MapOutput::Ip => text.parse::<std::net::IpAddr>().is_ok(),
         };
@@ -212,7 +213,7 @@ fn map(reader: &Reader<'_>, method: &str, args: &Args) -> Result<(Converter, Opt
     }
     let default = args.get(1).ok().map(|text| text.as_bytes().into());
     let of = match output {
-        MapOutput::Text => Str,
+        MapOutput::Text | MapOutput::Groups => Str,
         MapOutput::Int => Int,
         MapOutput::Ip => Ip,
     };

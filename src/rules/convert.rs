@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use super::matching::matches;
 use super::value::{Sample, Scratch};
 use super::world::World;
-use crate::config::{Converter, Map, MapOutput, Operand, Operation, Regex};
+use crate::config::{Converter, Map, MapOutput, Operand, Operation, Patterns, Regex};
 
 /// The longest text that a converter makes: that of the largest buffer.
 const TEXT_BYTES_MAX: usize = 65_535;
@@ -120,10 +120,20 @@ fn masked(address: IpAddr, bits4: u8, bits6: Option<u8>) -> Option<IpAddr> {
 
 fn mapped(map: &Map, sample: &Sample<'static>) -> Option<Sample<'static>> {
     let entry = map.entries.iter().find(|(matcher, _)| matches(matcher, sample));
+    if let (MapOutput::Groups, Some((matcher, by))) = (map.output, entry)
+        && let Patterns::Regexes(list) = &matcher.patterns
+    {
+        let mut scratch = Scratch::new();
+        let subject = String::from_utf8_lossy(sample.bytes(&mut scratch));
+        let found = list.first()?.engine.captures(&subject)?;
+        let mut out = Vec::new();
+        expand(by, &mut out, &|group| found.get(group).map(|part| part.as_str().as_bytes()));
+        return Some(text(out));
+    }
     let value = entry.map(|(_, value)| value).or(map.default.as_ref())?;
     let value = Sample::Bytes(Cow::Owned(value.to_vec()));
     match map.output {
-        MapOutput::Text => Some(value),
+        MapOutput::Text | MapOutput::Groups => Some(value),
         MapOutput::Int => value.int().map(Sample::Int),
         MapOutput::Ip => value.ip().map(Sample::Ip),
     }

@@ -162,7 +162,7 @@ const ACTIONS: &[(&str, u8, Make)] = &[
     ("unset-var(", ALL, |words, reader| Ok(HttpAction::UnsetVar(words.variable(reader)?.id))),
     ("capture", REQUEST | RESPONSE | CONTENT, capture),
     ("set-log-level", REQUEST | RESPONSE | CONTENT | ANSWER, |words, _| log_level(words)),
-    ("wait-for-body", REQUEST, |words, _| {
+    ("wait-for-body", REQUEST | RESPONSE, |words, _| {
         let at = words.at;
         let (mut time, mut at_least) = (None, usize::MAX);
         loop {

@@ -368,6 +368,8 @@ pub struct Map {
 pub enum MapOutput {
     /// Text.
     Text,
+    /// Text in which the groups of the regular expression are filled in (`map_regm`).
+    Groups,
     /// Numbers.
     Int,
     /// Addresses.

@@ -1,13 +1,17 @@
-//! Waiting for a request's body before its rules go on (`wait-for-body`, `option http-buffer-request`).
+//! Waiting for a body before rules go on (`wait-for-body`, `option http-buffer-request`).
 
 use super::super::Session;
 use super::super::trace::Trace;
+use super::super::world::Scene;
+use super::exchange::Exchange;
 use super::prepare::Paused;
 use super::rules::Within;
 use super::{Next, answer};
-use crate::http::body_so_far;
+use crate::config::{HttpAction, HttpRule};
+use crate::http::{ResponseHead, body_so_far};
 use crate::net::Buffer;
 use crate::reactor::{Expired, NEVER};
+use crate::rules::{View, applies};
 
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
@@ -68,5 +72,51 @@ pub(super) async fn wait(
                 return Err(answer::refuse(session, 408, trace).await);
             }
         }
+    }
+}
+
+impl Exchange<'_> {
+    /// Whether rules for answers wait for more of this one's body (`http-response wait-for-body`).
+    pub(super) fn answer_lacks_body(&mut self, head: &ResponseHead, buffer: &Buffer) -> bool {
+        let front = &self.session.frontend.config.http_rules.response;
+        if front.is_empty() && self.request.backend.config.http_rules.response.is_empty() {
+            return false;
+        }
+        let backend = self.request.backend.clone();
+        let (back, front) = (&backend.config, &self.session.frontend.config);
+        let waits = |rule: &&HttpRule| matches!(rule.action, HttpAction::WaitForBody { .. });
+        let lists = [(&back.http_rules.response, &back.acls), (&front.http_rules.response, &front.acls)];
+        if head.tunnel || lists.iter().all(|(rules, _)| !rules.iter().any(|rule| waits(&rule))) {
+            return false;
+        }
+        let (data, whole) = body_so_far(head.framing, buffer.bytes().get(head.len..).unwrap_or_default());
+        let is_full = buffer.len() >= buffer.capacity();
+        if whole || is_full || self.body_until_ms == u64::MAX {
+            return false;
+        }
+        let mut scene = Scene::of(self.session);
+        (scene.backend, scene.server) = (Some(&*backend), self.trace.server());
+        let view = View::of_response(buffer.bytes(), head).within(&scene);
+        let wanted = lists.iter().flat_map(|(rules, acls)| {
+            rules.iter().filter(waits).filter(|rule| applies(rule.condition.as_ref(), acls, &view))
+        });
+        let now_ms = self.session.reactor().now_ms();
+        for rule in wanted {
+            if let HttpAction::WaitForBody { time_ms, at_least } = rule.action
+                && data.len() < at_least
+            {
+                if self.body_until_ms == 0 {
+                    self.body_until_ms = now_ms.saturating_add(time_ms).max(1);
+                    self.set_wait_timeout();
+                }
+                return true;
+            }
+        }
+        // Enough for all of them: what else is to come has the server's timeout.
+        if self.body_until_ms > 0 {
+            self.body_until_ms = 0;
+            self.set_wait_timeout();
+        }
+        false
     }
 }

@@ -238,6 +238,8 @@ pub(super) struct Exchange<'a> {
     pub is_private: bool,
     /// Because the server knows the client by it.
     pub is_tied: bool,
+    /// Loop clock until which rules wait for the answer's body; 0 = they do not, MAX = they no longer do.
+    pub body_until_ms: u64,
 }
 
 impl<'a> Exchange<'a> {
@@ -265,6 +267,7 @@ impl<'a> Exchange<'a> {
             interim: 0,
             is_private: false,
             is_tied: false,
+            body_until_ms: 0,
         }
     }
 
@@ -475,7 +478,10 @@ impl<'a> Exchange<'a> {
                 Ok(Err(failure)) => return Err(failure),
                 Err(Expired) => return Err(self.waited_too_long()),
             };
-            if len == 0 {
+            if len == 0 && self.body_until_ms > 0 {
+                // All that there is of the body: its rules can run.
+                self.body_until_ms = u64::MAX;
+            } else if len == 0 {
                 let nothing_came = response.is_none() && self.trace.bytes_to_client == 0;
                 if link.reused && nothing_came && self.upload_untouched() {
                     return Ok(Wait::Stale);
@@ -567,6 +573,10 @@ impl<'a> Exchange<'a> {
 
     /// While the client still owes us its body its timeout counts, then the server's.
     pub(super) fn set_wait_timeout(&self) {
+        if (1..u64::MAX).contains(&self.body_until_ms) {
+            let left_ms = self.body_until_ms.saturating_sub(self.session.reactor().now_ms());
+            return self.session.deadline.set_after(left_ms.max(1));
+        }
         let client_ms = self.session.frontend.config.timeouts.client_ms;
         let server_ms = self.request.backend.config.timeouts.server_ms;
         self.session.deadline.set_after(if self.waits_for_client() { client_ms } else { server_ms });
@@ -579,7 +589,9 @@ impl<'a> Exchange<'a> {
     }
 
     fn waited_too_long(&self) -> Failure {
-        if self.waits_for_client() {
+        if self.body_until_ms > 0 {
+            Failure::Status(504, b's', b'R')
+        } else if self.waits_for_client() {
             Failure::Status(408, b'c', b'D')
         } else {
             Failure::Status(504, b's', b'H')

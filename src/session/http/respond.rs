@@ -50,6 +50,10 @@ impl Exchange<'_> {
                 false => None,
             })
         } else {
+            if self.answer_lacks_body(&head, buffer) {
+                buffer.compact();
+                return Ok(Found::Part);
+            }
             let len = head.len;
             let answer = self.final_answer(&mut head, buffer.bytes())?;
             buffer.consume(len);
