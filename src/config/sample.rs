@@ -480,6 +480,10 @@ pub(crate) fn parse_start<'t>(
     if name.ends_with("_val") {
         converters.push(Converter::Arithmetic(Operation::Add, Operand::Int(0)));
     }
+    // And an address: the whole of it.
+    if name.ends_with("hdr_ip") {
+        converters.push(Converter::IpMask(32, Some(128)));
+    }
     while let Some(after) = rest.strip_prefix(',') {
         let (name, args, tail) = arguments::call(after).map_err(fault)?;
         if converters.len() == CONVERTERS_MAX {

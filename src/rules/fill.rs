@@ -14,7 +14,9 @@ pub fn fill(format: &Format, view: &View<'_>, out: &mut Vec<u8>) {
             Piece::Sample(expr, flags) => {
                 // Hexadecimal are numbers and addresses of variables only.
                 let flags = Flags { hex: false, ..*flags };
+                let from = out.len();
                 value(expr, view, &mut |sample| write(sample.bytes(&mut Scratch::new()), flags, out));
+                encode(out, from, &|b| b.is_ascii_control() && b != b'\t');
             }
             Piece::Alias(alias, flags) => match (alias, view.response()) {
                 (Alias::Status, Some((head, _))) => {
@@ -24,6 +26,21 @@ pub fn fill(format: &Format, view: &View<'_>, out: &mut Vec<u8>) {
             },
         }
         out.truncate(TEXT_BYTES_MAX);
+    }
+}
+
+/// Gives the bytes behind `from` that cannot stand there as `%XX`.
+pub fn encode(out: &mut Vec<u8>, from: usize, cannot: &dyn Fn(u8) -> bool) {
+    let behind = out.get(from..).unwrap_or_default();
+    let Some(at) = behind.iter().position(|&b| cannot(b)) else { return };
+    let rest = out.split_off(from + at);
+    for byte in rest {
+        if cannot(byte) {
+            out.push(b'%');
+            write(&[byte], Flags { hex: true, ..Flags::default() }, out);
+        } else {
+            out.push(byte);
+        }
     }
 }
 

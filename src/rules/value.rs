@@ -66,7 +66,11 @@ impl<'a> Sample<'a> {
     pub fn ip(&self) -> Option<IpAddr> {
         match self {
             Self::Ip(address) => Some(*address),
-            Self::Bytes(bytes) => std::str::from_utf8(bytes).ok()?.trim().parse().ok(),
+            Self::Bytes(bytes) => {
+                let text = std::str::from_utf8(bytes).ok()?.trim();
+                // Some proxies tell the port as well.
+                text.parse().ok().or_else(|| Some(text.parse::<std::net::SocketAddr>().ok()?.ip()))
+            }
             Self::Int(number) => u32::try_from(*number).ok().map(|n| IpAddr::V4(n.into())),
             Self::Bool(_) => None,
         }

@@ -34,8 +34,8 @@ fn a_line_end_in_a_value_is_no_second_header() {
     let gateway = http_gateway(&backend, "http-request set-header X-Path %[path,url_dec]");
     let mut client = gateway.client();
     client.send("GET /a%0d%0aX-Evil:%201 HTTP/1.1\r\nHost: h\r\n\r\n");
-    assert_eq!(client.answer().status, 500);
-    assert!(requests.lock().unwrap().is_empty());
+    assert_eq!(client.answer().status, 200);
+    assert_eq!(requests.lock().unwrap()[0].values("x-path"), ["/a%0D%0AX-Evil: 1"]);
 }
 
 #[test]

@@ -33,7 +33,7 @@ fn pick_one_of(bencher: Bencher, count: usize) {
     let backend = Backend::new(reactor, config, servers);
     let deadline = Deadline::new(reactor);
     let mut context = Context::from_waker(Waker::noop());
-    bencher.bench_local(|| match pin!(backend.slot(&deadline)).poll(&mut context) {
+    bencher.bench_local(|| match pin!(backend.slot(&deadline, None)).poll(&mut context) {
         Poll::Ready(Ok(slot)) => slot.index(),
         Poll::Ready(Err(_)) | Poll::Pending => panic!("a server is up and has room"),
     });

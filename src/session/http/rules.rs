@@ -17,6 +17,7 @@ use crate::http::answer::compose;
 use crate::http::edit::{Change, FieldEdits, Text, path_of};
 use crate::http::{RequestHead, ResponseHead, TooLong, body_so_far};
 use crate::net::Buffer;
+use crate::rules::fill::encode;
 use crate::rules::{Sample, Scratch, View, applies, as_text, expand, is_to_proxy, matches, value};
 
 /// How rules end a request or replace an answer.
@@ -426,7 +427,8 @@ fn redirection(redirect: &Redirect, to: &[u8], (target, host): (&[u8], &[u8]), p
         RedirectKind::Prefix => [to, &path].concat(),
         RedirectKind::Scheme => [to, b"://", host, &path].concat(),
     };
-    location.retain(|&b| b > b' ' && b != 0x7f);
+    // Neither can stand in an address.
+    encode(&mut location, 0, &|b| b <= b' ' || b == 0x7f);
     let mut fields: Vec<(&[u8], &[u8])> = vec![(b"Location", &location)];
     if matches!(redirect.status, 302 | 303 | 307) {
         fields.push((b"Cache-Control", b"no-cache"));
