@@ -94,7 +94,8 @@ fn a_line_end_in_a_redirect_or_an_answer_is_no_header() {
     let rules = "http-request redirect location /%[url_param(to),url_dec] if { path /r }\n    \
                  http-request return status 200 hdr X-To a%[url_param(to),url_dec]z";
     let gateway = http_gateway(&backend, rules);
-    for (path, name, value) in [("/r", "location", "/x:Set-Cookie:a=1"), ("/a", "x-to", "ax:Set-Cookie:a=1z")]
+    for (path, name, value) in
+        [("/r", "location", "/x:%0D%0ASet-Cookie:a=1%00"), ("/a", "x-to", "ax:%0D%0ASet-Cookie:a=1%00z")]
     {
         let mut client = gateway.client();
         client.send(format!("GET {path}?to=x:%0d%0aSet-Cookie:a=1%00 HTTP/1.1\r\nHost: h\r\n\r\n"));
