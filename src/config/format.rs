@@ -66,6 +66,11 @@ pub(crate) fn parse(reader: &mut Reader<'_>, word: &Word) -> Result<Format, Faul
                 flags = own;
                 continue;
             }
+            if matches!(name, "sslc" | "sslv") {
+                // Nothing here is encrypted.
+                plain.extend_from_slice(if own.quote { b"\"\"" } else { b"-" });
+                continue;
+            }
             Piece::Alias(alias(name).map_err(fault)?, own)
         };
         if !plain.is_empty() {
@@ -152,7 +157,6 @@ fn alias(name: &str) -> Result<Alias, String> {
     let found = ALIASES.iter().find(|(known, _)| *known == name);
     found.map(|(_, alias)| *alias).ok_or_else(|| match name {
         "" => "expected `%name`, `%[expression]` or `%%`".to_owned(),
-        "sslc" | "sslv" => format!("`%{name}`: nothing here is encrypted"),
         _ => format!(
             "there is no variable `%{name}`{}; a percent sign is written `%%`",
             suggest::hint(name, ALIASES.iter().map(|(known, _)| *known))
@@ -215,7 +219,8 @@ mod tests {
             parse_text("%{+Q}r %ci%{+Q}o %{-Q}cp/%HPO").unwrap(),
             ["R Q", " ", "Ci", " ", "Cp", "/", "Hpo Q"]
         );
-        for text in ["%nosuch", "%cip", "%sslv", "%", "%[src", "%[nosuch]", "%{+Z}[src]", "%{+Q[src]"] {
+        assert_eq!(parse_text("a%sslv%{+Q}sslc").unwrap(), ["a-\"\""]);
+        for text in ["%nosuch", "%cip", "%", "%[src", "%[nosuch]", "%{+Z}[src]", "%{+Q[src]"] {
             assert!(parse_text(text).is_err(), "{text}");
         }
     }

@@ -3,6 +3,7 @@
 //! [`table`] and [`trace`] turn a configuration into text without any I/O; [`main`] reads the file and the bytes.
 
 mod input;
+mod scene;
 mod table;
 #[cfg(test)]
 mod tests;

@@ -5,13 +5,14 @@ use std::cell::Cell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
+use super::scene::Scene;
 use super::{Texts, words};
 use crate::config::{
-    Acl, Backend, BackendId, Chosen, Condition, Config, Figure, Format, Frontend, HttpAction, HttpRule,
-    HttpRules, LineRule, LineWork, Mode, Named, Place, RefId, Server, Target, Term, User,
+    Acl, Backend, BackendId, Chosen, Condition, Config, Frontend, HttpAction, HttpRule, HttpRules, LineRule,
+    LineWork, Mode, Place, Server, Term,
 };
 use crate::http::parse_request;
-use crate::rules::{self, Choice, ContentVerdict, Verdict, View, World};
+use crate::rules::{self, Choice, ContentVerdict, Verdict, View};
 
 /// What a client does.
 pub struct Connection<'a> {
@@ -23,77 +24,6 @@ pub struct Connection<'a> {
     pub from: SocketAddr,
     /// The time, milliseconds since 1970.
     pub wall_ms: i64,
-}
-
-/// A gateway that has just started: no other connections, every enabled server up.
-struct Scene<'a> {
-    config: &'a Config,
-    frontend: &'a Frontend,
-    connection: &'a Connection<'a>,
-    /// Once it is chosen.
-    backend: Cell<Option<&'a Backend>>,
-}
-
-impl World for Scene<'_> {
-    fn source(&self) -> Option<SocketAddr> {
-        Some(self.connection.from)
-    }
-
-    fn backend_called(&self, name: &Format, view: &View<'_>) -> Option<BackendId> {
-        let mut text = Vec::new();
-        rules::fill::fill(name, view, &mut text);
-        let backends = &self.config.backends;
-        let known = |backend: &Backend| {
-            backend.name.as_bytes() == text
-                && !(self.frontend.mode == Mode::Http && backend.mode == Mode::Tcp)
-        };
-        backends.iter().position(known).map(BackendId)
-    }
-
-    fn figure(&self, figure: Figure, of: Option<RefId>) -> Option<i64> {
-        let target = of.and_then(|of| self.config.references.get(of.0));
-        match (figure, target) {
-            (Figure::FrontendId, _) => Some(self.frontend.id.into()),
-            (Figure::ListenerId, _) => Some(1),
-            (Figure::FrontendConnections, None) => Some(1),
-            (Figure::FrontendConnections, Some(Target::Frontend(name))) => {
-                Some((**name == *self.frontend.name).into())
-            }
-            (Figure::UsableServers, Some(Target::Backend(id))) => {
-                let servers = &self.config.backends.get(id.0)?.servers;
-                i64::try_from(servers.iter().filter(|server| is_usable(server)).count()).ok()
-            }
-            (Figure::ServerIsUp, Some(Target::Server(id, at))) => {
-                Some(is_usable(self.config.backends.get(id.0)?.servers.get(*at)?).into())
-            }
-            (Figure::FreeSlots, Some(Target::Backend(id))) => {
-                let servers =
-                    self.config.backends.get(id.0)?.servers.iter().filter(|server| is_usable(server));
-                let free = servers.map(|server| server.maxconn.map(i64::from)).sum::<Option<i64>>();
-                Some(free.unwrap_or(-1))
-            }
-            (_, Some(_)) => Some(0),
-            (_, None) => None,
-        }
-    }
-
-    fn name(&self, whose: Named) -> Option<&str> {
-        match whose {
-            Named::Frontend => Some(&self.frontend.name),
-            Named::DefaultBackend => Some(name(self.config, self.frontend.default_backend?)),
-            Named::Backend => self.backend.get().map(|backend| backend.name.as_str()),
-            Named::Server | Named::Listener => None,
-        }
-    }
-
-    fn user(&self, list: RefId, name: &[u8], password: &[u8]) -> Option<&User> {
-        let Target::Users(at) = self.config.references.get(list.0)? else { return None };
-        self.config.userlists.get(*at)?.user(name, password)
-    }
-
-    fn wall_ms(&self) -> i64 {
-        self.connection.wall_ms
-    }
 }
 
 /// Tells what the frontend with this index does with a connection.
@@ -143,7 +73,7 @@ fn bytes(len: usize) -> String {
     text
 }
 
-fn is_usable(server: &Server) -> bool {
+pub(super) fn is_usable(server: &Server) -> bool {
     !server.disabled && server.weight > 0
 }
 

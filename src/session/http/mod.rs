@@ -3,6 +3,7 @@
 mod answer;
 mod body;
 mod exchange;
+mod handle;
 mod prepare;
 mod replies;
 mod respond;
@@ -39,7 +40,7 @@ pub(super) async fn serve(session: &Session, sniffed: &Option<Rc<Backend>>, inpu
     loop {
         // Boxed but for the wait: what one request needs is large, and an idle connection shall not hold it.
         let next = match first_byte(session, input, nth).await {
-            Ok(()) => Box::pin(exchange::handle(session, input, nth, sniffed.as_ref())).await,
+            Ok(()) => Box::pin(handle::handle(session, input, nth, sniffed.as_ref())).await,
             Err(who) if nth == 0 => Box::pin(refuse_silence(session, who, sniffed.as_ref())).await,
             Err(_) => Next::Close,
         };
