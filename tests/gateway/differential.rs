@@ -35,7 +35,7 @@ fn oneport_and_haproxy_do_the_same() {
     let queue = std::sync::Mutex::new(cases.iter());
     let problems = std::sync::Mutex::new(Vec::new());
     std::thread::scope(|scope| {
-        for _ in 0..12 {
+        for _ in 0..16 {
             scope.spawn(|| {
                 loop {
                     let Some(case) = queue.lock().unwrap().next() else { return };
