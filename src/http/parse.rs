@@ -19,7 +19,7 @@ use super::head::{
 const EMPTY_LINES_MAX: usize = 4;
 
 /// The longest method name, in bytes. The longest registered one has 17.
-const METHOD_LEN_MAX: usize = 32;
+pub(super) const METHOD_LEN_MAX: usize = 32;
 
 /// Bytes a [`Span`] can reach.
 const HEAD_LEN_MAX: usize = u16::MAX as usize;
