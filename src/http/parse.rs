@@ -19,7 +19,7 @@ use super::head::{
 const EMPTY_LINES_MAX: usize = 4;
 
 /// The longest method name, in bytes. The longest registered one has 17.
-pub(super) const METHOD_LEN_MAX: usize = 32;
+const METHOD_LEN_MAX: usize = 32;
 
 /// Bytes a [`Span`] can reach.
 const HEAD_LEN_MAX: usize = u16::MAX as usize;
@@ -152,6 +152,12 @@ struct Line {
     method: Method,
     method_len: usize,
     target_end: usize,
+}
+
+/// Whether a head could have this method.
+pub(super) fn is_method(name: &[u8]) -> bool {
+    let is_token = !name.is_empty() && name.iter().all(|&b| is_token_byte(b));
+    is_token && name.len() <= METHOD_LEN_MAX && !name.starts_with(b"SSH-")
 }
 
 /// Checks method and target byte by byte; `None` while the target's end has not come.
