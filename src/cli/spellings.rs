@@ -1,5 +1,6 @@
 //! HAProxy's spellings of the flags, translated to the long ones that argh parses.
 
+use crate::config::suggest::nearest;
 use std::ffi::OsString;
 
 use super::{Exit, mistake};
@@ -135,34 +136,10 @@ fn unknown(flag: &str) -> Exit {
         return mistake(&format!("{flag}: this debugging flag of HAProxy has no counterpart here"));
     }
     let names = SPELLINGS.iter().flat_map(|(short, name, _)| [*short, *name]).filter(|name| !name.is_empty());
-    let nearest = names.map(|name| (distance(flag, name), name)).min();
-    match nearest {
-        Some((steps, name)) if steps <= 1 + flag.len() / 4 && steps < flag.len() => {
-            mistake(&format!("unknown flag '{flag}': did you mean '{name}'?"))
-        }
-        _ => mistake(&format!("unknown flag '{flag}': --help lists all")),
+    match nearest(flag, names) {
+        Some(name) => mistake(&format!("unknown flag '{flag}': did you mean '{name}'?")),
+        None => mistake(&format!("unknown flag '{flag}': --help lists all")),
     }
-}
-
-/// Insertions, deletions and replacements between two words.
-#[allow(clippy::indexing_slicing, reason = "at most the length")]
-pub(super) fn distance(a: &str, b: &str) -> usize {
-    // A flag of any length is somebody's mistake; its first 64 bytes tell enough.
-    let a = &a.as_bytes()[..a.len().min(64)];
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.iter().enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        for (cell, y) in row.iter_mut().skip(1).zip(b.bytes()) {
-            let next = (diagonal + usize::from(*x != y)).min(left + 1).min(*cell + 1);
-            diagonal = std::mem::replace(cell, next);
-            left = next;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
-    }
-    row.last().copied().unwrap_or(a.len())
 }
 
 /// argh knows long names only: puts HAProxy's before them, in the width of the first column.

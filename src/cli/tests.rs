@@ -1,4 +1,4 @@
-use super::spellings::{SPELLINGS, Takes, distance};
+use super::spellings::{SPELLINGS, Takes};
 use super::*;
 
 fn parse(line: &str) -> Result<Cli, Exit> {
@@ -162,14 +162,4 @@ fn versions() {
     for part in ["Target: ", "Features: ", "Buffers: 16384 bytes", "File descriptors: "] {
         assert!(long.text.contains(part), "{}", long.text);
     }
-}
-
-#[test]
-fn distances() {
-    for (a, b, steps) in
-        [("", "", 0), ("a", "", 1), ("", "ab", 2), ("--lisen", "--listen", 1), ("kitten", "sitting", 3)]
-    {
-        assert_eq!((distance(a, b), distance(b, a)), (steps, steps), "{a} {b}");
-    }
-    assert!(distance(&"x".repeat(100_000), "--check") >= 57);
 }

@@ -28,7 +28,7 @@ mod privileges;
 mod resolve;
 mod sample;
 mod source;
-mod suggest;
+pub(crate) mod suggest;
 #[cfg(test)]
 mod tests;
 mod userlist;

@@ -70,11 +70,7 @@ pub fn connect(line: &mut LogLine, record: &Record) {
 /// The line of a connection that never became a session (configuration §8.2.5):
 /// `127.0.0.1:44900 [21/Nov/2026:14:24:43.755] www/1: Received an invalid PROXY protocol header`.
 pub fn refused(line: &mut LogLine, refused: &Refused, zone: &Zone) {
-    line.push_peer(refused.client);
-    line.push_bytes(b" [");
-    timestamp::haproxy(line, refused.accepted_ms, zone);
-    line.push_bytes(b"] ");
-    line.push_bytes(refused.frontend.as_bytes());
+    push_arrival(line, refused.client, refused.accepted_ms, refused.frontend, zone);
     line.push(b'/');
     match refused.listener {
         Some(name) => line.push_bytes(name.as_bytes()),
@@ -113,13 +109,18 @@ pub fn push_captured(line: &mut LogLine, headers: &[Option<Box<[u8]>>]) {
     line.push(b'}');
 }
 
+/// Who came when, and where: `client [time] frontend`.
+fn push_arrival(line: &mut LogLine, client: Peer, accepted_ms: i64, frontend: &str, zone: &Zone) {
+    line.push_peer(client);
+    line.push_bytes(b" [");
+    timestamp::haproxy(line, accepted_ms, zone);
+    line.push_bytes(b"] ");
+    line.push_bytes(frontend.as_bytes());
+}
+
 /// Client, time, frontend, backend and server, which `tcplog` and `httplog` share, with a space at the end.
 fn push_origin(line: &mut LogLine, record: &Record, zone: &Zone) {
-    line.push_peer(record.client);
-    line.push_bytes(b" [");
-    timestamp::haproxy(line, record.accepted_ms, zone);
-    line.push_bytes(b"] ");
-    line.push_bytes(record.frontend.as_bytes());
+    push_arrival(line, record.client, record.accepted_ms, record.frontend, zone);
     line.push(b' ');
     line.push_bytes(record.backend.as_bytes());
     line.push(b'/');

@@ -1,22 +1,10 @@
 //! `option forwardfor`, `option http-server-close`, `option httpclose` and their `no` forms.
 
-use crate::rig::http_gateway;
-use crate::support::peers::{Backend, Request, ok};
+use crate::rig::{http_gateway, remembering};
+use crate::support::peers::{Backend, Request};
 use crate::support::socket::End;
-use std::sync::{Arc, Mutex};
 
 const GET: &str = "GET /a HTTP/1.1\r\nHost: h\r\n\r\n";
-
-/// A kept-alive backend that remembers its requests.
-fn remembering() -> (Backend, Arc<Mutex<Vec<Request>>>) {
-    let requests = Arc::new(Mutex::new(Vec::new()));
-    let for_backend = requests.clone();
-    let backend = Backend::answering(move |request| {
-        for_backend.lock().unwrap().push(request.clone());
-        ok("x")
-    });
-    (backend, requests)
-}
 
 #[track_caller]
 fn request_as_forwarded(option: &str, fields: &str) -> Request {

@@ -1,9 +1,10 @@
 //! Set-ups that several tests use: configuration texts and the peers behind them.
 
-use crate::support::peers::Backend;
+use crate::support::peers::{Backend, Request, ok};
 use crate::support::process::{Gateway, Starter};
 use crate::support::web::Nginx;
 use crate::support::websocket::WsEcho;
+use std::sync::{Arc, Mutex};
 
 /// The single-port configuration of `tests/configs`, with `zeros` bytes of preamble.
 pub fn single_port_config(listen: u16, web: u16, ws: u16, socket: u16, zeros: usize) -> String {
@@ -91,4 +92,15 @@ pub fn tcp_config(port: u16, server: &str, extra: &str) -> String {
 
 fn indented(lines: &str) -> String {
     lines.lines().map(|line| format!("    {}\n", line.trim())).collect()
+}
+
+/// A kept-alive backend that remembers its requests.
+pub fn remembering() -> (Backend, Arc<Mutex<Vec<Request>>>) {
+    let requests = Arc::new(Mutex::new(Vec::new()));
+    let for_backend = requests.clone();
+    let backend = Backend::answering(move |request| {
+        for_backend.lock().unwrap().push(request.clone());
+        ok("x")
+    });
+    (backend, requests)
 }

@@ -1,20 +1,8 @@
 //! Rules for HTTP, their answers, and their log lines.
 
-use crate::rig::http_gateway;
-use crate::support::peers::{Backend, Request, ok};
+use crate::rig::{http_gateway, remembering};
+use crate::support::peers::{Backend, ok};
 use crate::support::program::only_oneport;
-use std::sync::{Arc, Mutex};
-
-/// A kept-alive backend that remembers its requests.
-fn remembering() -> (Backend, Arc<Mutex<Vec<Request>>>) {
-    let requests = Arc::new(Mutex::new(Vec::new()));
-    let for_backend = requests.clone();
-    let backend = Backend::answering(move |request| {
-        for_backend.lock().unwrap().push(request.clone());
-        ok("x")
-    });
-    (backend, requests)
-}
 
 #[test]
 fn a_header_of_a_rule_cannot_be_removed_by_the_clients_connection_field() {
@@ -267,4 +255,40 @@ fn who_leaves_while_its_body_is_waited_for_is_no_request() {
     assert!(bytes.is_empty());
     assert_ne!(end, crate::support::socket::End::Open);
     assert!(requests.lock().unwrap().is_empty());
+}
+
+/// An id that asks for itself, captures of captures, variables of themselves: each finds what was there before.
+#[test]
+fn rules_may_read_what_they_write() {
+    let (backend, requests) = remembering();
+    let rules = r#"declare capture request len 20
+    declare capture response len 20
+    unique-id-format "%[var(txn.a)]<%[capture.req.hdr(0)]%[unique-id]%ID>%[capture.req.uri]"
+    unique-id-header X-Id
+    log-format "%[unique-id] %ID %[capture.req.hdr(0)] %[var(txn.a)] %hr %hrl"
+    log-format-sd "[x a=\"%[unique-id]\" b=\"%[capture.req.hdr(0)]\"]"
+    error-log-format "%[unique-id] %ID %[capture.req.hdr(0)]"
+    tcp-request content capture unique-id len 20
+    tcp-request content set-var(sess.s) var(sess.s)
+    http-request capture hdr(x) id 0
+    http-request capture capture.req.hdr(0) len 20
+    http-request set-var(txn.a) capture.req.hdr(0)
+    http-request set-var(txn.a) var(txn.a),concat(-,txn.a,-)
+    http-request set-var-fmt(txn.c) "%[unique-id]%[var(txn.a)]%[var(txn.c)]"
+    http-request set-header X-A %[var(txn.a)]
+    http-response capture capture.res.hdr(0) id 0
+    http-response capture unique-id id 0"#;
+    let gateway = http_gateway(&backend, rules);
+    for _ in 0..2 {
+        let mut client = gateway.client();
+        client.send("GET /p HTTP/1.1\r\nHost: h\r\nX: hello\r\n\r\n".repeat(2));
+        assert_eq!((client.answer().status, client.answer().status), (200, 200));
+        gateway.client().send("garbage\r\n\r\n");
+    }
+    let requests = requests.lock().unwrap();
+    assert_eq!(requests.len(), 4);
+    assert!(requests.iter().all(|request| request.values("x-a") == ["hello-hello-"]));
+    for request in requests.iter() {
+        assert_eq!(request.values("x-id"), ["<->"]);
+    }
 }
