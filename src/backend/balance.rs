@@ -1,12 +1,12 @@
 //! Choosing a server. Pure: looks at the servers' state, changes only their turn.
 
-use super::{Pick, Server};
+use super::{Pick, Server, Wish};
 use crate::config::Balance;
 
 /// Chooses among the servers that are up and have room. Backup servers are looked at only when no other
 /// server is up, and then only the first of them that is up (configuration §5.2, "backup").
 #[allow(clippy::indexing_slicing, reason = "a position found in the list")]
-pub(super) fn pick(balance: Balance, servers: &[Server]) -> Pick {
+pub(super) fn pick(balance: Balance, servers: &[Server], _wish: &Wish) -> Pick {
     let any_active = servers.iter().any(|server| server.is_usable() && !server.config.backup);
     if !any_active {
         return match servers.iter().position(|server| server.is_usable()) {
@@ -27,7 +27,7 @@ fn round_robin(servers: &[Server], eligible: impl Fn(&Server) -> bool) -> Option
     let mut sum = 0;
     let mut best: Option<(usize, i64)> = None;
     for (index, server) in servers.iter().enumerate().filter(|(_, server)| eligible(server)) {
-        let weight = i64::from(server.config.weight);
+        let weight = i64::from(server.effective_weight());
         sum += weight;
         let turn = server.turn.get().saturating_add(weight);
         server.turn.set(turn);
@@ -47,24 +47,13 @@ mod tests {
     use crate::net::Target;
 
     fn server(name: &str, weight: u32) -> Server {
-        let config = config::Server {
-            name: name.into(),
-            place: config::Place::default(),
-            address: config::ServerAddress::Inet("127.0.0.1".into(), config::ServerPort::Fixed(1)),
-            weight,
-            maxconn: None,
-            maxqueue: 0,
-            check: None,
-            backup: false,
-            disabled: false,
-            send_proxy: None,
-        };
+        let config = config::Server { name: name.into(), weight, ..config::Server::default() };
         Server::new(config, vec![Target::Inet("127.0.0.1:1".parse().unwrap())])
     }
 
     fn sequence(servers: &[Server], len: usize) -> String {
         (0..len)
-            .map(|_| match pick(Balance::RoundRobin, servers) {
+            .map(|_| match pick(Balance::RoundRobin, servers, &Wish::default()) {
                 Pick::Server(index) => servers[index].config.name.clone(),
                 Pick::Full => "full".into(),
                 Pick::Down => "down".into(),

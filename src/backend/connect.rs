@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 
-use super::{NoServer, Slot};
+use super::{NoServer, Slot, Wish};
 use crate::config::SendProxy;
 use crate::net::{Buffer, ConnectOptions, Ends, Stream, Written, write_binary, write_line};
 use crate::reactor::{Deadline, Expired};
@@ -98,7 +98,7 @@ pub async fn connect(
         }
         if !slot.server().is_up() {
             drop(slot);
-            slot = match backend.slot(deadline, None).await {
+            slot = match backend.slot(deadline, &Wish::default()).await {
                 Ok(slot) => slot,
                 Err(none) => {
                     return Err(ConnectError {

@@ -10,11 +10,13 @@ mod health;
 mod idle;
 mod queue;
 mod server;
+mod wish;
 
 pub use connect::{ClientEnds, ConnectError, ConnectFailure, Connected, connect};
 pub use idle::{Reserved, set_idle_max};
 pub use queue::NoServer;
 pub use server::Server;
+pub use wish::Wish;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -94,25 +96,21 @@ impl Backend {
     }
 
     /// Waits for the right to use a server: at once when one has room, else in the queue. `deadline` is set
-    /// to `timeout queue` by this call. As long as the `preferred` server is up it is the one.
+    /// to `timeout queue` by this call.
     ///
     /// # Errors
     /// [`NoServer`] when none is up, or the time in the queue was up.
-    pub async fn slot(
-        self: &Rc<Self>,
-        deadline: &Deadline,
-        preferred: Option<usize>,
-    ) -> Result<Slot, NoServer> {
+    pub async fn slot(self: &Rc<Self>, deadline: &Deadline, wish: &Wish) -> Result<Slot, NoServer> {
         deadline.set_after(self.config.timeouts.queue_ms);
         let pick = || {
             let up = |index: &usize| self.servers.get(*index).is_some_and(Server::is_up);
-            match preferred.filter(up) {
+            match wish.server.filter(up) {
                 Some(index) if self.servers.get(index).is_some_and(Server::is_full) => Pick::Full,
                 Some(index) => Pick::Server(index),
-                None => self.pick(),
+                None => self.pick(wish),
             }
         };
-        let index = self.queue.wait(deadline, preferred, pick).await?;
+        let index = self.queue.wait(deadline, wish.server, pick).await?;
         Ok(Slot::new(self.clone(), index))
     }
 
@@ -123,13 +121,19 @@ impl Backend {
     }
 
     /// Chooses a server for now.
-    fn pick(&self) -> Pick {
-        balance::pick(self.config.balance, &self.servers)
+    fn pick(&self, wish: &Wish) -> Pick {
+        balance::pick(self.config.balance, &self.servers, wish)
     }
 
-    /// A server's state has changed or it has room: those in the queue look again.
+    /// A server has room: those in the queue look again.
     fn wake_queue(&self) {
         self.queue.wake_one();
+    }
+
+    /// A server's state or weight has changed: the choice between servers is worked out anew, and those in the queue
+    /// look again. Every change goes through here.
+    fn servers_changed(&self) {
+        self.wake_queue();
     }
 
     /// Closes all idle connections, for want of descriptors; false when there were none.

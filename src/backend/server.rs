@@ -23,6 +23,10 @@ pub struct Server {
     targets: Vec<Target>,
     current: Cell<usize>,
     up: Cell<bool>,
+    /// Its weight now, 0 to 256: the configured one until it is changed.
+    weight: Cell<u32>,
+    /// How much of its weight counts, percent: less while it starts slowly.
+    ramp_percent: Cell<u32>,
     /// The running value of smooth weighted round robin.
     pub(super) turn: Cell<i64>,
 }
@@ -61,8 +65,11 @@ impl Server {
     /// A server that is up until a check says otherwise.
     pub fn new(config: config::Server, targets: Vec<Target>) -> Self {
         debug_assert!(!targets.is_empty());
+        let weight = Cell::new(config.weight);
         Self {
             config,
+            weight,
+            ramp_percent: Cell::new(100),
             connections: Cell::new(0),
             total: Cell::new(0),
             idle: IdlePool::default(),
@@ -106,12 +113,18 @@ impl Server {
         self.current.set((self.current.get() + 1) % self.targets.len().max(1));
     }
 
-    /// Whether it is up and takes new traffic.
+    /// Whether the choice may fall on it: up, and with a weight.
     pub fn is_usable(&self) -> bool {
-        self.is_up() && self.config.weight > 0
+        self.is_up() && self.weight.get() > 0
     }
 
-    /// Whether it is up: neither disabled nor failed.
+    /// What counts for its share of the traffic: sixteenths of its weight, less while it starts slowly.
+    pub fn effective_weight(&self) -> u32 {
+        const SCALE: u32 = 16;
+        self.weight.get().saturating_mul(SCALE).saturating_mul(self.ramp_percent.get()).div_ceil(100)
+    }
+
+    /// Whether it takes those that must go to it (rules, cookies): neither disabled nor failed.
     pub fn is_up(&self) -> bool {
         self.up.get() && !self.config.disabled
     }

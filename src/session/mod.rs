@@ -6,6 +6,7 @@
 
 mod alias;
 mod capture;
+mod choice;
 mod extra;
 mod http;
 mod monitor;

@@ -3,11 +3,11 @@
 use std::rc::Rc;
 
 use super::Session;
+use super::choice::wish;
 use super::tcp_rules;
 use super::trace::{InUse, Trace};
 use super::tunnel::Tunnel;
-use super::world::preferred_server;
-use crate::backend::{Backend, ConnectError, ConnectFailure, Connected, NoServer, Slot, connect};
+use crate::backend::{Backend, ConnectError, ConnectFailure, Connected, NoServer, Slot, Wish, connect};
 use crate::config::Mode;
 use crate::net::{Buffer, Stream};
 use crate::rules::View;
@@ -103,11 +103,8 @@ pub(super) async fn server_for(
     first: &[u8],
     trace: &mut Trace,
 ) -> Option<Connected> {
-    let server = match backend.config.server_rules.as_slice() {
-        [] => None,
-        _ => preferred_server(session, backend, View::new(first, true)),
-    };
-    let slot = slot_for(session, backend, server, trace).await?;
+    let wish = wish(session, backend, View::new(first, true));
+    let slot = slot_for(session, backend, &wish, trace).await?;
     match connect(slot, first, &session.ends_for(backend), &session.deadline).await {
         Ok(connected) => {
             trace.chose(&connected.slot);
@@ -123,15 +120,15 @@ pub(super) async fn server_for(
     }
 }
 
-/// The right to use a server, the preferred one if it is up, or the reason in `trace`.
+/// The right to use a server, or the reason in `trace`.
 pub(super) async fn slot_for(
     session: &Session,
     backend: &Rc<Backend>,
-    preferred: Option<usize>,
+    wish: &Wish,
     trace: &mut Trace,
 ) -> Option<Slot> {
     let before_ms = trace.elapsed_ms(session);
-    match backend.slot(&session.deadline, preferred).await {
+    match backend.slot(&session.deadline, wish).await {
         Ok(slot) => {
             trace.chose(&slot);
             trace.timers.wait = match trace.timers.request {

@@ -7,11 +7,11 @@ use super::trace::record;
 use super::{Frontend, Session};
 use crate::backend::{Backend, Server};
 use crate::config::{
-    Alias, BackendId, Chosen, Figure, Flags, Format, LinePart, Mode, Named, RefId, Side, Target, User, VarId,
+    Alias, BackendId, Figure, Flags, Format, LinePart, Mode, Named, RefId, Side, Target, User, VarId,
 };
 use crate::observe::LogLine;
 use crate::rules::fill::fill;
-use crate::rules::{Sample, View, World, applies};
+use crate::rules::{Sample, View, World};
 
 /// A session, and the backend that its request was given, if any.
 pub(super) struct Scene<'a> {
@@ -189,29 +189,4 @@ fn free_slots(backend: &Backend) -> i64 {
         free = free.saturating_add(i64::from(places)).saturating_add(server.config.maxqueue.into());
     }
     free.saturating_sub(i64::try_from(backend.queued()).unwrap_or(0)).max(0)
-}
-
-/// The first server that is up among those that the backend's `use-server` rules prefer for this request.
-pub(super) fn preferred_server(session: &Session, backend: &Backend, view: View<'_>) -> Option<usize> {
-    let scene = Scene { session, backend: Some(backend), server: None };
-    let view = view.within(&scene);
-    for rule in &backend.config.server_rules {
-        if !applies(Some(&rule.condition), &backend.config.acls, &view) {
-            continue;
-        }
-        let index = match &rule.server {
-            Chosen::Known(index) => *index,
-            Chosen::Called(name) => {
-                let mut text = Vec::new();
-                fill(name, &view, &mut text);
-                // A name that no server has ends the search.
-                backend.servers.iter().position(|server| server.config.name.as_bytes() == text)?
-            }
-        };
-        // One that is down leaves it to the next rule.
-        if backend.servers.get(index).is_some_and(Server::is_up) {
-            return Some(index);
-        }
-    }
-    None
 }

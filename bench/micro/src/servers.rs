@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use divan::Bencher;
-use oneport::backend::{Backend, Server};
+use oneport::backend::{Backend, Server, Wish};
 use oneport::config::{Source, load};
 use oneport::reactor::{Deadline, Reactor};
 
@@ -32,8 +32,9 @@ fn pick_one_of(bencher: Bencher, count: usize) {
     let reactor = Reactor::new().expect("an event loop");
     let backend = Backend::new(reactor, config, servers);
     let deadline = Deadline::new(reactor);
+    let wish = Wish::default();
     let mut context = Context::from_waker(Waker::noop());
-    bencher.bench_local(|| match pin!(backend.slot(&deadline, None)).poll(&mut context) {
+    bencher.bench_local(|| match pin!(backend.slot(&deadline, &wish)).poll(&mut context) {
         Poll::Ready(Ok(slot)) => slot.index(),
         Poll::Ready(Err(_)) | Poll::Pending => panic!("a server is up and has room"),
     });

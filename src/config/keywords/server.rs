@@ -181,20 +181,10 @@ pub(super) fn parse_default(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(
 
 impl Default for Parameters {
     fn default() -> Self {
-        let check = Check {
-            spread_percent: 0,
-            inter_ms: 2_000,
-            fastinter_ms: None,
-            downinter_ms: None,
-            rise: 2,
-            fall: 3,
-            port: None,
-            send_proxy: None,
-        };
         let proxy = ProxyHeader::default();
         Self {
             checked: false,
-            check,
+            check: Check::default(),
             weight: 1,
             maxconn: None,
             maxqueue: 0,

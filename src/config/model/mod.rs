@@ -9,6 +9,7 @@ mod logs;
 mod matcher;
 mod rules;
 mod sample;
+mod servers;
 
 pub use actions::*;
 pub use format::*;
@@ -16,6 +17,7 @@ pub use logs::*;
 pub use matcher::*;
 pub use rules::*;
 pub use sample::*;
+pub use servers::*;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -246,14 +248,6 @@ pub struct Backend {
     pub logs: Vec<LogTarget>,
 }
 
-/// `balance ALGORITHM`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Balance {
-    /// Each server in turn, by weight.
-    #[default]
-    RoundRobin,
-}
-
 /// One listening address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bind {
@@ -296,84 +290,6 @@ pub enum BindAddress {
     Abstract(Vec<u8>),
     /// An inherited listening socket (`fd@N`).
     Fd(i32),
-}
-
-/// `server NAME ADDRESS …`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Server {
-    /// Its name.
-    pub name: String,
-    /// Where it was written.
-    pub place: Place,
-    /// Where it is.
-    pub address: ServerAddress,
-    /// `weight`, 0 to 256; default 1. A server of weight 0 gets no new traffic.
-    pub weight: u32,
-    /// `maxconn`: concurrent connections to it; `None` = no limit.
-    pub maxconn: Option<u32>,
-    /// `maxqueue`; 0 = no limit. Known to `connslots()` alone.
-    pub maxqueue: u32,
-    /// `check …`; `None` = never checked, always up.
-    pub check: Option<Check>,
-    /// `backup`: used when no other server is up.
-    pub backup: bool,
-    /// `disabled`: starts in maintenance.
-    pub disabled: bool,
-    /// `send-proxy`, `send-proxy-v2`: each connection begins with a PROXY protocol header.
-    pub send_proxy: Option<SendProxy>,
-}
-
-/// A PROXY protocol header to be sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SendProxy {
-    /// `send-proxy`: version 1, a line.
-    Line,
-    /// `send-proxy-v2`: version 2.
-    Binary {
-        /// `proxy-v2-options crc32c`: with a checksum.
-        with_crc32c: bool,
-    },
-}
-
-/// What a `server` line names.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ServerAddress {
-    /// A host (name or address literal as written, brackets removed) and its port.
-    Inet(String, ServerPort),
-    /// A unix socket's path.
-    Unix(PathBuf),
-    /// A name in the abstract namespace, without the leading zero byte.
-    Abstract(Vec<u8>),
-}
-
-/// The port of a `server` line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ServerPort {
-    /// `:80`.
-    Fixed(u16),
-    /// None written, or `:+N`/`:-N`: the port the client came to, plus the offset.
-    FromClient(i32),
-}
-
-/// Health checks of a server: a TCP connect every `inter_ms`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Check {
-    /// `inter`: between two checks; default 2,000.
-    pub inter_ms: u64,
-    /// `fastinter`: between two checks while the state is changing; default `inter_ms`.
-    pub fastinter_ms: Option<u64>,
-    /// `downinter`: between two checks of a server that is down; default `inter_ms`.
-    pub downinter_ms: Option<u64>,
-    /// `rise`: successes until a server is up again; default 2.
-    pub rise: u32,
-    /// `fall`: failures until a server is down; default 3.
-    pub fall: u32,
-    /// `port`: another port for the check.
-    pub port: Option<u16>,
-    /// `spread-checks` of the global section.
-    pub spread_percent: u32,
-    /// What a check begins with: what the server's connections do (not on another `port`), or `check-send-proxy`.
-    pub send_proxy: Option<SendProxy>,
 }
 
 /// `option forwardfor` or `option originalto`: an address to tell servers of.

@@ -184,8 +184,8 @@ impl<'a> Exchange<'a> {
                 Some(slot)
             }
             None => {
-                let server = self.request.server;
-                tcp::slot_for(self.session, &self.request.backend, server, &mut self.trace).await
+                let Request { backend, wish, .. } = &self.request;
+                tcp::slot_for(self.session, backend, wish, &mut self.trace).await
             }
         };
         let mut link = self.link(slot.ok_or(Failure::NoServer)?).await?;

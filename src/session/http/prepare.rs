@@ -6,11 +6,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
 use super::super::Session;
+use super::super::choice::wish;
 use super::super::relay::{Bound, Flow};
 use super::super::trace::Trace;
-use super::super::world::{Scene, preferred_server};
+use super::super::world::Scene;
 use super::rules::{self, At, End, Within};
-use crate::backend::Backend;
+use crate::backend::{Backend, Wish};
 use crate::config::{ConnectionMode, ForwardFor, HeaderNames, HttpOptions, Mode, Net};
 use crate::http::edit::Text;
 use crate::http::{
@@ -36,8 +37,8 @@ pub(super) struct Request {
     pub keep_alive: bool,
     /// The client sent HEAD, whatever the server got.
     pub to_head: bool,
-    /// The server that `use-server` rules prefer.
-    pub server: Option<usize>,
+    /// What is asked of the choice of a server.
+    pub wish: Wish,
     pub upgrade: bool,
 }
 
@@ -149,7 +150,7 @@ pub(super) fn prepare(
     let unique_id = session.unique_id(&View::with_head(bytes, work.head).within(&Scene::of(session)));
     let routed = route(&mut work, trace);
     let rules::Request { head, text, backend, at, .. } = work;
-    let (backend, server) = match routed {
+    let (backend, wish) = match routed {
         Ok(Some(routed)) => routed,
         Err(End::Wait { within, at_least }) => {
             let paused = Box::new(Paused { head: head.clone(), text, backend, at, facts });
@@ -201,7 +202,7 @@ pub(super) fn prepare(
         keeps_server,
         keep_alive,
         to_head,
-        server,
+        wish,
         upgrade,
     })
 }
@@ -276,7 +277,7 @@ fn route(work: &mut rules::Request<'_>, trace: &mut Trace) -> Result<Option<Rout
     trace.backend = Some(backend.clone());
     let config = &backend.config;
     if config.mode == Mode::Tcp {
-        return Ok(Some((backend, None)));
+        return Ok(Some((backend, Wish::default())));
     }
     // What a `listen` shares with its own servers has run.
     if !Rc::ptr_eq(&config.http_rules, &frontend.http_rules) {
@@ -285,15 +286,12 @@ fn route(work: &mut rules::Request<'_>, trace: &mut Trace) -> Result<Option<Rout
             work.run_all(&config.http_rules, config.http.header_names, &config.acls)?;
         }
     }
-    let server = match config.server_rules.as_slice() {
-        [] => None,
-        _ => preferred_server(session, &backend, work.view()),
-    };
-    Ok(Some((backend, server)))
+    let wish = wish(session, &backend, work.view());
+    Ok(Some((backend, wish)))
 }
 
-/// A backend, and the server that its rules prefer.
-type Routed = (Rc<Backend>, Option<usize>);
+/// A backend, and what it asks of the choice of a server.
+type Routed = (Rc<Backend>, Wish);
 
 fn chosen(work: &rules::Request<'_>) -> Option<Rc<Backend>> {
     let frontend = &work.session.frontend;

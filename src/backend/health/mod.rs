@@ -1,17 +1,17 @@
 //! Health checks: a TCP connect every `inter`, on the control plane.
 
+mod probe;
+
 use std::io;
-use std::net::{SocketAddr, TcpStream};
-use std::os::fd::{AsFd, BorrowedFd};
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
-use async_io::{Async, Timer};
+use async_io::Timer;
 
-use super::connect::header;
 use super::{Backend, Server};
-use crate::config::{Check, SendProxy};
-use crate::net::{ConnectOptions, Ends, Stream, Target};
+use crate::config::Check;
+use crate::net::Target;
+use probe::connect;
 
 /// Checks one server for as long as its backend lives.
 pub(super) async fn watch(backend: Weak<Backend>, index: usize, check: Check, first_delay_ms: u64) {
@@ -66,52 +66,6 @@ fn what_to_check(backend: &Weak<Backend>, index: usize) -> Option<(Target, u64)>
     Some((server.check_target()?, backend.config.timeouts.check_ms))
 }
 
-async fn connect(
-    target: &Target,
-    send_proxy: Option<SendProxy>,
-    timeout_ms: u64,
-    backend: &Weak<Backend>,
-) -> io::Result<()> {
-    match target {
-        Target::Inet(address) => {
-            let connect = async {
-                let stream = Async::<TcpStream>::connect(*address).await?;
-                let ours = stream.get_ref().local_addr().ok();
-                introduce(stream.as_fd(), send_proxy, ours.zip(Some(*address)))
-            };
-            let timeout = async {
-                if timeout_ms == 0 {
-                    return std::future::pending().await;
-                }
-                Timer::after(Duration::from_millis(timeout_ms)).await;
-                Err(io::ErrorKind::TimedOut.into())
-            };
-            smol::future::or(connect, timeout).await
-        }
-        Target::Unix(_) => {
-            // A unix socket answers at once, so nothing is waited for.
-            let Some(backend) = backend.upgrade() else { return Ok(()) };
-            let stream = Stream::connect(backend.reactor, target, ConnectOptions::default())?;
-            introduce(stream.as_fd(), send_proxy, None)
-        }
-    }
-}
-
-/// Says with a PROXY protocol header, where one is wanted, that this connection is nobody's but our own: version 1 by
-/// the connection's own addresses, since some servers refuse UNKNOWN, version 2 by LOCAL.
-fn introduce(
-    socket: BorrowedFd<'_>,
-    send_proxy: Option<SendProxy>,
-    ends: Option<(SocketAddr, SocketAddr)>,
-) -> io::Result<()> {
-    let Some(kind) = send_proxy else { return Ok(()) };
-    let ends = ends.filter(|_| kind == SendProxy::Line);
-    let ends = ends.map(|(source, destination)| Ends { source, destination });
-    // A new connection has room for so little: no wait.
-    rustix::net::send(socket, &header(kind, ends.as_ref()), rustix::net::SendFlags::NOSIGNAL)?;
-    Ok(())
-}
-
 /// Whether a check failed for want of our own descriptors, memory or ports.
 fn is_our_fault(error: &io::Error) -> bool {
     use rustix::io::Errno;
@@ -154,7 +108,7 @@ fn apply(backend: &Rc<Backend>, index: usize, up: bool, result: io::Result<()>, 
             }
         }
     }
-    backend.wake_queue();
+    backend.servers_changed();
 }
 
 /// The counting of successes and failures (configuration §5.2, "rise" and "fall"). Pure.
@@ -205,16 +159,7 @@ mod tests {
     use super::*;
 
     fn check() -> Check {
-        Check {
-            inter_ms: 2_000,
-            fastinter_ms: Some(500),
-            downinter_ms: Some(5_000),
-            spread_percent: 0,
-            rise: 2,
-            fall: 3,
-            port: None,
-            send_proxy: None,
-        }
+        Check { fastinter_ms: Some(500), downinter_ms: Some(5_000), ..Check::default() }
     }
 
     #[test]
