@@ -6,6 +6,7 @@
 
 mod balance;
 mod connect;
+mod cookie;
 mod health;
 mod idle;
 mod queue;
@@ -104,7 +105,7 @@ impl Backend {
         deadline.set_after(self.config.timeouts.queue_ms);
         let pick = || {
             let up = |index: &usize| self.servers.get(*index).is_some_and(Server::is_up);
-            match wish.server.filter(up) {
+            match wish.server.filter(|index| wish.even_down || up(index)) {
                 Some(index) if self.servers.get(index).is_some_and(Server::is_full) => Pick::Full,
                 Some(index) => Pick::Server(index),
                 None => self.pick(wish),

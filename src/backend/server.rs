@@ -29,6 +29,8 @@ pub struct Server {
     ramp_percent: Cell<u32>,
     /// The running value of smooth weighted round robin.
     pub(super) turn: Cell<i64>,
+    /// The value of its cookie, where it is worked out.
+    pub(super) cookie: Cell<super::cookie::Known>,
 }
 
 impl Server {
@@ -77,6 +79,7 @@ impl Server {
             current: Cell::new(0),
             up: Cell::new(true),
             turn: Cell::new(0),
+            cookie: Cell::default(),
         }
     }
 

@@ -4,7 +4,8 @@ use super::diagnostics::Spot;
 use super::keywords::server::Parameters;
 use super::model::{
     Acl, AclId, AclTest, Balance, Bind, Captures, Chosen, Condition, ConnectionMode, ErrorPage, HttpAction,
-    HttpOptions, HttpRule, HttpRules, Lines, LogFormat, LogTarget, Mode, Net, Place, RefId, Server, TcpRules,
+    HttpOptions, HttpRule, HttpRules, Lines, LogFormat, LogTarget, Mode, Net, PersistRule, Persistence,
+    Place, RefId, Server, TcpRules,
 };
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -40,6 +41,10 @@ pub(crate) struct Settings {
     pub monitor_nets: Vec<Net>,
     /// Rules of the `defaults` section, by their number in the builder.
     pub template: Option<usize>,
+    /// All but the rules, which stand in the proxy.
+    pub persistence: Persistence,
+    /// `dynamic-cookie-key`.
+    pub dynamic_cookie_key: Option<Rc<[u8]>>,
 }
 
 /// A line about pages for errors.
@@ -120,6 +125,7 @@ pub(crate) struct Proxy {
     pub monitor_fail: Vec<Condition>,
     pub use_backends: Vec<UseRule>,
     pub use_servers: Vec<(Chosen<NameRef>, Condition)>,
+    pub persist_rules: Vec<PersistRule>,
     pub captures: Captures,
     pub servers: Vec<Server>,
     /// Names of `servers` and the line each was written in.
@@ -152,6 +158,7 @@ impl Proxy {
             monitor_fail: Vec::new(),
             use_backends: Vec::new(),
             use_servers: Vec::new(),
+            persist_rules: Vec::new(),
             captures: Captures::default(),
             servers: Vec::new(),
             server_names: BTreeMap::new(),

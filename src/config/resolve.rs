@@ -7,7 +7,8 @@ use super::diagnostics::{DIAGNOSTICS_MAX, Severity, Sink};
 use super::draft::{ErrorSource, NameRef, Proxy, ProxyKind, Settings, Timeouts, UseRule};
 use super::model::{
     Acl, Backend, BackendId, Chosen, ClientTimeouts, Config, ErrorPage, Frontend, Global, HttpOptions,
-    HttpRules, LogTarget, Mode, ServerTimeouts, Target, TcpRules, UseBackend, UseServer,
+    HttpRules, LogTarget, Mode, Persistence, ServerCookie, ServerTimeouts, Target, TcpRules, UseBackend,
+    UseServer,
 };
 use super::sample::{Reference, ReferenceKind};
 use super::suggest;
@@ -443,6 +444,14 @@ fn backend(proxy: &mut Proxy, (acls, http_rules): Rules, global: &Global, tunnel
         // What still names it finds no server.
         servers.iter_mut().for_each(|server| server.disabled = true);
     }
+    let persistence =
+        Persistence { rules: std::mem::take(&mut proxy.persist_rules), ..settings.persistence.clone() };
+    let is_dynamic = persistence.cookie.as_ref().is_some_and(|cookie| cookie.dynamic);
+    if let Some(key) = settings.dynamic_cookie_key.as_ref().filter(|_| is_dynamic) {
+        for server in servers.iter_mut().filter(|server| server.cookie.is_none()) {
+            server.cookie = Some(ServerCookie::Dynamic(key.clone()));
+        }
+    }
     Backend {
         name: proxy.name.clone(),
         id: 0,
@@ -453,6 +462,7 @@ fn backend(proxy: &mut Proxy, (acls, http_rules): Rules, global: &Global, tunnel
         tcp,
         http_rules,
         server_rules: Vec::new(),
+        persistence,
         errors: Rc::default(),
         servers,
         timeouts: server_timeouts(&settings.timeouts, tunnel_default),

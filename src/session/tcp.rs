@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::Session;
-use super::choice::wish;
+use super::choice::{persist_word, wish};
 use super::tcp_rules;
 use super::trace::{InUse, Trace};
 use super::tunnel::Tunnel;
@@ -103,7 +103,8 @@ pub(super) async fn server_for(
     first: &[u8],
     trace: &mut Trace,
 ) -> Option<Connected> {
-    let wish = wish(session, backend, View::new(first, true));
+    let word = persist_word(session, backend, View::new(first, true));
+    let wish = wish(session, backend, View::new(first, true), word);
     let slot = slot_for(session, backend, &wish, trace).await?;
     match connect(slot, first, &session.ends_for(backend), &session.deadline).await {
         Ok(connected) => {

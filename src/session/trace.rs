@@ -7,7 +7,7 @@ use super::alias::Facts;
 use super::capture::Captured;
 use super::extra::LogLevel;
 use crate::backend::{Backend, Server, Slot};
-use crate::config::{Format, LogFormat, Mode};
+use crate::config::{Format, LogFormat, Mode, PersistWord};
 use crate::net::Buffer;
 use crate::observe::{BAD_REQUEST, LogLine, NO_SERVER, Peer, Record, SESSION_SEVERITY, Timers};
 
@@ -33,8 +33,25 @@ pub(super) struct Trace {
     pub number: u32,
     /// From the client, heads included.
     pub bytes_from_client: u64,
+    /// A request's head was read.
+    pub has_begun: bool,
     /// The line is written already.
     logged: bool,
+    /// What became of the cookie that keeps the client with its server.
+    pub kept: Kept,
+}
+
+/// What a request asked of its server by what it was given before.
+pub(super) struct Kept {
+    /// The last two characters of the termination state: the client's cookie, and the one that the answer sets.
+    pub flags: [u8; 2],
+    /// What rules say.
+    pub word: PersistWord,
+    /// The server that was asked for, while it is the one that is used.
+    pub server: Option<usize>,
+    /// The dates in the client's cookie, seconds of unix time; 0 = there are none.
+    pub last_s: u32,
+    pub first_s: u32,
 }
 
 impl Trace {
@@ -73,7 +90,9 @@ impl Trace {
             start_wall_ms,
             number: session.frontend.process.next_number(),
             bytes_from_client: 0,
+            has_begun: false,
             logged: false,
+            kept: Kept { flags: *b"NN", word: PersistWord::Usual, server: None, last_s: 0, first_s: 0 },
         }
     }
 
@@ -95,11 +114,21 @@ impl Trace {
     /// Notes the server that was chosen.
     pub(super) fn chose(&mut self, slot: &Slot) {
         self.server = Some(slot.index());
+        // The one that was asked for did not do.
+        if self.kept.server.take_if(|wanted| *wanted != slot.index()).is_some() && self.kept.flags[0] == b'V'
+        {
+            self.kept.flags[0] = b'D';
+        }
+    }
+
+    /// Notes the server that a request asked for which no server will get.
+    pub(super) fn asked_for(&mut self, server: Option<usize>) {
+        self.server = server;
     }
 
     /// Sets the first two characters of the termination state: who, and in which phase.
     pub(super) fn end(&mut self, who: u8, phase: u8) {
-        self.termination = [who, phase, b'-', b'-'];
+        self.termination[..2].copy_from_slice(&[who, phase]);
     }
 
     /// Writes the line, where the frontend has somewhere to write it. `http` = it was an HTTP session.
@@ -212,10 +241,23 @@ pub(super) fn record<'a>(
         record.bytes_to_client = trace.bytes_to_client;
         record.status = trace.status;
         record.termination = trace.termination;
+        if trace.has_begun && backend.or(own_backend(session)).is_some_and(tells_of_cookies) {
+            record.termination[2..].copy_from_slice(&trace.kept.flags);
+        }
         record.retries = trace.retries;
         record.request = trace.request.as_deref().unwrap_or(BAD_REQUEST);
     }
     record
+}
+
+fn tells_of_cookies(backend: &Backend) -> bool {
+    backend.config.persistence.cookie.as_ref().is_some_and(|cookie| cookie.is_told())
+}
+
+/// Before a backend is chosen a `listen` has its own.
+fn own_backend(session: &Session) -> Option<&Backend> {
+    let frontend = &session.frontend;
+    frontend.config.own_backend.and_then(|id| frontend.backend(id)).map(|backend| &**backend)
 }
 
 /// Fills `error-log-format` for a connection that never became a session.

@@ -229,10 +229,8 @@ pub(crate) const GROUPS: &[Group] = &[
         SERVER,
         Takes::AtLeastOne,
         NotYet(STICKY),
-        "cookie|stick-table|stick match|stick on|stick store-request|stick store-response|persist rdp-cookie|\
-         force-persist|ignore-persist",
+        "stick-table|stick match|stick on|stick store-request|stick store-response|persist rdp-cookie",
     ),
-    group(SERVER, Takes::Nothing, NotYet(STICKY), "option persist|option prefer-last-server"),
     group(
         SERVER,
         Takes::Any,
@@ -345,7 +343,6 @@ pub(crate) const BIND: &[Parameters] = &[
 
 /// Parameters of a `server` line.
 pub(crate) const SERVERS: &[Parameters] = &[
-    Parameters { value: true, status: NotYet(STICKY), names: "cookie" },
     Parameters {
         value: true,
         status: NotYet("a server gets its whole share as soon as it is up"),
@@ -363,7 +360,6 @@ pub(crate) const SERVERS: &[Parameters] = &[
         status: NotYet("its queue is not bounded, and `maxconn` does not move with the load"),
         names: "maxqueue|minconn",
     },
-    Parameters { value: true, status: NotYet("requests are carried and not redirected"), names: "redir" },
     Parameters {
         value: true,
         status: NotYet("the system looks its name up, at the start and at a reload"),

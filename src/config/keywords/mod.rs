@@ -14,6 +14,7 @@ mod logs;
 mod markdown;
 mod old_rules;
 mod options;
+mod persistence;
 mod privileges;
 mod process;
 mod proxy;
@@ -238,6 +239,7 @@ const TOPICS: &[(&str, &[Keyword])] = &[
     ("Logs", logs::TABLE),
     ("Users (`userlist`)", users::TABLE),
     ("Session lines", lines::TABLE),
+    ("Persistence", persistence::TABLE),
 ];
 
 /// Most words of a keyword.

@@ -7,6 +7,7 @@ mod actions;
 mod format;
 mod logs;
 mod matcher;
+mod persistence;
 mod rules;
 mod sample;
 mod servers;
@@ -15,6 +16,7 @@ pub use actions::*;
 pub use format::*;
 pub use logs::*;
 pub use matcher::*;
+pub use persistence::*;
 pub use rules::*;
 pub use sample::*;
 pub use servers::*;
@@ -232,6 +234,8 @@ pub struct Backend {
     pub http_rules: Rc<HttpRules>,
     /// `use-server` rules in file order.
     pub server_rules: Vec<UseServer>,
+    /// What keeps clients with their servers.
+    pub persistence: Persistence,
     /// `errorfile` and its like, by status.
     pub errors: Rc<[(u16, ErrorPage)]>,
     /// `server` lines in file order.

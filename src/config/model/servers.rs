@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::Place;
+use super::{Place, ServerCookie};
+use std::rc::Rc;
 
 /// `balance ALGORITHM`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -35,6 +36,10 @@ pub struct Server {
     pub disabled: bool,
     /// `send-proxy`, `send-proxy-v2`: each connection begins with a PROXY protocol header.
     pub send_proxy: Option<SendProxy>,
+    /// `cookie`: the value that means it.
+    pub cookie: Option<ServerCookie>,
+    /// `redir`: GET and HEAD are told to ask there, by what stands before their path.
+    pub redirect: Option<Rc<str>>,
 }
 
 impl Default for Server {
@@ -50,6 +55,8 @@ impl Default for Server {
             backup: false,
             disabled: false,
             send_proxy: None,
+            cookie: None,
+            redirect: None,
         }
     }
 }

@@ -4,6 +4,7 @@ mod answer;
 mod body;
 mod exchange;
 mod handle;
+mod persistence;
 mod prepare;
 mod replies;
 mod respond;

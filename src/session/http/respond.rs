@@ -8,6 +8,7 @@ use super::super::relay::{Bound, Flow, FlowError, Waiting};
 use super::super::tcp_rules::Ruling;
 use super::Next;
 use super::exchange::{Answer, Exchange, Failure, Found, Link};
+use super::persistence;
 use super::rules::{End, Response};
 use crate::http::{
     After, Chunked, Framing, Method, ResponseEdits, ResponseHead, TooLong, Version, parse_response,
@@ -104,8 +105,14 @@ impl Exchange<'_> {
             if !once {
                 work.run_all(&front.http_rules, &front.acls).map_err(Failure::Rule)?;
             }
+        }
+        if persistence::reads_cookies(self.session, Some(&backend)) {
+            let method = self.request.facts.method;
+            persistence::on_answer(&mut work, &backend, method, &mut self.trace).map_err(Failure::Rule)?;
+        }
+        if !tunnel {
             work.run(&back.http_rules.after, &back.acls).map_err(Failure::Rule)?;
-            if !once {
+            if !Rc::ptr_eq(&back.http_rules, &front.http_rules) {
                 work.run(&front.http_rules.after, &front.acls).map_err(Failure::Rule)?;
             }
         }
