@@ -1,7 +1,7 @@
 //! What is asked of the choice of a server: by rules, and by what the client was given before.
 
-use super::Session;
 use super::world::Scene;
+use super::{Session, stick};
 use crate::backend::{Backend, Server, Wish};
 use crate::config::Chosen;
 use crate::rules::fill::fill;
@@ -9,26 +9,31 @@ use crate::rules::{View, applies};
 
 /// What `backend` asks for this request or connection. Costs nothing where it asks for nothing.
 pub(super) fn wish(session: &Session, backend: &Backend, view: View<'_>) -> Wish {
-    let server = match backend.config.server_rules.as_slice() {
-        [] => None,
-        _ => preferred_server(session, backend, view),
-    };
-    Wish { server, ..Wish::default() }
+    let config = &backend.config;
+    if config.server_rules.is_empty() && config.sticks.is_empty() {
+        return Wish::default();
+    }
+    let scene = Scene { session, backend: Some(backend), server: None };
+    let view = view.within(&scene);
+    let mut wish = Wish { server: preferred_server(backend, &view), ..Wish::default() };
+    // After all else that chooses one.
+    if !config.sticks.is_empty() {
+        stick::on_request(session, backend, &view, &mut wish);
+    }
+    wish
 }
 
 /// The first server that is up among those that the backend's `use-server` rules prefer for this request.
-fn preferred_server(session: &Session, backend: &Backend, view: View<'_>) -> Option<usize> {
-    let scene = Scene { session, backend: Some(backend), server: None };
-    let view = view.within(&scene);
+fn preferred_server(backend: &Backend, view: &View<'_>) -> Option<usize> {
     for rule in &backend.config.server_rules {
-        if !applies(Some(&rule.condition), &backend.config.acls, &view) {
+        if !applies(Some(&rule.condition), &backend.config.acls, view) {
             continue;
         }
         let index = match &rule.server {
             Chosen::Known(index) => *index,
             Chosen::Called(name) => {
                 let mut text = Vec::new();
-                fill(name, &view, &mut text);
+                fill(name, view, &mut text);
                 // A name that no server has ends the search.
                 backend.servers.iter().position(|server| server.config.name.as_bytes() == text)?
             }

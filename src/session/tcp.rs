@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use super::Session;
 use super::choice::wish;
+use super::stick;
 use super::tcp_rules;
 use super::trace::{InUse, Trace};
 use super::tunnel::Tunnel;
@@ -80,6 +81,9 @@ impl Carrier {
         let backend = slot.backend();
         // A tunnel that began as an HTTP answer was asked about as such.
         let asks = backend.config.mode == Mode::Tcp && !backend.config.tcp.response.is_empty();
+        if !asks && backend.config.mode == Mode::Tcp && !backend.config.sticks.is_empty() {
+            stick::on_answer(session, backend, View::of_answer(&[], true), Some(slot.index()));
+        }
         if !asks || Box::pin(tcp_rules::lets_out(session, backend, server, tunnel, trace)).await {
             trace.log_early(session, *http, 0);
             let end = tunnel.run(&session.client, server, &session.deadline).await;

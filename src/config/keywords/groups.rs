@@ -229,8 +229,7 @@ pub(crate) const GROUPS: &[Group] = &[
         SERVER,
         Takes::AtLeastOne,
         NotYet(STICKY),
-        "cookie|stick-table|stick match|stick on|stick store-request|stick store-response|persist rdp-cookie|\
-         force-persist|ignore-persist",
+        "cookie|persist rdp-cookie|force-persist|ignore-persist",
     ),
     group(SERVER, Takes::Nothing, NotYet(STICKY), "option persist|option prefer-last-server"),
     group(
@@ -387,11 +386,7 @@ pub(crate) const SERVERS: &[Parameters] = &[
         status: Silent(NEVER_TUNED),
         names: "guid|id|log-proto|max-reuse|pool-low-conn|pool-max-conn|pool-purge-delay|tcp-ut|ws",
     },
-    Parameters {
-        value: false,
-        status: Silent(NEVER_TUNED),
-        names: "no-agent-check|no-tfo|non-stick|stick|tfo",
-    },
+    Parameters { value: false, status: Silent(NEVER_TUNED), names: "no-agent-check|no-tfo|tfo" },
 ];
 
 /// Whole sections that do nothing yet; their lines are not looked at.

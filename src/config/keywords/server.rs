@@ -20,6 +20,7 @@ pub(crate) struct Parameters {
     backup: bool,
     disabled: bool,
     proxy: ProxyHeader,
+    non_stick: bool,
 }
 
 /// The words about the PROXY protocol, each by itself: which of them wins is known at the end of the line.
@@ -125,6 +126,15 @@ pub(crate) const PARAMETERS: &[Entry<ServerParse>] = &[
         p.proxy.in_checks = false;
         Ok(())
     }),
+    // Stick tables.
+    parameter("non-stick", "", "1.5", "no stick table learns who was given to it", |p, _| {
+        p.non_stick = true;
+        Ok(())
+    }),
+    parameter("stick", "", "1.8", "take `non-stick` back", |p, _| {
+        p.non_stick = false;
+        Ok(())
+    }),
 ];
 
 const fn parameter(
@@ -164,6 +174,7 @@ pub(super) fn parse(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault
         backup: p.backup,
         disabled: p.disabled,
         send_proxy: p.proxy.of_traffic(),
+        non_stick: p.non_stick,
     });
     Ok(())
 }
@@ -191,6 +202,7 @@ impl Default for Parameters {
             backup: false,
             disabled: false,
             proxy,
+            non_stick: false,
         }
     }
 }

@@ -10,6 +10,7 @@ mod matcher;
 mod rules;
 mod sample;
 mod servers;
+mod stick;
 
 pub use actions::*;
 pub use format::*;
@@ -18,6 +19,7 @@ pub use matcher::*;
 pub use rules::*;
 pub use sample::*;
 pub use servers::*;
+pub use stick::*;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -37,6 +39,8 @@ pub struct Config {
     pub frontends: Vec<Frontend>,
     /// Every `backend`, and the server side of every `listen`, in file order.
     pub backends: Vec<Backend>,
+    /// The stick tables of all proxies.
+    pub tables: Vec<StickTable>,
     /// What expressions name; [`RefId`] is an index into it.
     pub references: Vec<Target>,
     /// The backends in the order of their names, where rules work names out; else empty.
@@ -62,6 +66,8 @@ pub enum Target {
     Pages(std::rc::Rc<[(u16, std::rc::Rc<[u8]>)]>),
     /// A user list: its index in [`Config::userlists`].
     Users(usize),
+    /// A stick table: its index in [`Config::tables`].
+    Table(usize),
 }
 
 /// Index of a backend in [`Config::backends`].
@@ -232,6 +238,8 @@ pub struct Backend {
     pub http_rules: Rc<HttpRules>,
     /// `use-server` rules in file order.
     pub server_rules: Vec<UseServer>,
+    /// Its stick rules.
+    pub sticks: StickRules,
     /// `errorfile` and its like, by status.
     pub errors: Rc<[(u16, ErrorPage)]>,
     /// `server` lines in file order.

@@ -35,6 +35,8 @@ pub struct Server {
     pub disabled: bool,
     /// `send-proxy`, `send-proxy-v2`: each connection begins with a PROXY protocol header.
     pub send_proxy: Option<SendProxy>,
+    /// `non-stick`: no stick table learns that a client was given to it.
+    pub non_stick: bool,
 }
 
 impl Default for Server {
@@ -50,6 +52,7 @@ impl Default for Server {
             backup: false,
             disabled: false,
             send_proxy: None,
+            non_stick: false,
         }
     }
 }
