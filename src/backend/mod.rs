@@ -11,12 +11,14 @@ mod health;
 mod idle;
 mod queue;
 mod server;
+mod stick;
 mod wish;
 
 pub use connect::{ClientEnds, ConnectError, ConnectFailure, Connected, connect};
 pub use idle::{Reserved, set_idle_max};
 pub use queue::NoServer;
 pub use server::Server;
+pub use stick::{Place, Table, TableEntry};
 pub use wish::Wish;
 
 use std::cell::{Cell, RefCell};

@@ -5,7 +5,7 @@ use super::keywords::server::Parameters;
 use super::model::{
     Acl, AclId, AclTest, Balance, Bind, Captures, Chosen, Condition, ConnectionMode, ErrorPage, HttpAction,
     HttpOptions, HttpRule, HttpRules, Lines, LogFormat, LogTarget, Mode, Net, PersistRule, Persistence,
-    Place, RefId, Server, TcpRules,
+    Place, RefId, Server, StickRules, TcpRules,
 };
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -126,6 +126,9 @@ pub(crate) struct Proxy {
     pub use_backends: Vec<UseRule>,
     pub use_servers: Vec<(Chosen<NameRef>, Condition)>,
     pub persist_rules: Vec<PersistRule>,
+    /// It has a `stick-table`.
+    pub has_table: bool,
+    pub sticks: StickRules,
     pub captures: Captures,
     pub servers: Vec<Server>,
     /// Names of `servers` and the line each was written in.
@@ -139,6 +142,11 @@ impl Proxy {
         let ends = |rule: &HttpRule| rule.condition.is_none() && rule.action.is_final();
         self.settings.mode == Some(Mode::Http)
             && rules.into_iter().flatten().any(|rule| ends(rule) && !matches!(rule.action, HttpAction::Allow))
+    }
+
+    /// Whether it is only there for its stick table.
+    pub fn only_holds_a_table(&self) -> bool {
+        self.has_table && self.kind == ProxyKind::Backend && self.servers.is_empty()
     }
 
     /// An empty proxy that inherits `settings`.
@@ -159,6 +167,8 @@ impl Proxy {
             use_backends: Vec::new(),
             use_servers: Vec::new(),
             persist_rules: Vec::new(),
+            has_table: false,
+            sticks: StickRules::default(),
             captures: Captures::default(),
             servers: Vec::new(),
             server_names: BTreeMap::new(),

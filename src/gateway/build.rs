@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 use super::Options;
-use crate::backend::{Backend, Server};
+use crate::backend::{Backend, Server, Table};
 use crate::config::{self, Config, LogAddress, LogTarget, Place};
 use crate::net::{Rate, resolve};
 use crate::observe::Logger;
@@ -100,6 +100,7 @@ fn log_hosts(config: &Config) -> impl Iterator<Item = String> {
 pub(super) struct Runtime {
     pub frontends: Vec<Rc<Frontend>>,
     backends: Rc<[Rc<Backend>]>,
+    shared: Rc<Shared>,
     /// Where the program's own messages go: the `log` lines of the global section.
     pub messages: Rc<Logger>,
     /// `hard-stop-after`.
@@ -149,6 +150,7 @@ impl Runtime {
         let mut frontends = Vec::with_capacity(config.frontends.len());
         let shared =
             Rc::new(Shared::new(config.references, config.by_name, &config.variables, config.userlists));
+        *shared.tables.borrow_mut() = config.tables.into_iter().map(Table::new).collect();
         for frontend in config.frontends {
             let Some(logger) = logger(&frontend.logs, frontend.log_tag.as_ref(), &frontend.place) else {
                 continue;
@@ -174,7 +176,7 @@ impl Runtime {
                 let hard_stop_after_ms = global.hard_stop_after_ms;
                 let accepts_a_second = global.accepts_a_second;
                 let messages = Rc::new(messages);
-                Ok(Self { frontends, backends, messages, hard_stop_after_ms, accepts_a_second })
+                Ok(Self { frontends, backends, shared, messages, hard_stop_after_ms, accepts_a_second })
             }
             _ => Err(errors),
         }
@@ -187,8 +189,14 @@ impl Runtime {
         }
     }
 
-    /// Takes over what the old configuration's checks know of servers that are in both.
+    /// Takes over what the old configuration's checks know of servers that are in both, and its stick tables.
     pub(super) fn inherit(&self, old: &Self) {
+        let known = old.shared.tables.borrow();
+        for table in self.shared.tables.borrow_mut().iter_mut() {
+            if let Some(known) = known.iter().find(|known| known.goes_on_as(table)) {
+                table.clone_from(known);
+            }
+        }
         for backend in self.backends.iter() {
             let same = |known: &&Rc<Backend>| known.config.name == backend.config.name;
             if let Some(known) = old.backends.iter().find(same) {

@@ -14,6 +14,7 @@ mod proxy_header;
 mod relay;
 mod reserve;
 mod sniff;
+mod stick;
 mod tcp;
 mod tcp_rules;
 mod trace;
@@ -24,7 +25,7 @@ use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::{Rc, Weak};
 
-use crate::backend::{Backend, ClientEnds};
+use crate::backend::{Backend, ClientEnds, Table};
 use crate::config::{self, BackendId, Bind, Mode};
 use crate::http::parse_request;
 use crate::net::{Accepted, Buffer, Rate, Stream};
@@ -108,6 +109,8 @@ pub struct Shared {
     userlists: Vec<config::UserList>,
     /// Whether rules read the request's line (`capture.req.uri` and the like).
     keeps_line: bool,
+    /// The stick tables of the process that the configuration has.
+    pub tables: RefCell<Vec<Rc<Table>>>,
     /// Every frontend of the configuration, for `fe_conn(name)`.
     pub frontends: RefCell<Vec<Weak<Frontend>>>,
 }
@@ -132,6 +135,7 @@ impl Shared {
             variables: RefCell::default(),
             keeps_line: variables.iter().any(|name| **name == *config::REQUEST_LINE),
             userlists,
+            tables: RefCell::default(),
             frontends: RefCell::default(),
         }
     }

@@ -3,7 +3,8 @@
 use std::rc::Rc;
 
 use super::Session;
-use super::choice::{persist_word, wish};
+use super::choice::{persist_word, stick_to, wish};
+use super::stick;
 use super::tcp_rules;
 use super::trace::{InUse, Trace};
 use super::tunnel::Tunnel;
@@ -80,6 +81,9 @@ impl Carrier {
         let backend = slot.backend();
         // A tunnel that began as an HTTP answer was asked about as such.
         let asks = backend.config.mode == Mode::Tcp && !backend.config.tcp.response.is_empty();
+        if !asks && backend.config.mode == Mode::Tcp && !backend.config.sticks.is_empty() {
+            stick::on_answer(session, backend, View::of_answer(&[], true), Some(slot.index()));
+        }
         if !asks || Box::pin(tcp_rules::lets_out(session, backend, server, tunnel, trace)).await {
             trace.log_early(session, *http, 0);
             let end = tunnel.run(&session.client, server, &session.deadline).await;
@@ -104,7 +108,8 @@ pub(super) async fn server_for(
     trace: &mut Trace,
 ) -> Option<Connected> {
     let word = persist_word(session, backend, View::new(first, true));
-    let wish = wish(session, backend, View::new(first, true), word);
+    let mut wish = wish(session, backend, View::new(first, true), word);
+    stick_to(session, backend, View::new(first, true), &mut wish);
     let slot = slot_for(session, backend, &wish, trace).await?;
     match connect(slot, first, &session.ends_for(backend), &session.deadline).await {
         Ok(connected) => {

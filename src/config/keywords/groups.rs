@@ -225,12 +225,7 @@ pub(crate) const GROUPS: &[Group] = &[
         "max-session-srv-conns",
     ),
     group(SERVER, Takes::Any, NotYet(KEEPALIVE), "srvtcpka-cnt|srvtcpka-idle|srvtcpka-intvl"),
-    group(
-        SERVER,
-        Takes::AtLeastOne,
-        NotYet(STICKY),
-        "stick-table|stick match|stick on|stick store-request|stick store-response|persist rdp-cookie",
-    ),
+    group(SERVER, Takes::AtLeastOne, NotYet(STICKY), "persist rdp-cookie"),
     group(
         SERVER,
         Takes::Any,
@@ -383,11 +378,7 @@ pub(crate) const SERVERS: &[Parameters] = &[
         status: Silent(NEVER_TUNED),
         names: "guid|id|log-proto|max-reuse|pool-low-conn|pool-max-conn|pool-purge-delay|tcp-ut|ws",
     },
-    Parameters {
-        value: false,
-        status: Silent(NEVER_TUNED),
-        names: "no-agent-check|no-tfo|non-stick|stick|tfo",
-    },
+    Parameters { value: false, status: Silent(NEVER_TUNED), names: "no-agent-check|no-tfo|tfo" },
 ];
 
 /// Whole sections that do nothing yet; their lines are not looked at.

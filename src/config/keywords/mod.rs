@@ -21,6 +21,7 @@ mod proxy;
 mod replies;
 mod rules;
 pub(crate) mod server;
+pub(crate) mod stick;
 mod takes;
 mod tcp_lint;
 mod timeouts;
@@ -233,6 +234,7 @@ const TOPICS: &[(&str, &[Keyword])] = &[
     ("Rules", rules::TABLE),
     ("Rules for HTTP", http_rules::TABLE),
     ("Rules for lines of heads", old_rules::TABLE),
+    ("Stick tables", stick::TABLE),
     ("Errors and monitoring", errors::TABLE),
     ("Timeouts", timeouts::TABLE),
     ("Options", options::TABLE),

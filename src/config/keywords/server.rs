@@ -23,6 +23,7 @@ pub(crate) struct Parameters {
     proxy: ProxyHeader,
     cookie: Option<ServerCookie>,
     redirect: Option<Rc<str>>,
+    non_stick: bool,
 }
 
 /// The words about the PROXY protocol, each by itself: which of them wins is known at the end of the line.
@@ -137,6 +138,15 @@ pub(crate) const PARAMETERS: &[Entry<ServerParse>] = &[
         p.redirect = Some(filled(word)?.into());
         Ok(())
     }),
+    // Stick tables.
+    parameter("non-stick", "", "1.5", "no stick table learns who was given to it", |p, _| {
+        p.non_stick = true;
+        Ok(())
+    }),
+    parameter("stick", "", "1.8", "take `non-stick` back", |p, _| {
+        p.non_stick = false;
+        Ok(())
+    }),
 ];
 
 /// What may stand in a field of a head, and is not empty.
@@ -188,6 +198,7 @@ pub(super) fn parse(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault
         send_proxy: p.proxy.of_traffic(),
         cookie: p.cookie,
         redirect: p.redirect,
+        non_stick: p.non_stick,
     });
     Ok(())
 }
@@ -217,6 +228,7 @@ impl Default for Parameters {
             proxy,
             cookie: None,
             redirect: None,
+            non_stick: false,
         }
     }
 }

@@ -11,6 +11,7 @@ mod persistence;
 mod rules;
 mod sample;
 mod servers;
+mod stick;
 
 pub use actions::*;
 pub use format::*;
@@ -20,6 +21,7 @@ pub use persistence::*;
 pub use rules::*;
 pub use sample::*;
 pub use servers::*;
+pub use stick::*;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -39,6 +41,8 @@ pub struct Config {
     pub frontends: Vec<Frontend>,
     /// Every `backend`, and the server side of every `listen`, in file order.
     pub backends: Vec<Backend>,
+    /// The stick tables of all proxies.
+    pub tables: Vec<StickTable>,
     /// What expressions name; [`RefId`] is an index into it.
     pub references: Vec<Target>,
     /// The backends in the order of their names, where rules work names out; else empty.
@@ -64,6 +68,8 @@ pub enum Target {
     Pages(std::rc::Rc<[(u16, std::rc::Rc<[u8]>)]>),
     /// A user list: its index in [`Config::userlists`].
     Users(usize),
+    /// A stick table: its index in [`Config::tables`].
+    Table(usize),
 }
 
 /// Index of a backend in [`Config::backends`].
@@ -236,6 +242,8 @@ pub struct Backend {
     pub server_rules: Vec<UseServer>,
     /// What keeps clients with their servers.
     pub persistence: Persistence,
+    /// Its stick rules.
+    pub sticks: StickRules,
     /// `errorfile` and its like, by status.
     pub errors: Rc<[(u16, ErrorPage)]>,
     /// `server` lines in file order.

@@ -40,6 +40,8 @@ pub struct Server {
     pub cookie: Option<ServerCookie>,
     /// `redir`: GET and HEAD are told to ask there, by what stands before their path.
     pub redirect: Option<Rc<str>>,
+    /// `non-stick`: no stick table learns that a client was given to it.
+    pub non_stick: bool,
 }
 
 impl Default for Server {
@@ -57,6 +59,7 @@ impl Default for Server {
             send_proxy: None,
             cookie: None,
             redirect: None,
+            non_stick: false,
         }
     }
 }

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
 use super::super::Session;
-use super::super::choice::{goes_even_down, persist_word, wish};
+use super::super::choice::{goes_even_down, persist_word, stick_to, wish};
 use super::super::relay::{Bound, Flow};
 use super::super::trace::Trace;
 use super::super::world::Scene;
@@ -299,6 +299,7 @@ fn route(work: &mut rules::Request<'_>, trace: &mut Trace) -> Result<Option<Rout
     if persistence::reads_cookies(session, Some(&backend)) {
         persistence::on_request(work, Some(&backend), &mut wish, trace)?;
     }
+    stick_to(session, &backend, work.view(), &mut wish);
     trace.kept.server = wish.server;
     Ok(Some((backend, wish)))
 }

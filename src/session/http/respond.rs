@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use super::super::relay::{Bound, Flow, FlowError, Waiting};
+use super::super::stick;
 use super::super::tcp_rules::Ruling;
 use super::Next;
 use super::exchange::{Answer, Exchange, Failure, Found, Link};
@@ -16,6 +17,7 @@ use crate::http::{
 };
 use crate::net::{Buffer, Stream};
 use crate::reactor::Expired;
+use crate::rules::View;
 
 /// Interim answers (1xx) that a server may send before the final one.
 const INTERIM_MAX: u32 = 64;
@@ -93,6 +95,9 @@ impl Exchange<'_> {
         let (back, front) = (&backend.config, &self.session.frontend.config);
         if !back.tcp.response.is_empty() {
             self.check_answer(head, bytes)?;
+        }
+        if !back.sticks.is_empty() {
+            stick::on_answer(self.session, &backend, View::of_response(bytes, head), self.trace.server());
         }
         let server = self.trace.server();
         let mut work =
