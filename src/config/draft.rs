@@ -4,7 +4,7 @@ use super::diagnostics::Spot;
 use super::keywords::server::Parameters;
 use super::model::{
     Acl, AclId, AclTest, Balance, Bind, Captures, Chosen, Condition, ConnectionMode, ErrorPage, HttpAction,
-    HttpOptions, HttpRule, HttpRules, Lines, LogFormat, LogTarget, Mode, Net, Place, RefId, Server, TcpRules,
+    HttpOptions, HttpRule, HttpRules, Lines, LogFormat, LogTarget, Mode, Net, Place, Queues, RefId, Server, TcpRules,
 };
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -18,7 +18,7 @@ pub(crate) struct Settings {
     pub accepts_a_second: u32,
     pub backlog: Option<u32>,
     pub balance: Option<Balance>,
-    pub retries: Option<u32>,
+    pub queues: Queues,
     pub default_backend: Option<NameRef>,
     pub timeouts: Timeouts,
     pub connection: Option<ConnectionMode>,

@@ -13,7 +13,8 @@ pub(super) fn wish(session: &Session, backend: &Backend, view: View<'_>) -> Wish
         [] => None,
         _ => preferred_server(session, backend, view),
     };
-    Wish { server, ..Wish::default() }
+    let (class, offset_ms) = session.priority();
+    Wish { server, class, offset_ms, ..Wish::default() }
 }
 
 /// The first server that is up among those that the backend's `use-server` rules prefer for this request.

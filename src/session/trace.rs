@@ -1,12 +1,13 @@
 //! What a session or a request leaves for its log line, gathered on the way.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use super::Session;
 use super::alias::Facts;
 use super::capture::Captured;
 use super::extra::LogLevel;
-use crate::backend::{Backend, Server, Slot};
+use crate::backend::{Backend, Course, Server, Slot};
 use crate::config::{Format, LogFormat, Mode};
 use crate::net::Buffer;
 use crate::observe::{BAD_REQUEST, LogLine, NO_SERVER, Peer, Record, SESSION_SEVERITY, Timers};
@@ -23,7 +24,8 @@ pub(super) struct Trace {
     pub bytes_to_client: u64,
     pub status: i16,
     pub termination: [u8; 4],
-    pub retries: u32,
+    /// Its way to a server.
+    pub course: Course,
     /// The request line; kept only when a line will be written.
     pub request: Option<Box<[u8]>>,
     /// Loop clock and unix time at which it began.
@@ -67,7 +69,7 @@ impl Trace {
             bytes_to_client: 0,
             status: -1,
             termination: *b"----",
-            retries: 0,
+            course: Course::default(),
             request: None,
             start_ms,
             start_wall_ms,
@@ -95,6 +97,11 @@ impl Trace {
     /// Notes the server that was chosen.
     pub(super) fn chose(&mut self, slot: &Slot) {
         self.server = Some(slot.index());
+    }
+
+    /// Notes whose queue it was in when it came to nothing; `None` = the backend's.
+    pub(super) fn waited_for(&mut self, server: Option<usize>) {
+        self.server = server;
     }
 
     /// Sets the first two characters of the termination state: who, and in which phase.
@@ -181,7 +188,8 @@ impl Trace {
     /// Whether this is more than a session that went as it should.
     fn failed(&self) -> bool {
         let [who, ..] = self.termination;
-        !matches!(who, b'-' | b'L') || self.retries > 0 || self.status >= 500
+        let Course { retries, redispatched, .. } = &self.course;
+        !matches!(who, b'-' | b'L') || retries.get() > 0 || redispatched.get() || self.status >= 500
     }
 }
 
@@ -212,7 +220,9 @@ pub(super) fn record<'a>(
         record.bytes_to_client = trace.bytes_to_client;
         record.status = trace.status;
         record.termination = trace.termination;
-        record.retries = trace.retries;
+        record.retries = trace.course.retries.get();
+        record.redispatched = trace.course.redispatched.get();
+        [record.srv_queue, record.backend_queue] = trace.course.places.each_ref().map(Cell::get);
         record.request = trace.request.as_deref().unwrap_or(BAD_REQUEST);
     }
     record

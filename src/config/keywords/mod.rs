@@ -17,6 +17,7 @@ mod options;
 mod privileges;
 mod process;
 mod proxy;
+mod queues;
 mod replies;
 mod rules;
 pub(crate) mod server;
@@ -234,6 +235,7 @@ const TOPICS: &[(&str, &[Keyword])] = &[
     ("Rules for lines of heads", old_rules::TABLE),
     ("Errors and monitoring", errors::TABLE),
     ("Timeouts", timeouts::TABLE),
+    ("Queues and retries", queues::TABLE),
     ("Options", options::TABLE),
     ("Logs", logs::TABLE),
     ("Users (`userlist`)", users::TABLE),

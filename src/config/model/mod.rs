@@ -9,12 +9,14 @@ mod logs;
 mod matcher;
 mod rules;
 mod sample;
+mod queues;
 mod servers;
 
 pub use actions::*;
 pub use format::*;
 pub use logs::*;
 pub use matcher::*;
+pub use queues::*;
 pub use rules::*;
 pub use sample::*;
 pub use servers::*;
@@ -238,8 +240,8 @@ pub struct Backend {
     pub servers: Vec<Server>,
     /// Timeouts on the server's side.
     pub timeouts: ServerTimeouts,
-    /// `retries`: further connection attempts after the first has failed; default 3.
-    pub retries: u32,
+    /// Queues and retries.
+    pub queues: Queues,
     /// HTTP options written in the backend (or inherited from its defaults).
     pub http: HttpOptions,
     /// `option srvtcpka` / `option tcpka`: `SO_KEEPALIVE` towards servers. On by default.

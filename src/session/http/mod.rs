@@ -7,6 +7,7 @@ mod handle;
 mod prepare;
 mod replies;
 mod respond;
+mod retry;
 pub(super) mod rules;
 
 use std::future::poll_fn;
