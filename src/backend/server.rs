@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use rustix::net::SocketAddrUnix;
 
 use super::idle::IdlePool;
+use super::queue::Queue;
 use crate::config::{self, ServerAddress, ServerPort};
 use crate::net::Target;
 
@@ -19,6 +20,10 @@ pub struct Server {
     /// All that ever did.
     pub total: Cell<u64>,
     pub(super) idle: IdlePool,
+    /// Those who must go to it.
+    pub(super) queue: Queue,
+    /// Between `minconn` and `maxconn`, where there is a `minconn`.
+    pub(super) limit: Cell<u32>,
     /// Alternatives in the resolver's order, at least one.
     targets: Vec<Target>,
     current: Cell<usize>,
@@ -68,6 +73,7 @@ impl Server {
     pub fn new(config: config::Server, targets: Vec<Target>) -> Self {
         debug_assert!(!targets.is_empty());
         let weight = Cell::new(config.weight);
+        let limit = Cell::new(config.minconn);
         Self {
             config,
             weight,
@@ -75,6 +81,8 @@ impl Server {
             connections: Cell::new(0),
             total: Cell::new(0),
             idle: IdlePool::default(),
+            queue: Queue::default(),
+            limit,
             targets,
             current: Cell::new(0),
             up: Cell::new(true),
@@ -137,9 +145,25 @@ impl Server {
         self.config.check.is_some() && !self.config.disabled
     }
 
-    /// Whether it is at its `maxconn`.
+    /// Whether whoever comes has to wait: it is at its limit, or others wait already.
     pub fn is_full(&self) -> bool {
-        self.config.maxconn.is_some_and(|maxconn| self.connections.get() >= maxconn)
+        self.config.maxconn.is_some() && (!self.has_room() || !self.queue.is_empty())
+    }
+
+    /// Whether it is below its limit: `maxconn`, or less while `minconn` or its slow start keep it low.
+    pub(super) fn has_room(&self) -> bool {
+        let Some(maxconn) = self.config.maxconn else { return true };
+        let limit = if self.config.minconn == 0 { maxconn } else { self.limit.get() };
+        let limit = match self.ramp_percent.get() {
+            100 => limit,
+            percent => (u64::from(limit) * u64::from(percent) / 100).max(1) as u32,
+        };
+        self.connections.get() < limit
+    }
+
+    /// Sessions that wait for this very server.
+    pub fn queued(&self) -> usize {
+        self.queue.len()
     }
 
     pub(super) fn set_up(&self, up: bool) {

@@ -5,7 +5,7 @@ use super::keywords::server::Parameters;
 use super::model::{
     Acl, AclId, AclTest, Balance, Bind, Captures, Chosen, Condition, ConnectionMode, ErrorPage, HttpAction,
     HttpOptions, HttpRule, HttpRules, Lines, LogFormat, LogTarget, Mode, Net, PersistRule, Persistence,
-    Place, RefId, Server, StickRules, TcpRules,
+    Place, Queues, RefId, Server, StickRules, TcpRules,
 };
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -19,7 +19,7 @@ pub(crate) struct Settings {
     pub accepts_a_second: u32,
     pub backlog: Option<u32>,
     pub balance: Option<Balance>,
-    pub retries: Option<u32>,
+    pub queues: Queues,
     pub default_backend: Option<NameRef>,
     pub timeouts: Timeouts,
     pub connection: Option<ConnectionMode>,

@@ -477,7 +477,7 @@ fn backend(proxy: &mut Proxy, (acls, http_rules): Rules, global: &Global, tunnel
         errors: Rc::default(),
         servers,
         timeouts: server_timeouts(&settings.timeouts, tunnel_default),
-        retries: settings.retries.unwrap_or(3),
+        queues: settings.queues,
         http: http_options(settings),
         tcp_keepalive: settings.server_keepalive.unwrap_or(true),
         logs: logs(settings, global),

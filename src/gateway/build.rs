@@ -96,6 +96,18 @@ fn log_hosts(config: &Config) -> impl Iterator<Item = String> {
     })
 }
 
+/// `fullconn` where it is not set: a tenth of what the frontends that name this backend can take together.
+fn fullconn(frontends: &[config::Frontend], id: config::BackendId, process_max: u32) -> u32 {
+    let leads_here = |frontend: &&config::Frontend| {
+        let by_rule =
+            |rule: &config::UseBackend| matches!(rule.backend, config::Chosen::Known(to) if to == id);
+        frontend.default_backend == Some(id) || frontend.use_backends.iter().any(by_rule)
+    };
+    let maxconn = |frontend: &config::Frontend| u64::from(frontend.maxconn.unwrap_or(process_max));
+    let sum: u64 = frontends.iter().filter(leads_here).map(maxconn).sum();
+    u32::try_from(sum.div_ceil(10)).unwrap_or(u32::MAX).max(1)
+}
+
 /// The frontends and backends of one configuration.
 pub(super) struct Runtime {
     pub frontends: Vec<Rc<Frontend>>,
@@ -120,7 +132,13 @@ impl Runtime {
     ) -> Result<Self, Vec<StartError>> {
         let mut errors = Vec::new();
         let mut backends = Vec::with_capacity(config.backends.len());
-        for backend in config.backends {
+        let full = config.backends.iter().enumerate().map(|(at, backend)| match backend.queues.fullconn {
+            0 => fullconn(&config.frontends, config::BackendId(at), options.maxconn),
+            set => set,
+        });
+        let full: Vec<u32> = full.collect();
+        for (mut backend, full) in config.backends.into_iter().zip(full) {
+            backend.queues.fullconn = full;
             let mut servers = Vec::with_capacity(backend.servers.len());
             for server in &backend.servers {
                 match Server::targets(server, |host, port| names.addresses(host, port)) {

@@ -15,7 +15,8 @@ pub(super) fn wish(session: &Session, backend: &Backend, view: View<'_>, word: P
         [] => None,
         _ => preferred_server(session, backend, view, even_down),
     };
-    Wish { server, even_down, ..Wish::default() }
+    let (class, offset_ms) = session.priority();
+    Wish { server, even_down, class, offset_ms, ..Wish::default() }
 }
 
 /// The same by the stick rules of `backend`, after all else that asks for a server.

@@ -1,12 +1,13 @@
 //! What a session or a request leaves for its log line, gathered on the way.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use super::Session;
 use super::alias::Facts;
 use super::capture::Captured;
 use super::extra::LogLevel;
-use crate::backend::{Backend, Server, Slot};
+use crate::backend::{Backend, Course, Server, Slot};
 use crate::config::{Format, LogFormat, Mode, PersistWord};
 use crate::net::Buffer;
 use crate::observe::{BAD_REQUEST, LogLine, NO_SERVER, Peer, Record, SESSION_SEVERITY, Timers};
@@ -23,7 +24,8 @@ pub(super) struct Trace {
     pub bytes_to_client: u64,
     pub status: i16,
     pub termination: [u8; 4],
-    pub retries: u32,
+    /// Its way to a server.
+    pub course: Course,
     /// The request line; kept only when a line will be written.
     pub request: Option<Box<[u8]>>,
     /// Loop clock and unix time at which it began.
@@ -84,7 +86,7 @@ impl Trace {
             bytes_to_client: 0,
             status: -1,
             termination: *b"----",
-            retries: 0,
+            course: Course::default(),
             request: None,
             start_ms,
             start_wall_ms,
@@ -121,7 +123,8 @@ impl Trace {
         }
     }
 
-    /// Notes the server that a request asked for which no server will get.
+    /// Notes the server that a request asked for, or in whose queue it was, when it came to nothing; `None` = in the
+    /// backend's.
     pub(super) fn asked_for(&mut self, server: Option<usize>) {
         self.server = server;
     }
@@ -210,7 +213,8 @@ impl Trace {
     /// Whether this is more than a session that went as it should.
     fn failed(&self) -> bool {
         let [who, ..] = self.termination;
-        !matches!(who, b'-' | b'L') || self.retries > 0 || self.status >= 500
+        let Course { retries, redispatched, .. } = &self.course;
+        !matches!(who, b'-' | b'L') || retries.get() > 0 || redispatched.get() || self.status >= 500
     }
 }
 
@@ -244,7 +248,9 @@ pub(super) fn record<'a>(
         if trace.has_begun && backend.or(own_backend(session)).is_some_and(tells_of_cookies) {
             record.termination[2..].copy_from_slice(&trace.kept.flags);
         }
-        record.retries = trace.retries;
+        record.retries = trace.course.retries.get();
+        record.redispatched = trace.course.redispatched.get();
+        [record.srv_queue, record.backend_queue] = trace.course.places.each_ref().map(Cell::get);
         record.request = trace.request.as_deref().unwrap_or(BAD_REQUEST);
     }
     record

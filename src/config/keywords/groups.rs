@@ -245,23 +245,10 @@ pub(crate) const GROUPS: &[Group] = &[
     ),
     group(
         SERVER,
-        Takes::Number,
-        NotYet("`maxconn` of servers does not move with the load"),
-        "fullconn|max-keep-alive-queue",
-    ),
-    group(
-        SERVER,
-        Takes::Nothing,
-        NotYet("a client that goes leaves its place in the queue as it was"),
-        "option abortonclose",
-    ),
-    group(
-        SERVER,
         Takes::Nothing,
         NotYet("of several backup servers only the first one serves"),
         "option allbackups",
     ),
-    group(SERVER, Takes::AtLeastOne, NotYet("only connecting is tried again"), "retry-on"),
     group(
         SERVER,
         Takes::AtLeastOne,
@@ -350,11 +337,6 @@ pub(crate) const SERVERS: &[Parameters] = &[
                 on-marked-up|track",
     },
     Parameters { value: false, status: NotYet(CHECKS), names: "agent-check" },
-    Parameters {
-        value: true,
-        status: NotYet("its queue is not bounded, and `maxconn` does not move with the load"),
-        names: "maxqueue|minconn",
-    },
     Parameters {
         value: true,
         status: NotYet("the system looks its name up, at the start and at a reload"),

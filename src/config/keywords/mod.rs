@@ -18,6 +18,7 @@ mod persistence;
 mod privileges;
 mod process;
 mod proxy;
+mod queues;
 mod replies;
 mod rules;
 pub(crate) mod server;
@@ -237,6 +238,7 @@ const TOPICS: &[(&str, &[Keyword])] = &[
     ("Stick tables", stick::TABLE),
     ("Errors and monitoring", errors::TABLE),
     ("Timeouts", timeouts::TABLE),
+    ("Queues and retries", queues::TABLE),
     ("Options", options::TABLE),
     ("Logs", logs::TABLE),
     ("Users (`userlist`)", users::TABLE),

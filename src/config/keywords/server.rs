@@ -17,6 +17,7 @@ pub(crate) struct Parameters {
     check: Check,
     weight: u32,
     maxconn: Option<u32>,
+    minconn: u32,
     maxqueue: u32,
     backup: bool,
     disabled: bool,
@@ -147,6 +148,27 @@ pub(crate) const PARAMETERS: &[Entry<ServerParse>] = &[
         p.non_stick = false;
         Ok(())
     }),
+    // Queues.
+    parameter(
+        "minconn",
+        "<number>",
+        "1.3",
+        "where its `maxconn` begins while the backend is not full",
+        |p, word| {
+            p.minconn = number(word, 0, u32::MAX)?;
+            Ok(())
+        },
+    ),
+    parameter(
+        "maxqueue",
+        "<number>",
+        "1.3",
+        "how many may wait for it; default 0: however many",
+        |p, word| {
+            p.maxqueue = number(word, 0, i32::MAX as u32)?;
+            Ok(())
+        },
+    ),
 ];
 
 /// What may stand in a field of a head, and is not empty.
@@ -190,7 +212,9 @@ pub(super) fn parse(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault
         place: st.place.clone(),
         address,
         weight: p.weight,
-        maxconn: p.maxconn,
+        // Alone, or as the larger of both, `minconn` is the limit.
+        maxconn: p.maxconn.max(Some(p.minconn).filter(|&n| n > 0)),
+        minconn: if p.maxconn.is_some_and(|maxconn| p.minconn < maxconn) { p.minconn } else { 0 },
         maxqueue: p.maxqueue,
         check: p.checked.then_some(Check { send_proxy: p.proxy.of_checks(p.check.port), ..p.check }),
         backup: p.backup,
@@ -222,6 +246,7 @@ impl Default for Parameters {
             check: Check::default(),
             weight: 1,
             maxconn: None,
+            minconn: 0,
             maxqueue: 0,
             backup: false,
             disabled: false,
@@ -275,10 +300,6 @@ fn set(
 ) -> Result<Parameters, Fault> {
     let set_aside = parameters(PARAMETERS, groups::SERVERS, words, &mut p, unknown)?;
     b.tell_set_aside(st, &set_aside);
-    let mut pairs = words.iter().zip(words.iter().skip(1));
-    if let Some((_, value)) = pairs.rfind(|(word, _)| word.is("maxqueue")) {
-        p.maxqueue = number(value, 0, i32::MAX as u32)?;
-    }
     Ok(p)
 }
 

@@ -8,6 +8,7 @@ mod format;
 mod logs;
 mod matcher;
 mod persistence;
+mod queues;
 mod rules;
 mod sample;
 mod servers;
@@ -18,6 +19,7 @@ pub use format::*;
 pub use logs::*;
 pub use matcher::*;
 pub use persistence::*;
+pub use queues::*;
 pub use rules::*;
 pub use sample::*;
 pub use servers::*;
@@ -250,8 +252,8 @@ pub struct Backend {
     pub servers: Vec<Server>,
     /// Timeouts on the server's side.
     pub timeouts: ServerTimeouts,
-    /// `retries`: further connection attempts after the first has failed; default 3.
-    pub retries: u32,
+    /// Queues and retries.
+    pub queues: Queues,
     /// HTTP options written in the backend (or inherited from its defaults).
     pub http: HttpOptions,
     /// `option srvtcpka` / `option tcpka`: `SO_KEEPALIVE` towards servers. On by default.

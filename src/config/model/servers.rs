@@ -26,7 +26,9 @@ pub struct Server {
     pub weight: u32,
     /// `maxconn`: concurrent connections to it; `None` = no limit.
     pub maxconn: Option<u32>,
-    /// `maxqueue`; 0 = no limit. Known to `connslots()` alone.
+    /// `minconn`: where `maxconn` begins while the backend is not full (`fullconn`); 0 = it does not move.
+    pub minconn: u32,
+    /// `maxqueue`: how many may wait for this very server; 0 = no limit.
     pub maxqueue: u32,
     /// `check …`; `None` = never checked, always up.
     pub check: Option<Check>,
@@ -52,6 +54,7 @@ impl Default for Server {
             address: ServerAddress::Inet(String::new(), ServerPort::Fixed(0)),
             weight: 1,
             maxconn: None,
+            minconn: 0,
             maxqueue: 0,
             check: None,
             backup: false,

@@ -9,9 +9,9 @@ use super::super::relay::{Flow, FlowError, Waiting};
 use super::super::tcp::{self, Carrier, since_wait};
 use super::super::trace::{InUse, Trace};
 use super::handle::end_by_rule;
-use super::prepare::{Request, is_idempotent};
+use super::prepare::Request;
 use super::rules::End;
-use super::{Next, answer};
+use super::{Next, answer, retry};
 use crate::backend::{Connected, Slot, connect};
 use crate::config::Reuse;
 use crate::http::answer::compose;
@@ -28,6 +28,8 @@ pub(super) enum Failure {
     Silent(u8, u8),
     /// No server; `trace` knows why.
     NoServer,
+    /// The answer's status is one that `retry-on` names: its bit.
+    Again(u16),
     /// A rule gives another answer.
     Rule(End),
 }
@@ -97,9 +99,11 @@ pub(super) struct Exchange<'a> {
     /// How much of `request.out` has been sent.
     pub sent: usize,
     /// A used connection may turn out to be stale, and the request may then be sent again.
-    may_replay: bool,
-    /// For that, the bytes of `request.out` in a box of their size, once they are sent.
-    replay: Option<Box<[u8]>>,
+    pub may_replay: bool,
+    /// After which failures the request is sent again (`retry-on`), as [`crate::config::RETRY_REASONS`] numbers them.
+    pub armed: u16,
+    /// For both, the bytes of `request.out` in a box of their size, once they are sent.
+    pub replay: Option<Box<[u8]>>,
     /// The server takes no more of the body, but may still answer.
     pub upload_broken: bool,
     /// Bytes of the body that went into `request.out` with the head.
@@ -134,6 +138,7 @@ impl<'a> Exchange<'a> {
             in_use: InUse::new(request.backend.clone()),
             upload_start: request.upload.as_ref().map_or(0, Flow::passed_bytes),
             body_bytes: request.body_bytes,
+            armed: retry::armed(session, &request),
             request,
             sent: 0,
             may_replay: false,
@@ -196,12 +201,16 @@ impl<'a> Exchange<'a> {
         }
         let mut link = self.link(slot).await?;
         let mut answer = loop {
-            match self.await_head(&link, response).await? {
-                Wait::Head(answer) => break answer,
-                Wait::Stale => link = self.replace(link).await?,
-            }
+            let failure = match self.await_head(&link, response).await {
+                Ok(Wait::Head(answer)) => break answer,
+                Ok(Wait::Stale) => None,
+                Err(failure) => Some(failure),
+            };
+            // Boxed: it is rare, and much larger than what goes on.
+            link = Box::pin(self.try_again(link, failure, response)).await?;
         };
         self.may_replay = false;
+        self.armed = 0;
         self.replay = None;
         self.trace.timers.response = self.since_connect();
         self.trace.log_early(self.session, true, answer.out.len());
@@ -246,6 +255,8 @@ impl<'a> Exchange<'a> {
                 self.trace.end(who, phase);
                 return Next::Close;
             }
+            // Kept from the client only while there is another attempt.
+            Failure::Again(_) => (502, b'S', b'H'),
             // The request was understood and its server answered: the times say so.
             Failure::Rule(End::Drop { .. }) => {
                 self.trace.end(b'P', b'R');
@@ -260,6 +271,9 @@ impl<'a> Exchange<'a> {
             }
             Failure::NoServer => {
                 let [who, phase, ..] = self.trace.termination;
+                if who == b'C' {
+                    return Next::Close;
+                }
                 (503, who, phase)
             }
         };
@@ -316,51 +330,27 @@ impl<'a> Exchange<'a> {
         self.request.backend.config.http.reuse == Reuse::Never || slot.server().is_told_of_clients()
     }
 
-    /// Whether sending the request a second time does no harm, and all of it is still at hand.
-    fn may_repeat(&self) -> bool {
-        self.request.upload.is_none() && is_idempotent(self.request.facts)
-    }
-
-    async fn new_link(&mut self, slot: Slot) -> Result<Link, Failure> {
+    pub(super) async fn new_link(&mut self, slot: Slot) -> Result<Link, Failure> {
         let session = self.session;
         let ends = session.ends_for(slot.backend());
         // Boxed: a request on a connection that stands already does not need this room.
-        let connecting = Box::pin(connect(slot, self.request.out.bytes(), &ends, &session.deadline));
-        match connecting.await {
-            Ok(Connected { stream, sent, slot, retries }) => {
+        let asker = tcp::asker(session, slot.backend(), &self.trace.course);
+        let connecting = Box::pin(connect(slot, self.request.out.bytes(), &ends, &self.request.wish, &asker));
+        let result = connecting.await;
+        match result {
+            Ok(Connected { stream, sent, slot }) => {
                 self.sent = sent;
                 session.note_server(&stream);
                 self.trace.chose(&slot);
-                self.trace.retries = retries;
+                tcp::note_moved(&mut self.trace);
                 self.trace.timers.connect = since_wait(session, &self.trace);
                 Ok(Link { stream, slot, reused: false })
             }
             Err(error) => {
-                tcp::note_failure(&error, &mut self.trace);
+                tcp::note_failure(session, &error, &mut self.trace);
                 Err(Failure::NoServer)
             }
         }
-    }
-
-    /// The server had closed the idle connection: the same request again, on a new one.
-    async fn replace(&mut self, stale: Link) -> Result<Link, Failure> {
-        let Link { slot, stream, .. } = stale;
-        drop(stream);
-        if !std::mem::take(&mut self.may_replay) {
-            // Not ours to repeat. The client sees its connection close without an answer, and knows what to do.
-            return Err(Failure::Silent(b'S', b'H'));
-        }
-        // Without a copy it was not sent to its end, and still stands in `request.out`.
-        if let Some(bytes) = self.replay.take() {
-            self.request.out = Buffer::take();
-            if self.request.out.append(&bytes) < bytes.len() {
-                // A reload has made buffers smaller meanwhile.
-                return Err(Failure::Silent(b'S', b'H'));
-            }
-        }
-        self.sent = 0;
-        self.upload_broken = false;
-        self.new_link(slot).await
     }
 
     fn since_connect(&self) -> i32 {
@@ -425,6 +415,9 @@ impl<'a> Exchange<'a> {
         if moved {
             self.set_wait_timeout();
         }
+        if self.request.backend.config.queues.abort_on_close && self.is_abandoned(context) {
+            return Poll::Ready(Err(Failure::Status(400, b'C', b'H')));
+        }
         link.stream.poll_fill(context, response).map(Ok)
     }
 
@@ -447,7 +440,7 @@ impl<'a> Exchange<'a> {
         }
         // Sent: the buffer goes back to the pool (a copy of its size is kept where it may be needed again).
         if self.sent > 0 && self.sent >= self.request.out.len() {
-            if self.may_replay {
+            if self.may_replay || self.armed != 0 {
                 self.replay = Some(self.request.out.bytes().into());
             }
             self.request.out.release();

@@ -130,7 +130,7 @@ async fn tunnel(session: &Session, backend: Rc<Backend>, input: &mut Option<Buff
         Err(mut trace) => {
             let next = match trace.termination {
                 // Rules of the backend, or the client itself, have ended the connection.
-                [_, b'R', ..] => Next::Close,
+                [_, b'R', ..] | [b'C', ..] => Next::Close,
                 _ => answer::refuse(session, 503, &mut trace).await,
             };
             trace.log(session, true);

@@ -8,6 +8,7 @@ mod persistence;
 mod prepare;
 mod replies;
 mod respond;
+mod retry;
 pub(super) mod rules;
 
 use std::future::poll_fn;

@@ -11,6 +11,7 @@ use super::Next;
 use super::exchange::{Answer, Exchange, Failure, Found, Link};
 use super::persistence;
 use super::rules::{End, Response};
+use crate::config::Queues;
 use crate::http::{
     After, Chunked, Framing, Method, ResponseEdits, ResponseHead, TooLong, Version, parse_response,
     write_response,
@@ -53,6 +54,9 @@ impl Exchange<'_> {
                 false => None,
             })
         } else {
+            if self.armed != 0 && self.is_to_be_repeated(Queues::status_bit(head.status)) {
+                return Err(Failure::Again(Queues::status_bit(head.status)));
+            }
             if self.answer_lacks_body(&head, buffer) {
                 buffer.compact();
                 return Ok(Found::Part);
