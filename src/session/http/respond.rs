@@ -198,7 +198,11 @@ impl Exchange<'_> {
         };
         // A dechunked answer keeps nothing of what follows it, so it cannot tell whether something did.
         let reusable = answer.reusable && !matches!(bound, Bound::Dechunked(_) | Bound::End);
-        let mut body = Flow::new(bound, response.take()).map_err(|_| Failure::Status(502, b'P', b'H'))?;
+        let mut body = Flow::new(bound, response.take()).map_err(|_| {
+            // As HAProxy tells it: there was no answer.
+            self.trace.timers.response = -1;
+            Failure::Status(502, b'P', b'H')
+        })?;
         // Head and body leave in one write where they fit into one buffer.
         let len = answer.out.append(body.ready_bytes());
         body.passed(len);
