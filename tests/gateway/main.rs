@@ -12,6 +12,7 @@ mod device;
 mod differential;
 mod errors;
 mod explain;
+mod faults;
 mod found;
 mod framing;
 mod http;
