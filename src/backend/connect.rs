@@ -78,6 +78,7 @@ pub async fn connect(
     let mut retries = 0;
     loop {
         deadline.set_after(timeouts.connect_ms);
+        slot.note_attempt();
         let failure = match deadline.guard(attempt(&slot, first, client)).await {
             Ok(Ok((stream, sent))) => return Ok(Connected { stream, sent, slot, retries }),
             Ok(Err(error)) => ConnectFailure::Failed(error),
@@ -88,6 +89,7 @@ pub async fn connect(
             return Err(ConnectError { failure, retries, slot: Some(slot) });
         }
         retries += 1;
+        slot.note_retry();
         if matches!(failure, ConnectFailure::Failed(_)) {
             let pause_ms = match timeouts.connect_ms {
                 0 => TURN_AROUND_MS,

@@ -10,6 +10,7 @@ mod health;
 mod idle;
 mod queue;
 mod server;
+mod tally;
 mod wish;
 
 pub use connect::{ClientEnds, ConnectError, ConnectFailure, Connected, connect};
@@ -22,6 +23,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use crate::config;
+use crate::counters::Side;
 use crate::reactor::{Deadline, Handle};
 use queue::Queue;
 
@@ -33,6 +35,8 @@ pub struct Backend {
     pub servers: Vec<Server>,
     /// Sessions (in `mode http`: requests) that use it now.
     pub connections: Cell<u32>,
+    /// What happened here.
+    pub counters: Side,
     reactor: Handle,
     queue: Queue,
     idle: idle::IdleWatch,
@@ -47,6 +51,7 @@ impl Backend {
             config,
             servers,
             connections: Cell::new(0),
+            counters: Side::default(),
             reactor,
             queue: Queue::default(),
             idle: idle::IdleWatch::default(),
@@ -122,7 +127,7 @@ impl Backend {
 
     /// Chooses a server for now.
     fn pick(&self, wish: &Wish) -> Pick {
-        balance::pick(self.config.balance, &self.servers, wish)
+        self.note_choice(balance::pick(self.config.balance, &self.servers, wish))
     }
 
     /// A server has room: those in the queue look again.
@@ -167,8 +172,9 @@ pub struct Slot {
 impl Slot {
     fn new(backend: Rc<Backend>, index: usize) -> Self {
         if let Some(server) = backend.servers.get(index) {
-            server.connections.set(server.connections.get().saturating_add(1));
-            server.total.set(server.total.get().wrapping_add(1));
+            let connections = server.connections.get().saturating_add(1);
+            server.connections.set(connections);
+            server.counters.sessions_max.see(connections);
         }
         Self { backend, index }
     }

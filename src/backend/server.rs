@@ -8,6 +8,7 @@ use rustix::net::SocketAddrUnix;
 
 use super::idle::IdlePool;
 use crate::config::{self, ServerAddress, ServerPort};
+use crate::counters::Side;
 use crate::net::Target;
 
 /// A server at work.
@@ -16,8 +17,8 @@ pub struct Server {
     pub config: config::Server,
     /// Connections (in `mode http`: requests) that use it now.
     pub connections: Cell<u32>,
-    /// All that ever did.
-    pub total: Cell<u64>,
+    /// What happened here.
+    pub counters: Side,
     pub(super) idle: IdlePool,
     /// Alternatives in the resolver's order, at least one.
     targets: Vec<Target>,
@@ -71,7 +72,7 @@ impl Server {
             weight,
             ramp_percent: Cell::new(100),
             connections: Cell::new(0),
-            total: Cell::new(0),
+            counters: Side::default(),
             idle: IdlePool::default(),
             targets,
             current: Cell::new(0),
@@ -116,6 +117,11 @@ impl Server {
     /// Whether the choice may fall on it: up, and with a weight.
     pub fn is_usable(&self) -> bool {
         self.is_up() && self.weight.get() > 0
+    }
+
+    /// Its weight now, 0 to 256.
+    pub fn weight(&self) -> u32 {
+        self.weight.get()
     }
 
     /// What counts for its share of the traffic: sixteenths of its weight, less while it starts slowly.

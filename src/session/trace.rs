@@ -6,6 +6,7 @@ use super::Session;
 use super::alias::Facts;
 use super::capture::Captured;
 use super::extra::LogLevel;
+use super::tally;
 use crate::backend::{Backend, Server, Slot};
 use crate::config::{Format, LogFormat, Mode};
 use crate::net::Buffer;
@@ -33,6 +34,8 @@ pub(super) struct Trace {
     pub number: u32,
     /// From the client, heads included.
     pub bytes_from_client: u64,
+    /// A rule has ended it, or refused its answer.
+    pub ruled: bool,
     /// The line is written already.
     logged: bool,
 }
@@ -73,6 +76,7 @@ impl Trace {
             start_wall_ms,
             number: session.frontend.process.next_number(),
             bytes_from_client: 0,
+            ruled: false,
             logged: false,
         }
     }
@@ -104,6 +108,8 @@ impl Trace {
 
     /// Writes the line, where the frontend has somewhere to write it. `http` = it was an HTTP session.
     pub(super) fn log(&mut self, session: &Session, http: bool) {
+        self.timers.total = self.elapsed_ms(session);
+        tally::count(self, session, http);
         self.write(session, http, false);
         session.forget_request();
     }
@@ -247,7 +253,7 @@ pub(super) struct InUse(Rc<Backend>);
 
 impl InUse {
     pub(super) fn new(backend: Rc<Backend>) -> Self {
-        backend.connections.set(backend.connections.get().saturating_add(1));
+        backend.enter();
         Self(backend)
     }
 }

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use super::super::relay::{Bound, Flow, FlowError, Waiting};
+use super::super::tally;
 use super::super::tcp_rules::Ruling;
 use super::Next;
 use super::exchange::{Answer, Exchange, Failure, Found, Link};
@@ -41,6 +42,7 @@ impl Exchange<'_> {
         }
         let found = if head.is_interim() {
             self.interim += 1;
+            tally::note_answer(&self.trace, head.status);
             if self.interim > INTERIM_MAX {
                 return Err(BAD);
             }
@@ -71,6 +73,7 @@ impl Exchange<'_> {
 
     fn final_answer(&mut self, head: &mut ResponseHead, bytes: &[u8]) -> Result<Answer, Failure> {
         self.trace.status = i16::try_from(head.status).unwrap_or(-1);
+        tally::note_answer(&self.trace, head.status);
         self.session.capture_response(head, bytes);
         self.is_tied |= ties_to_connection(head, bytes);
         let mut reusable = head.keep_alive;
