@@ -9,6 +9,7 @@ use std::rc::Rc;
 use super::Options;
 use crate::backend::{Backend, Server, Table};
 use crate::config::{self, Config, LogAddress, LogTarget, Place};
+use crate::counters::Front;
 use crate::net::{Rate, resolve};
 use crate::observe::Logger;
 use crate::reactor::Handle;
@@ -111,7 +112,7 @@ fn fullconn(frontends: &[config::Frontend], id: config::BackendId, process_max: 
 /// The frontends and backends of one configuration.
 pub(super) struct Runtime {
     pub frontends: Vec<Rc<Frontend>>,
-    backends: Rc<[Rc<Backend>]>,
+    pub backends: Rc<[Rc<Backend>]>,
     shared: Rc<Shared>,
     /// Where the program's own messages go: the `log` lines of the global section.
     pub messages: Rc<Logger>,
@@ -181,6 +182,7 @@ impl Runtime {
                 logger,
                 process: process.clone(),
                 connections: Cell::new(0),
+                counters: Front::default(),
                 rate: Rate::new(rate),
                 head_bytes_max: global.bufsize_bytes.saturating_sub(global.maxrewrite_bytes),
                 leaving: Cell::new(false),

@@ -7,6 +7,7 @@ use super::Session;
 use super::alias::Facts;
 use super::capture::Captured;
 use super::extra::LogLevel;
+use super::tally;
 use crate::backend::{Backend, Course, Server, Slot};
 use crate::config::{Format, LogFormat, Mode, PersistWord};
 use crate::net::Buffer;
@@ -37,6 +38,8 @@ pub(super) struct Trace {
     pub bytes_from_client: u64,
     /// A request's head was read.
     pub has_begun: bool,
+    /// A rule has ended it, or refused its answer.
+    pub ruled: bool,
     /// The line is written already.
     logged: bool,
     /// What became of the cookie that keeps the client with its server.
@@ -93,6 +96,7 @@ impl Trace {
             number: session.frontend.process.next_number(),
             bytes_from_client: 0,
             has_begun: false,
+            ruled: false,
             logged: false,
             kept: Kept { flags: *b"NN", word: PersistWord::Usual, server: None, last_s: 0, first_s: 0 },
         }
@@ -136,6 +140,8 @@ impl Trace {
 
     /// Writes the line, where the frontend has somewhere to write it. `http` = it was an HTTP session.
     pub(super) fn log(&mut self, session: &Session, http: bool) {
+        self.timers.total = self.elapsed_ms(session);
+        tally::count(self, session, http);
         self.write(session, http, false);
         session.forget_request();
     }
@@ -295,7 +301,7 @@ pub(super) struct InUse(Rc<Backend>);
 
 impl InUse {
     pub(super) fn new(backend: Rc<Backend>) -> Self {
-        backend.connections.set(backend.connections.get().saturating_add(1));
+        backend.enter();
         Self(backend)
     }
 }

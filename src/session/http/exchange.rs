@@ -292,6 +292,7 @@ impl<'a> Exchange<'a> {
         if let Some(stream) = self.idle_stream(&slot) {
             self.may_replay = self.may_repeat();
             self.trace.timers.connect = 0;
+            slot.note_reuse();
             self.session.note_server(&stream);
             return Ok(Link { stream, slot, reused: true });
         }

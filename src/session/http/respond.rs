@@ -6,6 +6,7 @@ use std::task::Poll;
 
 use super::super::relay::{Bound, Flow, FlowError, Waiting};
 use super::super::stick;
+use super::super::tally;
 use super::super::tcp_rules::Ruling;
 use super::Next;
 use super::exchange::{Answer, Exchange, Failure, Found, Link};
@@ -45,6 +46,7 @@ impl Exchange<'_> {
         }
         let found = if head.is_interim() {
             self.interim += 1;
+            tally::note_answer(&self.trace, head.status);
             if self.interim > INTERIM_MAX {
                 return Err(BAD);
             }
@@ -78,6 +80,7 @@ impl Exchange<'_> {
 
     fn final_answer(&mut self, head: &mut ResponseHead, bytes: &[u8]) -> Result<Answer, Failure> {
         self.trace.status = i16::try_from(head.status).unwrap_or(-1);
+        tally::note_answer(&self.trace, head.status);
         self.session.capture_response(head, bytes);
         self.is_tied |= ties_to_connection(head, bytes);
         let mut reusable = head.keep_alive;
@@ -214,7 +217,11 @@ impl Exchange<'_> {
         };
         // A dechunked answer keeps nothing of what follows it, so it cannot tell whether something did.
         let reusable = answer.reusable && !matches!(bound, Bound::Dechunked(_) | Bound::End);
-        let mut body = Flow::new(bound, response.take()).map_err(|_| Failure::Status(502, b'P', b'H'))?;
+        let mut body = Flow::new(bound, response.take()).map_err(|_| {
+            // As HAProxy tells it: there was no answer.
+            self.trace.timers.response = -1;
+            Failure::Status(502, b'P', b'H')
+        })?;
         // Head and body leave in one write where they fit into one buffer.
         let len = answer.out.append(body.ready_bytes());
         body.passed(len);
