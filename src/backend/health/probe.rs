@@ -4,17 +4,57 @@ use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::rc::Weak;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_io::{Async, Timer};
 
 use super::super::Backend;
 use super::super::connect::header;
-use crate::config::SendProxy;
+use super::verdict::{Status, Verdict};
+use crate::config::{Check, SendProxy};
 use crate::net::{ConnectOptions, Ends, Stream, Target};
 
+/// Checks a server once; `None` when its backend is gone. A check that waits does not keep a dropped backend alive.
+pub(super) async fn probe(backend: &Weak<Backend>, index: usize, check: &Check) -> Option<Verdict> {
+    let (target, timeout_ms) = what_to_check(backend, index)?;
+    let start = Instant::now();
+    let result = connect(&target, check.send_proxy, timeout_ms, backend).await;
+    let (status, info) = match result {
+        Ok(()) => (Status::L4Ok, None),
+        Err(error) => of_failure(&error),
+    };
+    let took_ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+    Some(Verdict { status, code: None, info, took_ms })
+}
+
+fn what_to_check(backend: &Weak<Backend>, index: usize) -> Option<(Target, u64)> {
+    let backend = backend.upgrade()?;
+    let server = backend.servers.get(index)?;
+    Some((server.check_target()?, backend.config.timeouts.check_ms))
+}
+
+/// What a connection that did not come about says.
+fn of_failure(error: &io::Error) -> (Status, Option<Box<str>>) {
+    let status = match error.kind() {
+        io::ErrorKind::TimedOut => return (Status::L4Tout, None),
+        _ if is_our_fault(error) => Status::SockErr,
+        _ => Status::L4Con,
+    };
+    // Without the number that is appended to the system's words.
+    let words = error.to_string();
+    (status, Some(words.split(" (os error").next().unwrap_or_default().into()))
+}
+
+/// Whether a check failed for want of our own descriptors, memory or ports.
+fn is_our_fault(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM, Errno::ADDRNOTAVAIL]
+        .iter()
+        .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+}
+
 /// Connects, and says who it is where that is wanted.
-pub(super) async fn connect(
+async fn connect(
     target: &Target,
     send_proxy: Option<SendProxy>,
     timeout_ms: u64,
