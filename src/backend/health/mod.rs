@@ -1,6 +1,8 @@
 //! Health checks: a TCP connect every `inter`, on the control plane.
 
+mod answer;
 mod probe;
+mod script;
 mod verdict;
 
 use std::rc::{Rc, Weak};
