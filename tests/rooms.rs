@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 /// Each room with those it may name; its own is always allowed.
 const ROOMS: [(&str, &[&str]); 15] = [
     ("admin", &["backend", "observe"]),
-    ("backend", &["config", "counters", "net", "reactor"]),
+    ("backend", &["config", "counters", "http", "net", "reactor"]),
     ("cli", &["config", "observe", "process"]),
     ("config", &["http"]),
     ("counters", &[]),
