@@ -28,7 +28,8 @@ pub fn edit_request(field: &[u8], visit: &mut dyn FnMut(Cookie<'_>) -> Fate) -> 
     let mut edited = Edited { field, text: Vec::new(), from: 0 };
     // Where those begin that are to go, once one is.
     let mut going = None;
-    let mut kept = false;
+    // The nothing before a delimiter counts.
+    let mut kept = matches!(field.first(), Some(b';' | b','));
     let mut at = 0;
     while let Some(part) = Part::at(field, at, b",;") {
         let start = std::mem::replace(&mut at, part.end);
@@ -110,7 +111,7 @@ impl Part {
     fn at(field: &[u8], start: usize, ends: &[u8]) -> Option<Self> {
         let delimiter = matches!(field.get(start)?, b';' | b',');
         let from = past_blanks(field, start + usize::from(delimiter));
-        let rest = field.get(from..).filter(|rest| !rest.is_empty())?;
+        let rest = field.get(from..)?;
         let equals = from + rest.iter().position(|b| *b == b'=' || ends.contains(b)).unwrap_or(rest.len());
         let name = (from, before_blanks(field, from, equals));
         let is_cookie = field.get(equals) == Some(&b'=');
@@ -267,10 +268,14 @@ mod tests {
             ("$Version=1; S=B; $Path=/; q=1", "$Version=1; q=1"),
             ("S=B;", ""),
             (";S=B", ""),
+            (";$Path=x; S=B", ";$Path=x"),
             ("a=1;;S=B", "a=1;"),
             (",S=B", ""),
             (";", "-"),
             ("S=B;;", ";"),
+            ("S=B; ", ""),
+            ("a=1; S=B ;", "a=1; "),
+            ("S ~ ; S=1 2 ;", "S ~; "),
             (";a=1; S=B", ";a=1"),
             (";S=B;c=1", "c=1"),
             ("; S=B ; c=1", "c=1"),

@@ -227,21 +227,18 @@ fn may_be_cached(head: &ResponseHead, bytes: &[u8], method: Method) -> bool {
     const STATUSES: [u16; 11] = [200, 203, 204, 206, 300, 301, 404, 405, 410, 414, 501];
     let is_safe = matches!(method, Method::Get | Method::Head | Method::Options | Method::Trace);
     let is = |word: &[u8], text: &str| word.eq_ignore_ascii_case(text.as_bytes());
-    if !is_safe
-        || !STATUSES.contains(&head.status)
-        || head.values(bytes, "pragma").next().is_some_and(|value| is(value, "no-cache"))
-    {
+    if head.values(bytes, "pragma").next().is_some_and(|value| is(value, "no-cache")) {
         return false;
     }
+    let mut may = is_safe && STATUSES.contains(&head.status);
     let mut has_age = ["etag", "last-modified", "expires"].iter().any(|name| head.has(bytes, name));
     for field in head.values(bytes, "cache-control") {
         for word in field.split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
-            if FORBID.iter().any(|text| is(word, text)) {
-                return false;
-            }
+            may |= is(word, "public");
+            may &= !FORBID.iter().any(|text| is(word, text));
             let begins = |text: &str| word.get(..text.len()).is_some_and(|start| is(start, text));
             has_age |= begins("max-age") || begins("s-maxage");
         }
     }
-    has_age
+    may && has_age
 }
