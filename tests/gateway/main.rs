@@ -39,6 +39,7 @@ mod rig;
 mod rules;
 mod servers;
 mod sniff;
+mod stick;
 mod tcp_rules;
 mod timeouts;
 mod tunnel;
