@@ -4,7 +4,8 @@ use super::diagnostics::Spot;
 use super::keywords::server::Parameters;
 use super::model::{
     Acl, AclId, AclTest, Balance, Bind, Captures, Chosen, Condition, ConnectionMode, ErrorPage, HttpAction,
-    HttpOptions, HttpRule, HttpRules, Lines, LogFormat, LogTarget, Mode, Net, Place, RefId, Server, TcpRules,
+    HttpOptions, HttpRule, HttpRules, Lines, LogFormat, LogTarget, Mode, Net, Place, RefId, Server,
+    SourceAddress, TcpRules, TcpTuning,
 };
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -33,6 +34,12 @@ pub(crate) struct Settings {
     pub dont_log_null: bool,
     pub client_keepalive: Option<bool>,
     pub server_keepalive: Option<bool>,
+    /// Of clients and of servers.
+    pub tunings: [TcpTuning; 2],
+    pub source: Option<SourceAddress>,
+    pub send_name: Option<Rc<str>>,
+    /// `option transparent`.
+    pub transparent: Option<Server>,
     pub disabled: bool,
     /// `errorfile` and its like; a later one wins.
     pub errors: Vec<ErrorSource>,
@@ -122,6 +129,8 @@ pub(crate) struct Proxy {
     pub use_servers: Vec<(Chosen<NameRef>, Condition)>,
     pub captures: Captures,
     pub servers: Vec<Server>,
+    /// `dispatch`.
+    pub direct: Option<Server>,
     /// Names of `servers` and the line each was written in.
     pub server_names: BTreeMap<String, u32>,
 }
@@ -154,6 +163,7 @@ impl Proxy {
             use_servers: Vec::new(),
             captures: Captures::default(),
             servers: Vec::new(),
+            direct: None,
             server_names: BTreeMap::new(),
         }
     }

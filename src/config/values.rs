@@ -39,6 +39,17 @@ pub(crate) fn time_ms(word: &Word) -> Result<u64, Fault> {
     time_ms.ok_or_else(|| Fault::at(word.span, format!("{} is longer than 24.8 days", word.quoted())))
 }
 
+/// A time with an optional unit; without one, seconds. Rounded up to seconds.
+///
+/// # Errors
+/// As [`time_ms`].
+pub(crate) fn time_s(word: &Word) -> Result<u32, Fault> {
+    if word.bytes.iter().all(u8::is_ascii_digit) && !word.bytes.is_empty() {
+        return number(word, 0, u32::MAX);
+    }
+    Ok(u32::try_from(time_ms(word)?.div_ceil(1_000)).unwrap_or(u32::MAX))
+}
+
 /// A time that is not 0.
 ///
 /// # Errors

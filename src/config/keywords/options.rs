@@ -160,7 +160,7 @@ pub(super) const TABLE: &[Keyword] = &[
     .status(Status::NotYet(NO_REDISPATCH)),
 ];
 
-const fn option(
+pub(super) const fn option(
     name: &'static str,
     sections: Sections,
     since: &'static str,

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::Place;
+use super::{Place, Pool, SourceAddress};
 
 /// `balance ALGORITHM`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -35,6 +35,18 @@ pub struct Server {
     pub disabled: bool,
     /// `send-proxy`, `send-proxy-v2`: each connection begins with a PROXY protocol header.
     pub send_proxy: Option<SendProxy>,
+    /// `id`: its number; 0 = the next that is free.
+    pub id: u32,
+    /// `source`: where connections to it come from; `None` = as the backend says.
+    pub source: Option<SourceAddress>,
+    /// `tcp-ut`: how long sent bytes may stay unacknowledged, milliseconds; 0 = as the kernel has it.
+    pub user_timeout_ms: u32,
+    /// `tfo`: the first bytes go with the first packet.
+    pub fast_open: bool,
+    /// Its idle connections.
+    pub pool: Pool,
+    /// `server-template`: of the addresses that its name has, the one with this number; `None` = all of them.
+    pub nth_address: Option<u32>,
 }
 
 impl Default for Server {
@@ -50,6 +62,12 @@ impl Default for Server {
             backup: false,
             disabled: false,
             send_proxy: None,
+            id: 0,
+            source: None,
+            user_timeout_ms: 0,
+            fast_open: false,
+            pool: Pool::default(),
+            nth_address: None,
         }
     }
 }
@@ -71,6 +89,8 @@ pub enum SendProxy {
 pub enum ServerAddress {
     /// A host (name or address literal as written, brackets removed) and its port.
     Inet(String, ServerPort),
+    /// The address that the client came to (`0.0.0.0`, `*`), and the port.
+    FromClient(ServerPort),
     /// A unix socket's path.
     Unix(PathBuf),
     /// A name in the abstract namespace, without the leading zero byte.

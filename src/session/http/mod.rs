@@ -8,6 +8,7 @@ mod prepare;
 mod replies;
 mod respond;
 pub(super) mod rules;
+mod told;
 
 use std::future::poll_fn;
 use std::rc::Rc;
