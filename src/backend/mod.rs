@@ -16,6 +16,7 @@ mod tally;
 mod way;
 mod wish;
 
+pub use balance::{hash, mixed};
 pub use connect::{Asker, ClientEnds, ConnectError, ConnectFailure, Connected, Course, again, connect};
 pub use idle::{Reserved, set_idle_max};
 pub use queue::{NoServer, Reason};
@@ -29,6 +30,7 @@ use std::rc::Rc;
 use crate::config;
 use crate::counters::Side;
 use crate::reactor::Handle;
+use balance::Balancer;
 use queue::{Queue, Start};
 
 /// A backend at work.
@@ -42,6 +44,7 @@ pub struct Backend {
     /// What happened here.
     pub counters: Side,
     reactor: Handle,
+    balancer: Balancer,
     /// Those who wait for any server.
     queue: Queue,
     /// All who wait, for this server or that.
@@ -63,6 +66,7 @@ impl Backend {
         }
         let moves = servers.iter().any(|server| server.config.minconn > 0);
         Rc::new(Self {
+            balancer: Balancer::new(&config.balance, &servers, reactor.wall_ms()),
             full: if moves { config.queues.fullconn.max(1) } else { 0 },
             config,
             servers,
@@ -154,12 +158,13 @@ impl Backend {
 
     /// Chooses a server for now.
     fn pick(&self, wish: &Wish) -> Pick {
-        self.note_choice(balance::pick(self.config.balance, &self.servers, wish))
+        self.note_choice(self.balancer.pick(&self.config.balance, &self.servers, wish))
     }
 
     /// A server's state or weight has changed: the choice between servers is worked out anew, and those in the queue
     /// get what room there is. Every change goes through here.
     fn servers_changed(self: &Rc<Self>) {
+        self.balancer.changed();
         if self.waiting.get() > 0 {
             (0..self.servers.len()).for_each(|index| {
                 self.requeue(index);
@@ -196,6 +201,7 @@ impl Slot {
             let connections = server.connections.get().saturating_add(1);
             server.connections.set(connections);
             server.counters.sessions_max.see(connections);
+            backend.balancer.taken(&backend.servers, index);
         }
         Self { backend, index }
     }
@@ -230,6 +236,7 @@ impl Drop for Slot {
     fn drop(&mut self) {
         let server = self.server();
         server.connections.set(server.connections.get().saturating_sub(1));
+        self.backend.balancer.released(&self.backend.servers, self.index);
         if self.backend.waiting.get() > 0 {
             self.backend.serve(self.index);
         }

@@ -37,8 +37,6 @@ pub struct Server {
     weight: Cell<u32>,
     /// How much of its weight counts, percent: less while it starts slowly.
     ramp_percent: Cell<u32>,
-    /// The running value of smooth weighted round robin.
-    pub(super) turn: Cell<i64>,
     /// The value of its cookie, where it is worked out.
     pub(super) cookie: Cell<super::cookie::Known>,
 }
@@ -100,7 +98,6 @@ impl Server {
             targets,
             current: Cell::new(0),
             up: Cell::new(true),
-            turn: Cell::new(0),
             cookie: Cell::default(),
         }
     }
@@ -173,6 +170,14 @@ impl Server {
     /// Its weight now, 0 to 256.
     pub fn weight(&self) -> u32 {
         self.weight.get()
+    }
+
+    pub(super) fn set_weight(&self, weight: u32) {
+        self.weight.set(weight);
+    }
+
+    pub(super) fn set_ramp(&self, percent: u32) {
+        self.ramp_percent.set(percent);
     }
 
     /// What counts for its share of the traffic: sixteenths of its weight, less while it starts slowly.

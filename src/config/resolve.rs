@@ -493,7 +493,7 @@ fn backend(proxy: &mut Proxy, (acls, http_rules): Rules, global: &Global, tunnel
         id: 0,
         place: proxy.spot.place.clone(),
         mode: settings.mode.unwrap_or_default(),
-        balance: settings.balance.unwrap_or_default(),
+        balance: settings.balance.clone(),
         check_plan: None,
         acls,
         tcp,

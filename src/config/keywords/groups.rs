@@ -235,18 +235,6 @@ pub(crate) const GROUPS: &[Group] = &[
          tcp-check comment|tcp-check connect|tcp-check expect|tcp-check send|tcp-check send-binary|\
          tcp-check send-binary-lf|tcp-check send-lf|tcp-check set-var|tcp-check set-var-fmt|tcp-check unset-var",
     ),
-    group(
-        SERVER,
-        Takes::AtLeastOne,
-        NotYet("servers get their share in turn"),
-        "hash-balance-factor|hash-preserve-affinity|hash-type",
-    ),
-    group(
-        SERVER,
-        Takes::Nothing,
-        NotYet("of several backup servers only the first one serves"),
-        "option allbackups",
-    ),
     group(SERVER, Takes::Any, NotYet(STATE_FILES), "load-server-state-from-file|server-state-file-name"),
     group(
         SERVER,

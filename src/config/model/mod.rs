@@ -4,6 +4,7 @@
 //! [`Config`]'s lists, resolved and range-checked by the parser, so a reader may index with them.
 
 mod actions;
+mod balance;
 mod checks;
 mod connection;
 mod format;
@@ -17,6 +18,7 @@ mod servers;
 mod stick;
 
 pub use actions::*;
+pub use balance::*;
 pub use checks::*;
 pub use connection::*;
 pub use format::*;
