@@ -97,11 +97,30 @@ fn turn_takers() -> Vec<Balance> {
 #[test]
 fn turns_are_haproxys() {
     // Taken down from HAProxy 2.6.
-    assert_eq!(Rig::new(Algorithm::RoundRobin, &[1, 1, 1]).picks(6), "abcabc");
-    assert_eq!(Rig::new(Algorithm::RoundRobin, &[1, 2]).picks(6), "bbabba");
-    assert_eq!(Rig::new(Algorithm::StaticRr, &[1, 2]).picks(6), "babbab");
-    assert_eq!(Rig::new(Algorithm::LeastConn, &[1, 5, 1]).picks(6), "abcabc");
-    assert_eq!(Rig::new(Algorithm::First, &[1, 5, 1]).picks(3), "aaa");
+    let ring = Balance {
+        algorithm: Algorithm::Hash(Key::Source),
+        hash: HashType { consistent: true, ..HashType::default() },
+        ..Balance::default()
+    };
+    let plain = |algorithm| Balance { algorithm, ..Balance::default() };
+    for (balance, weights, want) in [
+        (plain(Algorithm::RoundRobin), &[1, 1, 1][..], "abcabcabc"),
+        (plain(Algorithm::RoundRobin), &[1, 2], "bbabbabbabba"),
+        (plain(Algorithm::RoundRobin), &[1, 5, 1], "bbbabbcbbbabbcbbbabbc"),
+        (
+            plain(Algorithm::RoundRobin),
+            &[3, 10, 1, 7],
+            "bdbabdbdbcdbabdbdbabdbdbabdbdbcdbabdbdbabdbdbabdbdbcdbabdbdb",
+        ),
+        (plain(Algorithm::StaticRr), &[1, 2], "abbabbabb"),
+        (plain(Algorithm::StaticRr), &[3, 10, 1, 7], "abdbbdabdbbdbadbbdbcdabdbbdabdbbdbadbbdbcdabd"),
+        (plain(Algorithm::LeastConn), &[1, 5, 1], "abcabcabc"),
+        (plain(Algorithm::First), &[1, 5, 1], "aaa"),
+        (ring.clone(), &[1, 1, 1], "ccbacaabcaaabbcaccbcabccabacbcbaacbabbcbacbacbabccbacaabcaaa"),
+        (ring, &[3, 10, 1, 7], "dbbdbbcbddbdbdddaaddbbbdabbdabdcdbddbbdbbaddabaabbbcabdddbdb"),
+    ] {
+        assert_eq!(Rig::with(balance.clone(), weights, |_, _| {}).picks(want.len()), want, "{balance:?} {weights:?}");
+    }
 }
 
 #[test]
@@ -185,7 +204,7 @@ fn another_server_is_taken_where_there_is_one() {
         let rig = Rig::with(balance.clone(), &[1, 3, 2], |_, _| {});
         for round in 0..100 {
             for avoid in 0..3 {
-                let wish = Wish { avoid: Some(avoid), hash: Some(round * 2_654_435_761), ..Wish::default() };
+                let wish = Wish { avoid: Some(avoid), hash: Some(super::hash::avalanche(round)), ..Wish::default() };
                 assert!(matches!(rig.pick_for(&wish), Pick::Server(index) if index != avoid), "{balance:?}");
             }
         }
