@@ -20,8 +20,8 @@ mod world;
 pub use convert::{as_text, expand, replaced};
 pub use fetch::is_to_proxy;
 pub use matching::matches;
-pub use value::{Sample, Scratch};
 pub use text::{first_element, path_and_query};
+pub use value::{Sample, Scratch};
 pub use view::View;
 pub use world::{Nowhere, World};
 

@@ -7,6 +7,7 @@
 mod support;
 
 mod bad_input;
+mod balance;
 mod config_errors;
 mod counters;
 mod device;

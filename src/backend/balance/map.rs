@@ -43,7 +43,10 @@ impl Map {
         let len = self.slots.len();
         let first = usize::try_from(hash).unwrap_or(0).checked_rem(len)?;
         let slots = self.slots[first..].iter().chain(&self.slots[..first]);
-        slots.map(|&server| server as usize).find(|&server| accept(server)).or(Some(self.slots[first] as usize))
+        slots
+            .map(|&server| server as usize)
+            .find(|&server| accept(server))
+            .or(Some(self.slots[first] as usize))
     }
 
     /// Whose turn it is.

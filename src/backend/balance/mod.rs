@@ -175,7 +175,11 @@ impl State {
         let Self { method, out, outs, .. } = self;
         let verdict = |index: usize| match servers.get(index) {
             Some(server) if !server.is_full() => {
-                if Some(index) == avoid { Verdict::Avoid } else { Verdict::Take }
+                if Some(index) == avoid {
+                    Verdict::Avoid
+                } else {
+                    Verdict::Take
+                }
             }
             _ => Verdict::Full,
         };
@@ -211,7 +215,9 @@ impl State {
         match &mut self.method {
             Method::Turns(turns) => turns.put_back(index),
             Method::Least(least) => least.put_back(index, servers.get(index).map_or(0, load)),
-            Method::First(first) => first.set(index, self.weights.get(index).is_some_and(|&weight| weight > 0)),
+            Method::First(first) => {
+                first.set(index, self.weights.get(index).is_some_and(|&weight| weight > 0))
+            }
             Method::Map(_) | Method::Ring(_) => {}
         }
     }

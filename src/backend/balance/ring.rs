@@ -130,9 +130,8 @@ impl Ring {
             let hash = self.random();
             // Several places of one server stand side by side.
             let drawn = self.find(hash, &mut |server| accept(server) == Verdict::Take)?;
-            let weigh = |server: usize, other: usize| {
-                u64::from(load(server)) * u64::from(self.weights[other].0)
-            };
+            let weigh =
+                |server: usize, other: usize| u64::from(load(server)) * u64::from(self.weights[other].0);
             if best.is_none_or(|best| weigh(drawn, best) <= weigh(best, drawn)) {
                 best = Some(drawn);
             }

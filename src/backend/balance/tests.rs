@@ -119,7 +119,11 @@ fn turns_are_haproxys() {
         (ring.clone(), &[1, 1, 1], "ccbacaabcaaabbcaccbcabccabacbcbaacbabbcbacbacbabccbacaabcaaa"),
         (ring, &[3, 10, 1, 7], "dbbdbbcbddbdbdddaaddbbbdabbdabdcdbddbbdbbaddabaabbbcabdddbdb"),
     ] {
-        assert_eq!(Rig::with(balance.clone(), weights, |_, _| {}).picks(want.len()), want, "{balance:?} {weights:?}");
+        assert_eq!(
+            Rig::with(balance.clone(), weights, |_, _| {}).picks(want.len()),
+            want,
+            "{balance:?} {weights:?}"
+        );
     }
 }
 
@@ -204,7 +208,8 @@ fn another_server_is_taken_where_there_is_one() {
         let rig = Rig::with(balance.clone(), &[1, 3, 2], |_, _| {});
         for round in 0..100 {
             for avoid in 0..3 {
-                let wish = Wish { avoid: Some(avoid), hash: Some(super::hash::avalanche(round)), ..Wish::default() };
+                let wish =
+                    Wish { avoid: Some(avoid), hash: Some(super::hash::avalanche(round)), ..Wish::default() };
                 assert!(matches!(rig.pick_for(&wish), Pick::Server(index) if index != avoid), "{balance:?}");
             }
         }
@@ -313,12 +318,8 @@ fn few_keys_move_when_a_server_goes_from_the_ring() {
 #[test]
 fn no_server_carries_much_more_than_the_average() {
     let hash = HashType { consistent: true, ..HashType::default() };
-    let balance = Balance {
-        algorithm: Algorithm::Hash(Key::Source),
-        hash,
-        factor_percent: 125,
-        ..Balance::default()
-    };
+    let balance =
+        Balance { algorithm: Algorithm::Hash(Key::Source), hash, factor_percent: 125, ..Balance::default() };
     let rig = Rig::with(balance, &[1, 1, 1, 1], |_, _| {});
     for _ in 0..400 {
         let Pick::Server(index) = rig.pick_for(&Wish { hash: Some(7), ..Wish::default() }) else { panic!() };
@@ -337,9 +338,9 @@ fn a_full_server_keeps_its_keys_or_leaves_them() {
             let algorithm = Algorithm::Hash(Key::Source);
             let balance = Balance { algorithm, hash, affinity, ..Balance::default() };
             let rig = Rig::with(balance, &[1, 1], |_, server| server.maxconn = Some(1));
-            let key = (0..100).map(super::hash::avalanche).find(|&hash| {
-                rig.pick_for(&Wish { hash: Some(hash), ..Wish::default() }) == Pick::Server(0)
-            });
+            let key = (0..100)
+                .map(super::hash::avalanche)
+                .find(|&hash| rig.pick_for(&Wish { hash: Some(hash), ..Wish::default() }) == Pick::Server(0));
             assert!(key.is_some());
             let wish = Wish { hash: key, ..Wish::default() };
             rig.take(0);

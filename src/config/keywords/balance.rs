@@ -1,6 +1,6 @@
 //! How a backend chooses among its servers (configuration §4.2, "balance", "hash-type").
 
-use super::{Keyword, Sections};
+use super::{Keyword, Sections, Status};
 use crate::config::builder::{Builder, Statement};
 use crate::config::diagnostics::Fault;
 use crate::config::lexer::Word;
@@ -112,7 +112,12 @@ fn balance(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
     let (name, argument) = match text.split_once('(') {
         Some((name, rest)) => match rest.strip_suffix(')') {
             Some(argument) => (name, Some(argument)),
-            None => return Err(Fault::at(word.span, format!("the parenthesis in {} is never closed", word.quoted()))),
+            None => {
+                return Err(Fault::at(
+                    word.span,
+                    format!("the parenthesis in {} is never closed", word.quoted()),
+                ));
+            }
         },
         None => (text, None),
     };
@@ -149,12 +154,30 @@ fn balance(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
             st.end(rest)?;
             Algorithm::Hash(Key::Sample(self::expression(b, st, expression)?))
         }
-        ("hash", []) => return Err(Fault::at(word.span, "`hash` needs an expression, as `hash req.hdr(host),lower`")),
-        ("rdp-cookie", _) => {
-            let message = "`rdp-cookie` is not built: what RDP clients send first is not read";
-            return Err(Fault::at(word.span, message));
+        ("hash", []) => {
+            return Err(Fault::at(word.span, "`hash` needs an expression, as `hash req.hdr(host),lower`"));
         }
-        (name, rest) if NAMES.contains(&name) => return st.end(rest),
+        ("rdp-cookie", _) => {
+            let status = Status::NotYet("servers take turns: what RDP clients send first is not read");
+            b.tell("balance rdp-cookie", status, st.place, st.line, st.name_span(), false)?;
+            Algorithm::RoundRobin
+        }
+        (name, [first, ..]) if NAMES.contains(&name) => {
+            // HAProxy passes over it in silence.
+            let message = format!(
+                "`balance {name}` takes nothing more: {} and what follows is ignored",
+                first.quoted()
+            );
+            b.warn(st, Some(first.span), message);
+            match name {
+                "roundrobin" => Algorithm::RoundRobin,
+                "static-rr" => Algorithm::StaticRr,
+                "leastconn" => Algorithm::LeastConn,
+                "first" => Algorithm::First,
+                "random" => Algorithm::Random(draws(word, argument)?),
+                _ => Algorithm::Hash(Key::Source),
+            }
+        }
         (name, _) => {
             let hint = suggest::hint(name, NAMES.into_iter());
             let message = format!("{} is no balance algorithm{hint}; expected {ALGORITHMS}", word.quoted());
@@ -170,7 +193,9 @@ fn draws(word: &Word, argument: Option<&str>) -> Result<u32, Fault> {
     const DRAWS_MAX: u32 = 1_000;
     let Some(text) = argument else { return Ok(2) };
     let number = text.parse::<u32>().ok().filter(|number| (1..=DRAWS_MAX).contains(number));
-    number.ok_or_else(|| Fault::at(word.span, format!("`random(DRAWS)`: expected a number from 1 to {DRAWS_MAX}")))
+    number.ok_or_else(|| {
+        Fault::at(word.span, format!("`random(DRAWS)`: expected a number from 1 to {DRAWS_MAX}"))
+    })
 }
 
 fn header(word: &Word, argument: Option<&str>) -> Result<std::rc::Rc<str>, Fault> {
@@ -188,7 +213,8 @@ fn uri(words: &[Word]) -> Result<Key, Fault> {
     while let Some(word) = words.next() {
         let option = one_of(word, &["whole", "path-only", "len", "depth"], "whole, path-only, len or depth")?;
         let mut value = || {
-            let value = words.next().ok_or_else(|| Fault::at(word.span, "a number is missing behind this word"))?;
+            let value =
+                words.next().ok_or_else(|| Fault::at(word.span, "a number is missing behind this word"))?;
             Ok(number(value, 1, i32::MAX as u32)? as usize)
         };
         match option {
@@ -221,13 +247,8 @@ fn hash_type(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
         return Err(Fault::at(st.name_span(), format!("expected `hash-type` and {METHODS}")));
     };
     let consistent = one_of(method, &["map-based", "consistent"], METHODS)? == 1;
-    let functions = [
-        HashFunction::Sdbm,
-        HashFunction::Djb2,
-        HashFunction::Wt6,
-        HashFunction::Crc32,
-        HashFunction::None,
-    ];
+    let functions =
+        [HashFunction::Sdbm, HashFunction::Djb2, HashFunction::Wt6, HashFunction::Crc32, HashFunction::None];
     let (function, avalanche) = match rest {
         // What HAProxy does where nothing is said.
         [] => (HashFunction::Sdbm, consistent),

@@ -6,15 +6,17 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
 use super::super::Session;
-use super::super::hash::wants_body;
 use super::super::choice::{goes_even_down, persist_word, stick_to, wish};
+use super::super::hash::wants_body;
 use super::super::relay::{Bound, Flow};
 use super::super::trace::Trace;
 use super::super::world::Scene;
 use super::persistence;
 use super::rules::{self, At, End, Within};
 use crate::backend::{Backend, Wish};
-use crate::config::{Algorithm, Balance, ConnectionMode, ForwardFor, HeaderNames, HttpOptions, Key, Mode, Net};
+use crate::config::{
+    Algorithm, Balance, ConnectionMode, ForwardFor, HeaderNames, HttpOptions, Key, Mode, Net,
+};
 use crate::http::edit::Text;
 use crate::http::{
     After, Chunked, Framing, HeadError, Method, RequestEdits, RequestFacts, RequestHead, Version,
