@@ -6,6 +6,7 @@ use super::model::{
     Acl, AclId, AclTest, Balance, Bind, Captures, Chosen, Condition, ConnectionMode, ErrorPage, HttpAction,
     HttpOptions, HttpRule, HttpRules, Lines, LogFormat, LogTarget, Mode, Net, Place, RefId, Server, TcpRules,
 };
+use super::probes::Probes;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -25,6 +26,7 @@ pub(crate) struct Settings {
     /// All but `connection`, which stands above.
     pub http: HttpOptions,
     pub default_server: Option<Parameters>,
+    pub probes: Probes,
     pub log_global: bool,
     pub logs: Vec<LogTarget>,
     pub log_format: LogFormat,

@@ -449,7 +449,7 @@ fn backend(proxy: &mut Proxy, (acls, http_rules): Rules, global: &Global, tunnel
         place: proxy.spot.place.clone(),
         mode: settings.mode.unwrap_or_default(),
         balance: settings.balance.unwrap_or_default(),
-        check_plan: None,
+        check_plan: settings.probes.plan(),
         acls,
         tcp,
         http_rules,

@@ -233,17 +233,7 @@ pub(crate) const GROUPS: &[Group] = &[
          force-persist|ignore-persist",
     ),
     group(SERVER, Takes::Nothing, NotYet(STICKY), "option persist|option prefer-last-server"),
-    group(
-        SERVER,
-        Takes::Any,
-        NotYet(CHECKS),
-        "http-check|http-check comment|http-check connect|http-check disable-on-404|http-check expect|\
-         http-check send|http-check send-state|http-check set-var|http-check set-var-fmt|http-check unset-var|\
-         option httpchk|option ldap-check|option log-health-checks|option mysql-check|option pgsql-check|\
-         option redis-check|option smtpchk|option spop-check|option ssl-hello-chk|option tcp-check|tcp-check|\
-         tcp-check comment|tcp-check connect|tcp-check expect|tcp-check send|tcp-check send-binary|\
-         tcp-check send-binary-lf|tcp-check send-lf|tcp-check set-var|tcp-check set-var-fmt|tcp-check unset-var",
-    ),
+    group(SERVER, Takes::Any, NotYet(CHECKS), "option log-health-checks"),
     group(
         SERVER,
         Takes::AtLeastOne,
