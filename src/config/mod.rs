@@ -28,6 +28,7 @@ mod privileges;
 mod resolve;
 mod sample;
 mod source;
+mod states;
 pub(crate) mod suggest;
 #[cfg(test)]
 mod tests;

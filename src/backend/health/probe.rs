@@ -34,7 +34,7 @@ fn what_to_check(backend: &Weak<Backend>, index: usize) -> Option<(Target, u64)>
 }
 
 /// What a connection that did not come about says.
-fn of_failure(error: &io::Error) -> (Status, Option<Box<str>>) {
+pub(super) fn of_failure(error: &io::Error) -> (Status, Option<Box<str>>) {
     let status = match error.kind() {
         io::ErrorKind::TimedOut => return (Status::L4Tout, None),
         _ if is_our_fault(error) => Status::SockErr,

@@ -22,10 +22,12 @@ pub(crate) enum Status {
     L7OkC,
     /// An answer that was not wanted.
     L7Sts,
+    /// No check: errors that the traffic has met (`observe`).
+    Hana,
 }
 
 /// Names and words, in the order of [`Status`].
-const WORDS: [(&str, &str); 9] = [
+const WORDS: [(&str, &str); 10] = [
     ("SOCKERR", "Socket error"),
     ("L4OK", "Layer4 check passed"),
     ("L4TOUT", "Layer4 timeout"),
@@ -35,6 +37,7 @@ const WORDS: [(&str, &str); 9] = [
     ("L7OK", "Layer7 check passed"),
     ("L7OKC", "Layer7 check conditionally passed"),
     ("L7STS", "Layer7 wrong status"),
+    ("HANA", "Health analyze"),
 ];
 
 impl Status {
@@ -81,6 +84,9 @@ impl Verdict {
             reason.push_str(", info: \"");
             reason.push_str(info);
             reason.push('"');
+        }
+        if self.status == Status::Hana {
+            return reason;
         }
         reason.push_str(", check duration: ");
         reason.push_str(&self.took_ms.to_string());

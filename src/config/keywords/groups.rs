@@ -149,8 +149,8 @@ pub(crate) const GROUPS: &[Group] = &[
     group(
         GLOBAL,
         Takes::Any,
-        NotYet("the first checks are spread over their interval, and closing is not spread over time"),
-        "close-spread-time|max-spread-checks",
+        NotYet("closing is not spread over time"),
+        "close-spread-time",
     ),
     group(GLOBAL, Takes::AtLeastOne, NotYet("there is no statistics socket yet"), "stats socket"),
     group(GLOBAL, Takes::AtLeastOne, NotYet(STATE_FILES), "server-state-base|server-state-file"),
@@ -239,7 +239,7 @@ pub(crate) const GROUPS: &[Group] = &[
         NotYet(CHECKS),
         "http-check|http-check comment|http-check connect|http-check disable-on-404|http-check expect|\
          http-check send|http-check send-state|http-check set-var|http-check set-var-fmt|http-check unset-var|\
-         option httpchk|option ldap-check|option log-health-checks|option mysql-check|option pgsql-check|\
+         option httpchk|option ldap-check|option mysql-check|option pgsql-check|\
          option redis-check|option smtpchk|option spop-check|option ssl-hello-chk|option tcp-check|tcp-check|\
          tcp-check comment|tcp-check connect|tcp-check expect|tcp-check send|tcp-check send-binary|\
          tcp-check send-binary-lf|tcp-check send-lf|tcp-check set-var|tcp-check set-var-fmt|tcp-check unset-var",
@@ -348,18 +348,6 @@ pub(crate) const SERVERS: &[Parameters] = &[
     Parameters { value: true, status: NotYet(STICKY), names: "cookie" },
     Parameters {
         value: true,
-        status: NotYet("a server gets its whole share as soon as it is up"),
-        names: "slowstart",
-    },
-    Parameters {
-        value: true,
-        status: NotYet(CHECKS),
-        names: "agent-addr|agent-inter|agent-port|agent-send|error-limit|observe|on-error|on-marked-down|\
-                on-marked-up|track",
-    },
-    Parameters { value: false, status: NotYet(CHECKS), names: "agent-check" },
-    Parameters {
-        value: true,
         status: NotYet("its queue is not bounded, and `maxconn` does not move with the load"),
         names: "maxqueue|minconn",
     },
@@ -367,7 +355,7 @@ pub(crate) const SERVERS: &[Parameters] = &[
     Parameters {
         value: true,
         status: NotYet("the system looks its name up, at the start and at a reload"),
-        names: "init-addr|resolve-net|resolve-opts|resolve-prefer|resolvers",
+        names: "resolve-net|resolve-opts|resolve-prefer|resolvers",
     },
     Parameters {
         value: true,
@@ -390,7 +378,7 @@ pub(crate) const SERVERS: &[Parameters] = &[
     Parameters {
         value: false,
         status: Silent(NEVER_TUNED),
-        names: "no-agent-check|no-tfo|non-stick|stick|tfo",
+        names: "no-tfo|non-stick|stick|tfo",
     },
 ];
 
