@@ -108,17 +108,22 @@ impl Backend {
             }
         };
         let index = self.queue.wait(deadline, wish.server, pick).await?;
+        Ok(self.slot_for(index, deadline))
+    }
+
+    /// The right to use this very server, if it takes traffic and has room.
+    pub fn slot_of(self: &Rc<Self>, index: usize, deadline: &Deadline) -> Option<Slot> {
+        let server = self.servers.get(index)?;
+        (server.is_usable() && !server.is_full()).then(|| self.slot_for(index, deadline))
+    }
+
+    /// The right to use a server, which may end the session of this deadline.
+    fn slot_for(self: &Rc<Self>, index: usize, deadline: &Deadline) -> Slot {
         let mut slot = Slot::new(self.clone(), index);
         if self.ends_sessions {
             slot.join(deadline);
         }
-        Ok(slot)
-    }
-
-    /// The right to use this very server, if it takes traffic and has room.
-    pub fn slot_of(self: &Rc<Self>, index: usize) -> Option<Slot> {
-        let server = self.servers.get(index)?;
-        (server.is_usable() && !server.is_full()).then(|| Slot::new(self.clone(), index))
+        slot
     }
 
     /// Chooses a server for now.

@@ -38,6 +38,14 @@ const WORDS: [&str; 7] = [
 ];
 
 impl Observed {
+    /// An answer of this status. 501 and 505 are the client's doing.
+    pub fn answer(status: u16) -> Self {
+        match status {
+            100..=499 | 501 | 505 => Self::Answered,
+            _ => Self::ErrorAnswer,
+        }
+    }
+
     /// Whether it is an error to this observer; `None` = it does not look at such things.
     fn is_error(self, observe: Observe) -> Option<bool> {
         match self {
