@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 
-use super::{NoServer, Slot, Wish};
+use super::{NoServer, Observed, Slot, Wish};
 use crate::config::SendProxy;
 use crate::net::{Buffer, ConnectOptions, Ends, Stream, Written, write_binary, write_line};
 use crate::reactor::{Deadline, Expired};
@@ -79,10 +79,14 @@ pub async fn connect(
     loop {
         deadline.set_after(timeouts.connect_ms);
         let failure = match deadline.guard(attempt(&slot, first, client)).await {
-            Ok(Ok((stream, sent))) => return Ok(Connected { stream, sent, slot, retries }),
+            Ok(Ok((stream, sent))) => {
+                slot.observe(Observed::Connected);
+                return Ok(Connected { stream, sent, slot, retries });
+            }
             Ok(Err(error)) => ConnectFailure::Failed(error),
             Err(Expired) => ConnectFailure::TimedOut,
         };
+        slot.observe(Observed::NotConnected);
         slot.server().rotate_target();
         if retries >= backend.config.retries {
             return Err(ConnectError { failure, retries, slot: Some(slot) });

@@ -13,12 +13,14 @@ mod server;
 mod wish;
 
 pub use connect::{ClientEnds, ConnectError, ConnectFailure, Connected, connect};
+pub use health::{Admin, Facts, Observed, Op, Spread, link};
 pub use idle::{Reserved, set_idle_max};
 pub use queue::NoServer;
 pub use server::Server;
 pub use wish::Wish;
 
 use std::cell::{Cell, RefCell};
+use std::num::NonZeroU32;
 use std::rc::Rc;
 
 use crate::config;
@@ -38,14 +40,26 @@ pub struct Backend {
     idle: idle::IdleWatch,
     /// Health checks and the purge of idle connections; they end when the backend is dropped.
     tasks: RefCell<Vec<smol::Task<()>>>,
+    /// Where messages about servers go; without one, to the program's own log.
+    voice: RefCell<Option<Voice>>,
+    /// Sessions may be ended when a server goes down or up.
+    ends_sessions: bool,
 }
+
+/// Takes a message and its level in syslog.
+type Voice = Rc<dyn Fn(u8, &str)>;
 
 impl Backend {
     /// Makes the servers; starts nothing. The addresses were resolved by [`Server::new`]'s caller.
     pub fn new(reactor: Handle, config: config::Backend, servers: Vec<Server>) -> Rc<Self> {
+        let ends =
+            |server: &Server| server.config.state.ends_sessions || server.config.state.ends_backup_sessions;
+        let ends_sessions = servers.iter().any(ends);
         Rc::new(Self {
             config,
             servers,
+            voice: RefCell::default(),
+            ends_sessions,
             connections: Cell::new(0),
             reactor,
             queue: Queue::default(),
@@ -64,25 +78,9 @@ impl Backend {
         }
     }
 
-    /// Starts the health checks and the purge of idle connections.
-    pub fn start(self: &Rc<Self>) {
-        let mut tasks = self.tasks.borrow_mut();
-        let checked = self.servers.iter().filter(|server| server.is_checked()).count();
-        let mut nth = 0;
-        for (index, server) in self.servers.iter().enumerate() {
-            if let Some(check) = server.config.check.filter(|_| server.is_checked()) {
-                // The first checks are spread over one interval, so that they never come all at once.
-                let delay_ms = check.inter_ms * nth / (checked.max(1) as u64);
-                nth += 1;
-                tasks.push(self.reactor.spawn_control(health::watch(
-                    Rc::downgrade(self),
-                    index,
-                    check,
-                    delay_ms,
-                )));
-            }
-        }
-        tasks.push(self.reactor.spawn_control(idle::purge(Rc::downgrade(self), self.reactor)));
+    /// Gives messages about servers somewhere to go: to this function, with their level in syslog.
+    pub fn speak_through(&self, voice: Rc<dyn Fn(u8, &str)>) {
+        *self.voice.borrow_mut() = Some(voice);
     }
 
     /// Whether connections to some server depend on who the client is: see [`Server::is_told_of_clients`].
@@ -111,13 +109,22 @@ impl Backend {
             }
         };
         let index = self.queue.wait(deadline, wish.server, pick).await?;
-        Ok(Slot::new(self.clone(), index))
+        Ok(self.slot_for(index, deadline))
     }
 
     /// The right to use this very server, if it takes traffic and has room.
-    pub fn slot_of(self: &Rc<Self>, index: usize) -> Option<Slot> {
+    pub fn slot_of(self: &Rc<Self>, index: usize, deadline: &Deadline) -> Option<Slot> {
         let server = self.servers.get(index)?;
-        (server.is_usable() && !server.is_full()).then(|| Slot::new(self.clone(), index))
+        (server.is_usable() && !server.is_full()).then(|| self.slot_for(index, deadline))
+    }
+
+    /// The right to use a server, which may end the session of this deadline.
+    fn slot_for(self: &Rc<Self>, index: usize, deadline: &Deadline) -> Slot {
+        let mut slot = Slot::new(self.clone(), index);
+        if self.ends_sessions {
+            slot.join(deadline);
+        }
+        slot
     }
 
     /// Chooses a server for now.
@@ -161,7 +168,10 @@ enum Pick {
 /// The right to use one server.
 pub struct Slot {
     backend: Rc<Backend>,
-    index: usize,
+    index: u32,
+    /// The session's deadline, where the server may end its sessions, and how often it had.
+    deadline: Option<NonZeroU32>,
+    ends: u32,
 }
 
 impl Slot {
@@ -170,19 +180,36 @@ impl Slot {
             server.connections.set(server.connections.get().saturating_add(1));
             server.total.set(server.total.get().wrapping_add(1));
         }
-        Self { backend, index }
+        Self { backend, index: index as u32, deadline: None, ends: 0 }
+    }
+
+    /// Lets the server end the session whose deadline this is.
+    fn join(&mut self, deadline: &Deadline) {
+        self.deadline = NonZeroU32::new(deadline.key().wrapping_add(1));
+        self.ends = self.server().join(deadline.key());
+    }
+
+    /// Why the server has ended the session, if it has: the first character of its termination state.
+    pub fn ended_by(&self) -> Option<u8> {
+        self.deadline?;
+        self.server().ended_since(self.ends)
+    }
+
+    /// Tells what was seen of the server. Costs nothing where nobody looks.
+    pub fn observe(&self, seen: Observed) {
+        self.backend.observe(self.index(), seen);
     }
 
     /// The server.
     #[allow(clippy::indexing_slicing, reason = "from enumerating this list, which never changes")]
     pub fn server(&self) -> &Server {
         // `index` came from enumerating this very list, which never changes.
-        &self.backend.servers[self.index]
+        &self.backend.servers[self.index as usize]
     }
 
     /// The server's index in its backend.
     pub fn index(&self) -> usize {
-        self.index
+        self.index as usize
     }
 
     /// Its backend.
@@ -202,6 +229,9 @@ impl Drop for Slot {
     fn drop(&mut self) {
         let server = self.server();
         server.connections.set(server.connections.get().saturating_sub(1));
+        if let Some(deadline) = self.deadline {
+            server.part(deadline.get().wrapping_sub(1));
+        }
         self.backend.wake_queue();
     }
 }

@@ -7,6 +7,7 @@ use super::model::{
     HttpOptions, HttpRule, HttpRules, Lines, LogFormat, LogTarget, Mode, Net, Place, RefId, Server, TcpRules,
 };
 use super::probes::Probes;
+use super::states::Track;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -35,6 +36,7 @@ pub(crate) struct Settings {
     pub dont_log_null: bool,
     pub client_keepalive: Option<bool>,
     pub server_keepalive: Option<bool>,
+    pub log_checks: bool,
     pub disabled: bool,
     /// `errorfile` and its like; a later one wins.
     pub errors: Vec<ErrorSource>,
@@ -126,6 +128,8 @@ pub(crate) struct Proxy {
     pub servers: Vec<Server>,
     /// Names of `servers` and the line each was written in.
     pub server_names: BTreeMap<String, u32>,
+    /// `track` of its servers, resolved at the end.
+    pub tracks: Vec<Track>,
 }
 
 impl Proxy {
@@ -157,6 +161,7 @@ impl Proxy {
             captures: Captures::default(),
             servers: Vec::new(),
             server_names: BTreeMap::new(),
+            tracks: Vec::new(),
         }
     }
 }

@@ -29,6 +29,7 @@ mod probes;
 mod resolve;
 mod sample;
 mod source;
+mod states;
 pub(crate) mod suggest;
 #[cfg(test)]
 mod tests;

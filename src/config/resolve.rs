@@ -41,6 +41,7 @@ pub(crate) fn resolve(mut b: Builder<'_>) -> (Config, Sink) {
         check_listening(&mut b);
         check_delays(&mut b);
     }
+    super::states::resolve_tracks(&mut b, &backends);
     let references = references(&mut b, &backends);
     let by_name = match b.proxies.iter().any(works_names_out) {
         true => b.named_backends().filter_map(|at| backends.get(at).copied().flatten()).collect(),
@@ -461,5 +462,8 @@ fn backend(proxy: &mut Proxy, (acls, http_rules): Rules, global: &Global, tunnel
         http: http_options(settings),
         tcp_keepalive: settings.server_keepalive.unwrap_or(true),
         logs: logs(settings, global),
+        log_tag: settings.log_tag.clone(),
+        log_checks: settings.log_checks,
+        listens: proxy.kind.has_client_side(),
     }
 }

@@ -33,7 +33,6 @@ const CLIENT: Sections = Sections::CLIENT_SIDE;
 const SERVER: Sections = Sections::SERVER_SIDE;
 
 const TLS: &str = "TLS is not built, and what asks for it is refused";
-const CHECKS: &str = "servers with `check` are checked by connecting to them";
 const STATISTICS: &str = "there is no statistics page yet";
 const STICKY: &str = "clients are not kept on their server yet";
 const KEEPALIVE: &str = "the kernel's values apply";
@@ -146,12 +145,7 @@ pub(crate) const GROUPS: &[Group] = &[
         "fd-hard-limit",
     ),
     group(GLOBAL, Takes::Any, AcceptedIgnored(NO_PROGRAMS), "external-check"),
-    group(
-        GLOBAL,
-        Takes::Any,
-        NotYet("the first checks are spread over their interval, and closing is not spread over time"),
-        "close-spread-time|max-spread-checks",
-    ),
+    group(GLOBAL, Takes::Any, NotYet("closing is not spread over time"), "close-spread-time"),
     group(GLOBAL, Takes::AtLeastOne, NotYet("there is no statistics socket yet"), "stats socket"),
     group(GLOBAL, Takes::AtLeastOne, NotYet(STATE_FILES), "server-state-base|server-state-file"),
     group(GLOBAL, Takes::AtLeastOne, AcceptedIgnored("the system looks names up"), "dns-accept-family"),
@@ -233,7 +227,6 @@ pub(crate) const GROUPS: &[Group] = &[
          force-persist|ignore-persist",
     ),
     group(SERVER, Takes::Nothing, NotYet(STICKY), "option persist|option prefer-last-server"),
-    group(SERVER, Takes::Any, NotYet(CHECKS), "option log-health-checks"),
     group(
         SERVER,
         Takes::AtLeastOne,
@@ -338,18 +331,6 @@ pub(crate) const SERVERS: &[Parameters] = &[
     Parameters { value: true, status: NotYet(STICKY), names: "cookie" },
     Parameters {
         value: true,
-        status: NotYet("a server gets its whole share as soon as it is up"),
-        names: "slowstart",
-    },
-    Parameters {
-        value: true,
-        status: NotYet(CHECKS),
-        names: "agent-addr|agent-inter|agent-port|agent-send|error-limit|observe|on-error|on-marked-down|\
-                on-marked-up|track",
-    },
-    Parameters { value: false, status: NotYet(CHECKS), names: "agent-check" },
-    Parameters {
-        value: true,
         status: NotYet("its queue is not bounded, and `maxconn` does not move with the load"),
         names: "maxqueue|minconn",
     },
@@ -357,7 +338,7 @@ pub(crate) const SERVERS: &[Parameters] = &[
     Parameters {
         value: true,
         status: NotYet("the system looks its name up, at the start and at a reload"),
-        names: "init-addr|resolve-net|resolve-opts|resolve-prefer|resolvers",
+        names: "resolve-net|resolve-opts|resolve-prefer|resolvers",
     },
     Parameters {
         value: true,
@@ -377,11 +358,7 @@ pub(crate) const SERVERS: &[Parameters] = &[
         status: Silent(NEVER_TUNED),
         names: "guid|id|log-proto|max-reuse|pool-low-conn|pool-max-conn|pool-purge-delay|tcp-ut|ws",
     },
-    Parameters {
-        value: false,
-        status: Silent(NEVER_TUNED),
-        names: "no-agent-check|no-tfo|non-stick|stick|tfo",
-    },
+    Parameters { value: false, status: Silent(NEVER_TUNED), names: "no-tfo|non-stick|stick|tfo" },
 ];
 
 /// Whole sections that do nothing yet; their lines are not looked at.

@@ -22,6 +22,7 @@ mod replies;
 mod rules;
 mod scripts;
 pub(crate) mod server;
+pub(crate) mod states;
 mod takes;
 mod tcp_lint;
 mod timeouts;
@@ -138,7 +139,7 @@ type SetAside = (&'static str, Span, Status);
 /// Reads the parameters of a `bind` or `server` line into `target`, and returns those of `groups`; `unknown` says what
 /// is wrong with a word that neither has.
 fn parameters<T>(
-    table: &[Entry<ParameterParse<T>>],
+    tables: &[&[Entry<ParameterParse<T>>]],
     groups: &'static [groups::Parameters],
     words: &[Word],
     target: &mut T,
@@ -148,7 +149,7 @@ fn parameters<T>(
     let mut words = words.iter();
     while let Some(word) = words.next() {
         let text = word.text()?;
-        let Some(entry) = table.iter().find(|entry| entry.name == text) else {
+        let Some(entry) = tables.iter().copied().flatten().find(|entry| entry.name == text) else {
             let Some((name, group)) = groups::parameter(groups, text) else {
                 return Err(unknown(word, text));
             };
@@ -391,7 +392,7 @@ mod tests {
         }
         for (groups, known, table) in [
             (groups::BIND, known::BIND, bind::PARAMETERS.iter().map(|e| e.name).collect::<Vec<_>>()),
-            (groups::SERVERS, known::SERVER, server::PARAMETERS.iter().map(|e| e.name).collect()),
+            (groups::SERVERS, known::SERVER, server::all().map(|e| e.name).collect()),
         ] {
             let all: Vec<&str> = groups
                 .iter()

@@ -1,11 +1,13 @@
 //! `server` lines and their parameters (configuration §5.2).
 
+use super::states::{self, StateParameters};
 use super::{Entry, Sections, groups, known, listed, parameters};
 use crate::config::address;
 use crate::config::builder::{Builder, Statement};
-use crate::config::diagnostics::Fault;
+use crate::config::diagnostics::{Fault, Spot};
 use crate::config::lexer::Word;
 use crate::config::model::{Check, SendProxy, Server};
+use crate::config::states::Track;
 use crate::config::suggest;
 use crate::config::values::{name, number, positive_time_ms};
 
@@ -20,6 +22,7 @@ pub(crate) struct Parameters {
     backup: bool,
     disabled: bool,
     proxy: ProxyHeader,
+    pub(super) state: StateParameters,
 }
 
 /// The words about the PROXY protocol, each by itself: which of them wins is known at the end of the line.
@@ -135,7 +138,15 @@ pub(crate) const PARAMETERS: &[Entry<ServerParse>] = &[
     }),
 ];
 
-const fn parameter(
+/// All of them, by topic.
+pub(super) const TABLES: &[&[Entry<ServerParse>]] = &[PARAMETERS, states::PARAMETERS];
+
+/// All of them.
+pub(crate) fn all() -> impl Iterator<Item = &'static Entry<ServerParse>> {
+    TABLES.iter().copied().flatten()
+}
+
+pub(super) const fn parameter(
     name: &'static str,
     args: &'static str,
     since: &'static str,
@@ -154,6 +165,11 @@ pub(super) fn parse(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault
     let address = address::server(address_word, b.env)?;
     let inherited = b.settings()?.default_server.clone().unwrap_or_default();
     let p = set(b, st, inherited, words)?;
+    let state = p.state_rules(&p.check, name_word)?;
+    if p.checked && p.state.track.is_some() {
+        let message = "`check` and `track` exclude each other: its own checks or those of another server";
+        return Err(Fault::at(name_word.span, message));
+    }
     let proxy = b.proxy()?;
     if let Some(line) = proxy.server_names.insert(name.clone(), st.place.line) {
         return Err(Fault::at(
@@ -172,7 +188,12 @@ pub(super) fn parse(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault
         backup: p.backup,
         disabled: p.disabled,
         send_proxy: p.proxy.of_traffic(),
+        state,
     });
+    if let Some(name) = p.state.track {
+        let server = proxy.servers.len() - 1;
+        proxy.tracks.push(Track { server, name, spot: Spot::new(st.place, st.line, None) });
+    }
     Ok(())
 }
 
@@ -199,6 +220,7 @@ impl Default for Parameters {
             backup: false,
             disabled: false,
             proxy,
+            state: StateParameters::default(),
         }
     }
 }
@@ -243,7 +265,7 @@ fn set(
     mut p: Parameters,
     words: &[Word],
 ) -> Result<Parameters, Fault> {
-    let set_aside = parameters(PARAMETERS, groups::SERVERS, words, &mut p, unknown)?;
+    let set_aside = parameters(TABLES, groups::SERVERS, words, &mut p, unknown)?;
     b.tell_set_aside(st, &set_aside);
     let mut pairs = words.iter().zip(words.iter().skip(1));
     if let Some((_, value)) = pairs.rfind(|(word, _)| word.is("maxqueue")) {
@@ -265,6 +287,6 @@ fn unknown(word: &Word, text: &str) -> Fault {
             format!("HAProxy has the server parameter `{text}`, oneport has not built it yet"),
         );
     }
-    let hint = suggest::hint(text, PARAMETERS.iter().map(|e| e.name).chain(known::SERVER.split('|')));
+    let hint = suggest::hint(text, all().map(|e| e.name).chain(known::SERVER.split('|')));
     Fault::at(word.span, format!("unknown server parameter {}{hint}", word.quoted()))
 }

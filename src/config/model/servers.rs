@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use super::Place;
+use super::{Place, StateRules};
 
 /// `balance ALGORITHM`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -36,6 +36,8 @@ pub struct Server {
     pub disabled: bool,
     /// `send-proxy`, `send-proxy-v2`: each connection begins with a PROXY protocol header.
     pub send_proxy: Option<SendProxy>,
+    /// How its state changes, but for `check`.
+    pub state: StateRules,
 }
 
 impl Default for Server {
@@ -51,6 +53,7 @@ impl Default for Server {
             backup: false,
             disabled: false,
             send_proxy: None,
+            state: StateRules::default(),
         }
     }
 }

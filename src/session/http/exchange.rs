@@ -12,7 +12,7 @@ use super::handle::end_by_rule;
 use super::prepare::{Request, is_idempotent};
 use super::rules::End;
 use super::{Next, answer};
-use crate::backend::{Connected, Slot, connect};
+use crate::backend::{Connected, Observed, Slot, connect};
 use crate::config::Reuse;
 use crate::http::{Framing, Method, RequestFacts, Version};
 use crate::net::{Buffer, Stream};
@@ -28,6 +28,26 @@ pub(super) enum Failure {
     NoServer,
     /// A rule gives another answer.
     Rule(End),
+}
+
+impl Failure {
+    /// The same, as it is told where the server's own state has ended the session; what it says of the server is noted.
+    fn seen_of(self, slot: &Slot) -> Self {
+        if let Some(by) = slot.ended_by() {
+            return match self {
+                Self::Status(_, _, phase) => Self::Status(502, by, phase),
+                Self::Silent(_, phase) => Self::Silent(by, phase),
+                other => other,
+            };
+        }
+        match self {
+            Self::Status(502, b'P', b'H') => slot.observe(Observed::InvalidAnswer),
+            Self::Status(502, b'S', b'H') => slot.observe(Observed::Closed),
+            Self::Status(504, b's', b'H') => slot.observe(Observed::Silent),
+            _ => {}
+        }
+        self
+    }
 }
 
 /// What was found where the answer should begin.
@@ -190,9 +210,10 @@ impl<'a> Exchange<'a> {
         };
         let mut link = self.link(slot.ok_or(Failure::NoServer)?).await?;
         let mut answer = loop {
-            match self.await_head(&link, response).await? {
-                Wait::Head(answer) => break answer,
-                Wait::Stale => link = self.replace(link).await?,
+            match self.await_head(&link, response).await {
+                Ok(Wait::Head(answer)) => break answer,
+                Ok(Wait::Stale) => link = self.replace(link).await?,
+                Err(failure) => return Err(failure.seen_of(&link.slot)),
             }
         };
         self.may_replay = false;
@@ -204,7 +225,8 @@ impl<'a> Exchange<'a> {
             self.send_to_client(&mut answer.out).await?;
             return Ok(Outcome::Upgraded(link));
         }
-        let reusable = self.pass_answer(&mut answer, &link, response).await?;
+        let passed = self.pass_answer(&mut answer, &link, response).await;
+        let reusable = passed.map_err(|failure| failure.seen_of(&link.slot))?;
         Ok(Outcome::Answered(self.finish(link, reusable, answer.keep_alive)))
     }
 

@@ -9,6 +9,7 @@ use super::super::tcp_rules::Ruling;
 use super::Next;
 use super::exchange::{Answer, Exchange, Failure, Found, Link};
 use super::rules::{End, Response};
+use crate::backend::Observed;
 use crate::http::{
     After, Chunked, Framing, Method, ResponseEdits, ResponseHead, TooLong, Version, parse_response,
     write_response,
@@ -71,6 +72,9 @@ impl Exchange<'_> {
 
     fn final_answer(&mut self, head: &mut ResponseHead, bytes: &[u8]) -> Result<Answer, Failure> {
         self.trace.status = i16::try_from(head.status).unwrap_or(-1);
+        if let Some(server) = self.trace.server() {
+            self.request.backend.observe(server, Observed::answer(head.status));
+        }
         self.session.capture_response(head, bytes);
         self.is_tied |= ties_to_connection(head, bytes);
         let mut reusable = head.keep_alive;
