@@ -42,6 +42,7 @@ pub(crate) fn resolve(mut b: Builder<'_>) -> (Config, Sink) {
         check_listening(&mut b);
         check_delays(&mut b);
     }
+    super::states::resolve_tracks(&mut b, &backends);
     let tables: Vec<StickTable> =
         std::mem::take(&mut b.shared.tables).into_iter().map(|(table, _)| table).collect();
     let references = references(&mut b, &backends, &tables);
@@ -494,7 +495,7 @@ fn backend(proxy: &mut Proxy, (acls, http_rules): Rules, global: &Global, tunnel
         place: proxy.spot.place.clone(),
         mode: settings.mode.unwrap_or_default(),
         balance: settings.balance.unwrap_or_default(),
-        check_plan: None,
+        check_plan: settings.probes.plan(),
         acls,
         tcp,
         http_rules,
@@ -511,5 +512,8 @@ fn backend(proxy: &mut Proxy, (acls, http_rules): Rules, global: &Global, tunnel
         tuning: settings.tunings[1],
         send_name: settings.send_name.clone(),
         logs: logs(settings, global),
+        log_tag: settings.log_tag.clone(),
+        log_checks: settings.log_checks,
+        listens: proxy.kind.has_client_side(),
     }
 }

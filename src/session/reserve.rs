@@ -54,6 +54,6 @@ impl Session {
         let extra = self.extra.borrow();
         let reserve = &extra.as_ref().filter(|extra| any || extra.reserve.tied)?.reserve;
         let (_, index, _) = reserve.idle.iter().rfind(|(known, ..)| Rc::ptr_eq(known, backend))?;
-        backend.slot_of(*index)
+        backend.slot_of(*index, &self.deadline)
     }
 }

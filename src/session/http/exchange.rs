@@ -13,7 +13,7 @@ use super::prepare::Request;
 use super::rules::End;
 use super::told::{set_name, told_address};
 use super::{Next, answer, retry};
-use crate::backend::{Connected, Slot, connect};
+use crate::backend::{Connected, Observed, Slot, connect};
 use crate::config::Reuse;
 use crate::http::answer::compose;
 use crate::http::edit::path_of;
@@ -33,6 +33,26 @@ pub(super) enum Failure {
     Again(u16),
     /// A rule gives another answer.
     Rule(End),
+}
+
+impl Failure {
+    /// The same, as it is told where the server's own state has ended the session; what it says of the server is noted.
+    fn seen_of(self, slot: &Slot) -> Self {
+        if let Some(by) = slot.ended_by() {
+            return match self {
+                Self::Status(_, _, phase) => Self::Status(502, by, phase),
+                Self::Silent(_, phase) => Self::Silent(by, phase),
+                other => other,
+            };
+        }
+        match self {
+            Self::Status(502, b'P', b'H') => slot.observe(Observed::InvalidAnswer),
+            Self::Status(502, b'S', b'H') => slot.observe(Observed::Closed),
+            Self::Status(504, b's', b'H') => slot.observe(Observed::Silent),
+            _ => {}
+        }
+        self
+    }
 }
 
 /// What was found where the answer should begin.
@@ -205,7 +225,7 @@ impl<'a> Exchange<'a> {
             let failure = match self.await_head(&link, response).await {
                 Ok(Wait::Head(answer)) => break answer,
                 Ok(Wait::Stale) => None,
-                Err(failure) => Some(failure),
+                Err(failure) => Some(failure.seen_of(&link.slot)),
             };
             // Boxed: it is rare, and much larger than what goes on.
             link = Box::pin(self.try_again(link, failure, response)).await?;
@@ -220,7 +240,8 @@ impl<'a> Exchange<'a> {
             self.send_to_client(&mut answer.out).await?;
             return Ok(Outcome::Upgraded(link));
         }
-        let reusable = self.pass_answer(&mut answer, &link, response).await?;
+        let passed = self.pass_answer(&mut answer, &link, response).await;
+        let reusable = passed.map_err(|failure| failure.seen_of(&link.slot))?;
         Ok(Outcome::Answered(self.finish(link, reusable, answer.keep_alive)))
     }
 
