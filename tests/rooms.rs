@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 /// Each room with those it may name; its own is always allowed.
 const ROOMS: [(&str, &[&str]); 14] = [
     ("admin", &["backend", "observe"]),
-    ("backend", &["config", "net", "reactor"]),
+    ("backend", &["config", "http", "net", "reactor"]),
     ("cli", &["config", "observe", "process"]),
     ("config", &["http"]),
     ("demo", &["process"]),

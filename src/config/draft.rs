@@ -7,6 +7,7 @@ use super::model::{
     HttpOptions, HttpRule, HttpRules, Lines, LogFormat, LogTarget, Mode, Net, Place, RefId, Server, TcpRules,
 };
 use super::states::Track;
+use super::probes::Probes;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -26,6 +27,7 @@ pub(crate) struct Settings {
     /// All but `connection`, which stands above.
     pub http: HttpOptions,
     pub default_server: Option<Parameters>,
+    pub probes: Probes,
     pub log_global: bool,
     pub logs: Vec<LogTarget>,
     pub log_format: LogFormat,

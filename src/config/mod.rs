@@ -25,6 +25,7 @@ mod patterns;
 mod predicate;
 mod preset;
 mod privileges;
+mod probes;
 mod resolve;
 mod sample;
 mod source;

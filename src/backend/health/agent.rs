@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use async_io::Timer;
 
 use super::super::Backend;
-use super::probe::of_failure;
+use super::script::is_our_fault;
 use super::spread_ms;
 use super::state::{Admin, Op};
 use super::verdict::{Status, Verdict};
@@ -52,15 +52,21 @@ fn whom_to_ask(
     let server = backend.servers.get(index)?;
     let address = agent.address.or_else(|| server.address().map(|address| address.ip()));
     let target = address.map(|ip| Target::Inet(SocketAddr::new(ip, agent.port)));
-    let timeout_ms = match backend.config.timeouts.check_ms {
-        0 => agent.inter_ms,
-        ms => ms.min(agent.inter_ms),
-    };
+    let limit_ms = backend.config.timeouts.check_ms.filter(|&ms| ms > 0);
+    let timeout_ms = limit_ms.map_or(agent.inter_ms, |ms| ms.min(agent.inter_ms));
     Some((backend.reactor, target, timeout_ms))
 }
 
 /// A check's end before there was anything to be understood.
 type Silence = (Status, Option<Box<str>>);
+
+/// What a connection that did not come about, or broke, says.
+fn of_failure(error: &std::io::Error) -> Silence {
+    let status = if is_our_fault(error) { Status::SockErr } else { Status::L4Con };
+    // Without the number that is appended to the system's words.
+    let words = error.to_string();
+    (status, Some(words.split(" (os error").next().unwrap_or_default().into()))
+}
 
 /// What the agent says in its first line; `None` = a line without an end.
 async fn ask(

@@ -2,9 +2,11 @@
 //! counted here, and where that changes a server's state, [`changes`] puts it into force and tells the log.
 
 mod agent;
+mod answer;
 mod changes;
 mod observe;
 mod probe;
+mod script;
 mod slowstart;
 mod start;
 mod state;

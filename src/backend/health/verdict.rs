@@ -1,37 +1,17 @@
 //! What one check says of a server.
 
-/// How a check ended, in the order and the words of HAProxy (management §9.1, "check_status").
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(dead_code, reason = "each is given by the checks of this folder")]
-pub(crate) enum Status {
-    /// For want of our own descriptors, memory or ports, or a port to connect to: says nothing about the server.
-    SockErr,
-    /// The connection stands.
-    L4Ok,
-    /// It did not in time.
-    L4Tout,
-    /// It was refused, there is no way, …
-    L4Con,
-    /// No whole answer in time.
-    L7Tout,
-    /// An answer that cannot be understood.
-    L7Rsp,
-    /// The answer that was expected.
-    L7Ok,
-    /// The server takes those who must go to it, and nobody else (`http-check disable-on-404`).
-    L7OkC,
-    /// An answer that was not wanted.
-    L7Sts,
-    /// No check: errors that the traffic has met (`observe`).
-    Hana,
-}
+pub(crate) use crate::config::CheckStatus as Status;
 
 /// Names and words, in the order of [`Status`].
-const WORDS: [(&str, &str); 10] = [
+const WORDS: [(&str, &str); 14] = [
+    ("SOCKERR", "Socket error"),
     ("SOCKERR", "Socket error"),
     ("L4OK", "Layer4 check passed"),
     ("L4TOUT", "Layer4 timeout"),
     ("L4CON", "Layer4 connection problem"),
+    ("L6OK", "Layer6 check passed"),
+    ("L6TOUT", "Layer6 timeout"),
+    ("L6RSP", "Layer6 invalid response"),
     ("L7TOUT", "Layer7 timeout"),
     ("L7RSP", "Layer7 invalid response"),
     ("L7OK", "Layer7 check passed"),
@@ -40,10 +20,13 @@ const WORDS: [(&str, &str); 10] = [
     ("HANA", "Health analyze"),
 ];
 
+/// As much of [`Verdict::info`] is told, in bytes.
+const INFO_BYTES_MAX: usize = 127;
+
 impl Status {
     /// Whether the server does its work; for [`Status::L7OkC`] that of those who are with it already.
     pub fn is_ok(self) -> bool {
-        matches!(self, Self::L4Ok | Self::L7Ok | Self::L7OkC)
+        matches!(self, Self::L4Ok | Self::L6Ok | Self::L7Ok | Self::L7OkC)
     }
 
     /// `Layer4 check passed`.
@@ -72,6 +55,14 @@ pub(crate) struct Verdict {
 }
 
 impl Verdict {
+    /// A verdict; `info` is made fit for a line of text. Only what an answer says has a code.
+    pub(super) fn new(status: Status, code: u16, info: &[u8], took_ms: u64) -> Self {
+        let code = matches!(status, Status::L7Ok | Status::L7OkC | Status::L7Sts).then_some(code);
+        let info =
+            Some(printable(info.get(..INFO_BYTES_MAX).unwrap_or(info))).filter(|info| !info.is_empty());
+        Self { status, code, info: info.map(String::into_boxed_str), took_ms }
+    }
+
     /// `Layer7 wrong status, code: 500, info: "Internal Server Error", check duration: 1ms`: the part of HAProxy's lines
     /// that follows `reason: `.
     pub fn reason(&self) -> String {
@@ -95,16 +86,32 @@ impl Verdict {
     }
 }
 
+/// What could end the text, or does not belong into one, as `<22>`.
+pub(super) fn printable(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for &byte in bytes {
+        match byte {
+            b'"' | 0..b' ' | 0x7f.. => text.push_str(&format!("<{byte:02X}>")),
+            _ => text.push(char::from(byte)),
+        }
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn reasons_read_as_haproxys() {
-        let mut verdict = Verdict { status: Status::L4Ok, code: None, info: None, took_ms: 0 };
+        let mut verdict = Verdict::new(Status::L4Ok, 7, b"", 0);
         assert_eq!(verdict.reason(), "Layer4 check passed, check duration: 0ms");
-        verdict = Verdict { status: Status::L7Sts, code: Some(500), info: Some("Oh".into()), took_ms: 3 };
-        assert_eq!(verdict.reason(), "Layer7 wrong status, code: 500, info: \"Oh\", check duration: 3ms");
+        verdict = Verdict::new(Status::L7Sts, 500, b"Oh \"no\" \x01 \xc3\xa4", 3);
+        let info = "Oh <22>no<22> <01> <C3><A4>";
+        let reason = format!("Layer7 wrong status, code: 500, info: \"{info}\", check duration: 3ms");
+        assert_eq!(verdict.reason(), reason);
+        let long = Verdict::new(Status::L7Rsp, 500, &[b'x'; 300], 0);
+        assert_eq!((long.code, long.info.map(|info| info.len())), (None, Some(127)));
         assert_eq!((Status::L7OkC.name(), Status::SockErr.name()), ("L7OKC", "SOCKERR"));
     }
 }

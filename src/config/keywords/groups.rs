@@ -33,7 +33,6 @@ const CLIENT: Sections = Sections::CLIENT_SIDE;
 const SERVER: Sections = Sections::SERVER_SIDE;
 
 const TLS: &str = "TLS is not built, and what asks for it is refused";
-const CHECKS: &str = "servers with `check` are checked by connecting to them";
 const STATISTICS: &str = "there is no statistics page yet";
 const STICKY: &str = "clients are not kept on their server yet";
 const KEEPALIVE: &str = "the kernel's values apply";
@@ -233,17 +232,6 @@ pub(crate) const GROUPS: &[Group] = &[
          force-persist|ignore-persist",
     ),
     group(SERVER, Takes::Nothing, NotYet(STICKY), "option persist|option prefer-last-server"),
-    group(
-        SERVER,
-        Takes::Any,
-        NotYet(CHECKS),
-        "http-check|http-check comment|http-check connect|http-check disable-on-404|http-check expect|\
-         http-check send|http-check send-state|http-check set-var|http-check set-var-fmt|http-check unset-var|\
-         option httpchk|option ldap-check|option mysql-check|option pgsql-check|\
-         option redis-check|option smtpchk|option spop-check|option ssl-hello-chk|option tcp-check|tcp-check|\
-         tcp-check comment|tcp-check connect|tcp-check expect|tcp-check send|tcp-check send-binary|\
-         tcp-check send-binary-lf|tcp-check send-lf|tcp-check set-var|tcp-check set-var-fmt|tcp-check unset-var",
-    ),
     group(
         SERVER,
         Takes::AtLeastOne,

@@ -24,7 +24,7 @@ pub(crate) const KEYWORDS: &[(Sections, &str)] = &[
 pub(crate) const BIND: &str = "accept-netscaler-cip|interface|mss|namespace|proto|ssl";
 
 /// Parameters of a `server` line.
-pub(crate) const SERVER: &str = "addr|check-proto|check-ssl|check-via-socks4|namespace|no-send-proxy-v2-ssl|\
+pub(crate) const SERVER: &str = "check-ssl|check-via-socks4|namespace|no-send-proxy-v2-ssl|\
      no-send-proxy-v2-ssl-cn|proto|send-proxy-v2-ssl|send-proxy-v2-ssl-cn|socks4|source|ssl|usesrc";
 
 /// Sample fetches and the ACL spellings of them.

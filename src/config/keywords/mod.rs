@@ -3,6 +3,7 @@
 //! come from it. To add a keyword, add an entry to the file of its topic (and take its name out of `known.rs`).
 
 pub(crate) mod bind;
+mod checks;
 mod errors;
 pub(crate) mod global;
 pub(crate) mod groups;
@@ -19,6 +20,7 @@ mod process;
 mod proxy;
 mod replies;
 mod rules;
+mod scripts;
 pub(crate) mod server;
 pub(crate) mod states;
 mod takes;
@@ -236,6 +238,7 @@ const TOPICS: &[(&str, &[Keyword])] = &[
     ("Errors and monitoring", errors::TABLE),
     ("Timeouts", timeouts::TABLE),
     ("Options", options::TABLE),
+    ("Health checks", checks::TABLE),
     ("Logs", logs::TABLE),
     ("Users (`userlist`)", users::TABLE),
     ("Session lines", lines::TABLE),

@@ -124,6 +124,14 @@ pub(crate) const PARAMETERS: &[Entry<ServerParse>] = &[
             Ok(())
         },
     ),
+    // What checks are made of.
+    parameter("addr", "<ip>", "1.3", "another address for checks", |p, word| {
+        p.check.address = Some(super::checks::address(word)?);
+        Ok(())
+    }),
+    parameter("check-proto", "h1", "2.4", "what checks speak; nothing else is there", |_, word| {
+        super::checks::mux(word)
+    }),
     parameter("no-check-send-proxy", "", "1.8", "take `check-send-proxy` back", |p, _| {
         p.proxy.in_checks = false;
         Ok(())

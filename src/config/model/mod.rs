@@ -4,6 +4,7 @@
 //! [`Config`]'s lists, resolved and range-checked by the parser, so a reader may index with them.
 
 mod actions;
+mod checks;
 mod format;
 mod logs;
 mod matcher;
@@ -13,6 +14,7 @@ mod servers;
 mod states;
 
 pub use actions::*;
+pub use checks::*;
 pub use format::*;
 pub use logs::*;
 pub use matcher::*;
@@ -229,6 +231,8 @@ pub struct Backend {
     pub mode: Mode,
     /// `balance`.
     pub balance: Balance,
+    /// What its checks say and expect; `None` = they connect.
+    pub check_plan: Option<Rc<CheckPlan>>,
     /// Its ACLs; a `listen` has them on both sides.
     pub acls: Rc<[Acl]>,
     /// Its rules for first bytes.
@@ -422,8 +426,8 @@ pub struct ServerTimeouts {
     pub tunnel_ms: Option<u64>,
     /// `timeout queue`: waiting for a free slot of a server; default `connect_ms`.
     pub queue_ms: u64,
-    /// `timeout check`: for one health check; default 2,000.
-    pub check_ms: u64,
+    /// `timeout check`: for a health check whose connection stands; `None` = the whole check has the server's `inter`.
+    pub check_ms: Option<u64>,
 }
 
 impl Default for ServerTimeouts {
@@ -434,7 +438,7 @@ impl Default for ServerTimeouts {
             server_fin_ms: None,
             tunnel_ms: Some(3_600_000),
             queue_ms: 5_000,
-            check_ms: 2_000,
+            check_ms: None,
         }
     }
 }

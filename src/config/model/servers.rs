@@ -1,5 +1,6 @@
 //! What the configuration says of servers, and of the choice between them.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use super::{Place, StateRules};
@@ -104,6 +105,8 @@ pub struct Check {
     pub fall: u32,
     /// `port`: another port for the check.
     pub port: Option<u16>,
+    /// `addr`: another address for the check.
+    pub address: Option<IpAddr>,
     /// `spread-checks` of the global section.
     pub spread_percent: u32,
     /// What a check begins with: what the server's connections do (not on another `port`), or `check-send-proxy`.
@@ -119,6 +122,7 @@ impl Default for Check {
             rise: 2,
             fall: 3,
             port: None,
+            address: None,
             spread_percent: 0,
             send_proxy: None,
         }
