@@ -52,7 +52,8 @@ type Voice = Rc<dyn Fn(u8, &str)>;
 impl Backend {
     /// Makes the servers; starts nothing. The addresses were resolved by [`Server::new`]'s caller.
     pub fn new(reactor: Handle, config: config::Backend, servers: Vec<Server>) -> Rc<Self> {
-        let ends = |server: &Server| server.config.state.ends_sessions || server.config.state.ends_backup_sessions;
+        let ends =
+            |server: &Server| server.config.state.ends_sessions || server.config.state.ends_backup_sessions;
         let ends_sessions = servers.iter().any(ends);
         Rc::new(Self {
             config,

@@ -6,8 +6,8 @@ use super::model::{
     Acl, AclId, AclTest, Balance, Bind, Captures, Chosen, Condition, ConnectionMode, ErrorPage, HttpAction,
     HttpOptions, HttpRule, HttpRules, Lines, LogFormat, LogTarget, Mode, Net, Place, RefId, Server, TcpRules,
 };
-use super::states::Track;
 use super::probes::Probes;
+use super::states::Track;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 

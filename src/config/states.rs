@@ -37,7 +37,8 @@ pub(crate) fn resolve_tracks(b: &mut Builder<'_>, backends: &[Option<BackendId>]
             }
         }
     }
-    let follows = |from: At| found.iter().find(|(tracker, ..)| *tracker == from).map(|(_, tracked, _)| *tracked);
+    let follows =
+        |from: At| found.iter().find(|(tracker, ..)| *tracker == from).map(|(_, tracked, _)| *tracked);
     for (tracker, tracked, spot) in &found {
         let Some(server) = b.proxies.get(tracked.0).and_then(|proxy| proxy.servers.get(tracked.1)) else {
             continue;
@@ -53,7 +54,10 @@ pub(crate) fn resolve_tracks(b: &mut Builder<'_>, backends: &[Option<BackendId>]
         let message = if last == *tracker {
             format!("tracking `{}` leads back to this server: it would follow itself", server.name)
         } else if server.check.is_none() && server.state.agent.is_none() && follows(*tracked).is_none() {
-            format!("`{}` has neither `check` nor `agent-check` nor `track`: there is nothing to follow", server.name)
+            format!(
+                "`{}` has neither `check` nor `agent-check` nor `track`: there is nothing to follow",
+                server.name
+            )
         } else {
             continue;
         };
@@ -82,6 +86,7 @@ fn find(b: &Builder<'_>, from: usize, name: &str) -> Result<At, String> {
     };
     let names = || b.proxies.get(proxy).into_iter().flat_map(|proxy| &proxy.servers).map(|s| s.name.as_str());
     let index = names().position(|known| known == server);
-    let index = index.ok_or_else(|| format!("there is no server `{server}`{}", suggest::hint(server, names())))?;
+    let index =
+        index.ok_or_else(|| format!("there is no server `{server}`{}", suggest::hint(server, names())))?;
     Ok((proxy, index))
 }

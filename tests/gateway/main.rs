@@ -35,6 +35,7 @@ mod reference;
 mod reload;
 mod rig;
 mod rules;
+mod server_states;
 mod servers;
 mod sniff;
 mod tcp_rules;

@@ -37,7 +37,8 @@ pub(crate) async fn attend(backend: Weak<Backend>, index: usize, agent: Agent, f
                 backend.judge_agent(index, &verdict);
             }
         }
-        let percent = backend.servers.get(index).and_then(|s| s.config.check.as_ref()).map_or(0, |c| c.spread_percent);
+        let percent =
+            backend.servers.get(index).and_then(|s| s.config.check.as_ref()).map_or(0, |c| c.spread_percent);
         pause_ms = spread_ms(agent.inter_ms, percent, born.elapsed().subsec_nanos()).max(1);
     }
 }
@@ -241,7 +242,8 @@ mod tests {
         assert_eq!(understand("down odd # no disk").remark, "no disk");
         assert_eq!(understand("up odd # fine").remark, "odd");
         assert_eq!(understand("up bar").remark, "bar");
-        for nonsense in ["%", "x%", "-1%", "maxconn:", "maxconn:x", "99999999999%", "maxconn:é", "éééé%"] {
+        for nonsense in ["%", "x%", "-1%", "maxconn:", "maxconn:x", "99999999999%", "maxconn:é", "éééé%"]
+        {
             let answer = understand(nonsense);
             assert_eq!((answer.weight_percent, answer.maxconn, answer.remark), (None, None, nonsense));
         }

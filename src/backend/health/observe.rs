@@ -92,7 +92,10 @@ impl Backend {
         if observe.on_error != OnError::FastInter {
             let words = WORDS.get(seen as usize).copied().unwrap_or_default();
             let info = format!("Detected {errors} consecutive errors, last one was: {words}");
-            self.judge(index, Verdict { status: Status::Hana, code: None, info: Some(info.into()), took_ms: 0 });
+            self.judge(
+                index,
+                Verdict { status: Status::Hana, code: None, info: Some(info.into()), took_ms: 0 },
+            );
         }
         state.errors.set(0);
         state.failed_observed.set(state.failed_observed.get().saturating_add(1));

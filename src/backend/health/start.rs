@@ -21,8 +21,14 @@ impl Spread {
         let servers = || backends.iter().flat_map(|backend| &backend.servers);
         let checks = servers().filter(|server| server.config.check.is_some()).count();
         let agents = servers().filter(|server| server.config.state.agent.is_some()).count();
-        let inter_ms = servers().filter_map(|server| server.config.check.as_ref()).map(|check| check.inter_ms);
-        Self { nth: 0, of: (checks + agents).max(1) as u64, inter_ms_min: inter_ms.min().unwrap_or(0), max_ms }
+        let inter_ms =
+            servers().filter_map(|server| server.config.check.as_ref()).map(|check| check.inter_ms);
+        Self {
+            nth: 0,
+            of: (checks + agents).max(1) as u64,
+            inter_ms_min: inter_ms.min().unwrap_or(0),
+            max_ms,
+        }
     }
 
     /// When the next one is to begin.

@@ -184,11 +184,8 @@ impl State {
     pub(crate) fn inherit(&self, old: &Self, same_checks: bool) {
         let configured = Admin::CONFIGURED_MAINT.with(Admin::MAINT);
         let forced = old.admin.get().without(Admin::CONFIGURED_MAINT.with(Admin::NO_ADDRESS));
-        let forced = if old.admin.get().meets(Admin::CONFIGURED_MAINT) {
-            forced.without(configured)
-        } else {
-            forced
-        };
+        let forced =
+            if old.admin.get().meets(Admin::CONFIGURED_MAINT) { forced.without(configured) } else { forced };
         self.admin.set(self.admin.get().with(forced));
         if self.admin.get().is_maint() {
             self.op.set(Op::Stopped);
@@ -301,7 +298,11 @@ mod tests {
     fn after(results: &str) -> Counter {
         let mut counter = Counter::new(2, 3);
         for result in results.chars() {
-            if result == '+' { counter.pass() } else { counter.fail() };
+            if result == '+' {
+                counter.pass()
+            } else {
+                counter.fail()
+            };
         }
         counter
     }
@@ -313,8 +314,9 @@ mod tests {
 
     #[test]
     fn fall_failures_in_a_row_take_a_proven_server_down() {
-        let steps: Vec<_> =
-            ["+", "+-", "+--", "+--+", "+---", "+---+", "+---+-", "+---++"].map(|r| after(r).steps()).to_vec();
+        let steps: Vec<_> = ["+", "+-", "+--", "+--+", "+---", "+---+", "+---+-", "+---++"]
+            .map(|r| after(r).steps())
+            .to_vec();
         assert_eq!(steps, [(3, 3), (2, 3), (1, 3), (3, 3), (0, 2), (1, 2), (0, 2), (3, 3)]);
     }
 

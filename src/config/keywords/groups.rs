@@ -145,12 +145,7 @@ pub(crate) const GROUPS: &[Group] = &[
         "fd-hard-limit",
     ),
     group(GLOBAL, Takes::Any, AcceptedIgnored(NO_PROGRAMS), "external-check"),
-    group(
-        GLOBAL,
-        Takes::Any,
-        NotYet("closing is not spread over time"),
-        "close-spread-time",
-    ),
+    group(GLOBAL, Takes::Any, NotYet("closing is not spread over time"), "close-spread-time"),
     group(GLOBAL, Takes::AtLeastOne, NotYet("there is no statistics socket yet"), "stats socket"),
     group(GLOBAL, Takes::AtLeastOne, NotYet(STATE_FILES), "server-state-base|server-state-file"),
     group(GLOBAL, Takes::AtLeastOne, AcceptedIgnored("the system looks names up"), "dns-accept-family"),
@@ -363,11 +358,7 @@ pub(crate) const SERVERS: &[Parameters] = &[
         status: Silent(NEVER_TUNED),
         names: "guid|id|log-proto|max-reuse|pool-low-conn|pool-max-conn|pool-purge-delay|tcp-ut|ws",
     },
-    Parameters {
-        value: false,
-        status: Silent(NEVER_TUNED),
-        names: "no-tfo|non-stick|stick|tfo",
-    },
+    Parameters { value: false, status: Silent(NEVER_TUNED), names: "no-tfo|non-stick|stick|tfo" },
 ];
 
 /// Whole sections that do nothing yet; their lines are not looked at.

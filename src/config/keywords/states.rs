@@ -34,10 +34,16 @@ pub(crate) const PARAMETERS: &[Entry<ServerParse>] = &[
         p.state.track = Some(word.text()?.to_owned());
         Ok(())
     }),
-    parameter("slowstart", "<time>", "1.3", "until it gets its whole share when it is up again", |p, word| {
-        p.state.rules.slowstart_ms = time_ms(word)?;
-        Ok(())
-    }),
+    parameter(
+        "slowstart",
+        "<time>",
+        "1.3",
+        "until it gets its whole share when it is up again",
+        |p, word| {
+            p.state.rules.slowstart_ms = time_ms(word)?;
+            Ok(())
+        },
+    ),
     parameter("observe", "layer4|layer7", "1.4", "look at its traffic for errors", |p, word| {
         p.state.observes_answers = Some(one_of(word, &["layer4", "layer7"])? == 1);
         Ok(())
@@ -58,21 +64,27 @@ pub(crate) const PARAMETERS: &[Entry<ServerParse>] = &[
         "1.4",
         "what `error-limit` errors lead to; default fail-check",
         |p, word| {
-            p.state.on_error =
-                match one_of(word, &["fastinter", "fail-check", "sudden-death", "mark-down"])? {
-                    0 => OnError::FastInter,
-                    1 => OnError::FailCheck,
-                    2 => OnError::SuddenDeath,
-                    _ => OnError::MarkDown,
-                };
+            p.state.on_error = match one_of(word, &["fastinter", "fail-check", "sudden-death", "mark-down"])?
+            {
+                0 => OnError::FastInter,
+                1 => OnError::FailCheck,
+                2 => OnError::SuddenDeath,
+                _ => OnError::MarkDown,
+            };
             Ok(())
         },
     ),
-    parameter("on-marked-down", "shutdown-sessions", "1.5", "end its sessions when it goes down", |p, word| {
-        one_of(word, &["shutdown-sessions"])?;
-        p.state.rules.ends_sessions = true;
-        Ok(())
-    }),
+    parameter(
+        "on-marked-down",
+        "shutdown-sessions",
+        "1.5",
+        "end its sessions when it goes down",
+        |p, word| {
+            one_of(word, &["shutdown-sessions"])?;
+            p.state.rules.ends_sessions = true;
+            Ok(())
+        },
+    ),
     parameter(
         "on-marked-up",
         "shutdown-backup-sessions",
@@ -98,9 +110,10 @@ pub(crate) const PARAMETERS: &[Entry<ServerParse>] = &[
     }),
     parameter("agent-addr", "<ip>", "1.8", "the agent's address; default the server's", |p, word| {
         let address = word.text()?.parse();
-        p.state.agent_address = Some(address.map_err(|_| {
-            Fault::at(word.span, format!("{} is no IPv4 or IPv6 address", word.quoted()))
-        })?);
+        p.state.agent_address =
+            Some(address.map_err(|_| {
+                Fault::at(word.span, format!("{} is no IPv4 or IPv6 address", word.quoted()))
+            })?);
         Ok(())
     }),
     parameter("agent-inter", "<time>", "1.5", "between two questions; default `inter`", |p, word| {
@@ -122,7 +135,8 @@ pub(crate) const PARAMETERS: &[Entry<ServerParse>] = &[
                 "libc" => Ok(FirstAddress::System),
                 "none" => Ok(FirstAddress::None),
                 ip => ip.parse().map(FirstAddress::Fixed).map_err(|_| {
-                    let message = format!("`{one}` is no way to an address: expected last, libc, none or an IP");
+                    let message =
+                        format!("`{one}` is no way to an address: expected last, libc, none or an IP");
                     Fault::at(word.span, message)
                 }),
             };
@@ -137,7 +151,10 @@ fn one_of(word: &Word, known: &[&str]) -> Result<usize, Fault> {
     let text = word.text()?;
     known.iter().position(|one| *one == text).ok_or_else(|| {
         let hint = suggest::hint(text, known.iter().copied());
-        Fault::at(word.span, format!("{} is not known here, expected {}{hint}", word.quoted(), known.join(", ")))
+        Fault::at(
+            word.span,
+            format!("{} is not known here, expected {}{hint}", word.quoted(), known.join(", ")),
+        )
     })
 }
 
