@@ -12,7 +12,7 @@ fn pauses_are_spread_around_their_length() {
 #[test]
 fn the_pause_depends_on_the_state() {
     let check = Check { fastinter_ms: Some(500), downinter_ms: Some(5_000), ..Check::default() };
-    let config = config::Server { check: Some(check.clone()), ..config::Server::default() };
+    let config = config::Server { check: Some(check), ..config::Server::default() };
     let server = Server::new(config, vec![Target::Inet("127.0.0.1:1".parse().unwrap())]);
     let pause = |results: &str| {
         for result in results.chars() {
