@@ -86,7 +86,7 @@ fn the_gateway_file_means_what_it_says() {
     assert!(warnings[0].starts_with("t.cfg:3: warning: `nbproc` is ignored"), "{}", warnings[0]);
     let sniffing = "client 50s, http-request 10s, http-keep-alive 10s, tunnel 1h";
     assert!(warnings[1].contains(sniffing), "{}", warnings[1]);
-    assert!(warnings[2].contains("connect 5s, server 50s, tunnel 1h, "), "{}", warnings[2]);
+    assert!(warnings[2].contains("connect 5s, server 50s, tunnel 1h"), "{}", warnings[2]);
     assert_eq!(config.global.maxconn, Some(4_096));
     let all = &config.frontends[0];
     assert_eq!(all.binds[0].address, BindAddress::Inet("0.0.0.0:80".parse().unwrap()));
@@ -251,7 +251,7 @@ fn oddities_are_warnings_and_no_more() {
         (in_backend("option forceclose"), "old spelling of `option httpclose`"),
         (in_backend("option redispatch"), "not active yet"),
         (in_frontend("option httpchk"), "no effect here: `option httpchk` is allowed only in"),
-        (in_backend("option httpchk GET /"), "servers with `check` are checked by connecting"),
+        (in_backend("http-check expect status 200"), "do nothing without `option httpchk`"),
         (
             in_backend("cookie A\n cookie A\n no option persist\n server a 1.1.1.1:1 id 5"),
             "`cookie` is not active",

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use async_io::Timer;
 
 use super::super::Backend;
-use super::script::is_our_fault;
+use super::script::of_failure;
 use super::spread_ms;
 use super::state::{Admin, Op};
 use super::verdict::{Status, Verdict};
@@ -60,14 +60,6 @@ fn whom_to_ask(
 
 /// A check's end before there was anything to be understood.
 type Silence = (Status, Option<Box<str>>);
-
-/// What a connection that did not come about, or broke, says.
-fn of_failure(error: &std::io::Error) -> Silence {
-    let status = if is_our_fault(error) { Status::SockErr } else { Status::L4Con };
-    // Without the number that is appended to the system's words.
-    let words = error.to_string();
-    (status, Some(words.split(" (os error").next().unwrap_or_default().into()))
-}
 
 /// What the agent says in its first line; `None` = a line without an end.
 async fn ask(
