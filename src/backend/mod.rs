@@ -62,7 +62,7 @@ pub struct Backend {
 }
 
 /// Takes a message and its level in syslog.
-type Voice = Rc<dyn Fn(u8, &str)>;
+pub type Voice = Rc<dyn Fn(u8, &str)>;
 
 impl Backend {
     /// Makes the servers; starts nothing. The addresses were resolved by [`Server::new`]'s caller.
@@ -102,7 +102,7 @@ impl Backend {
     }
 
     /// Gives messages about servers somewhere to go: to this function, with their level in syslog.
-    pub fn speak_through(&self, voice: Rc<dyn Fn(u8, &str)>) {
+    pub fn speak_through(&self, voice: Voice) {
         *self.voice.borrow_mut() = Some(voice);
     }
 

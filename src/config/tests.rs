@@ -260,6 +260,7 @@ fn oddities_are_warnings_and_no_more() {
         (in_backend("contimeout 5000"), "old spelling of `timeout connect`"),
         (in_backend("option forceclose"), "old spelling of `option httpclose`"),
         (in_frontend("option httpchk"), "no effect here: `option httpchk` is allowed only in"),
+        (in_backend("http-check expect status 200"), "do nothing without `option httpchk`"),
         (
             in_backend("cookie A\n no option persist\n server a 1.1.1.1:1 id 5 cookie b redir /x"),
             "`cookie` has no effect in `mode tcp`",

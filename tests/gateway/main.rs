@@ -37,6 +37,7 @@ mod reference;
 mod reload;
 mod rig;
 mod rules;
+mod server_states;
 mod servers;
 mod sniff;
 mod stick;

@@ -53,8 +53,8 @@ fn whom_to_ask(
     let server = backend.servers.get(index)?;
     let address = agent.address.or_else(|| server.address().map(|address| address.ip()));
     let target = address.map(|ip| Target::Inet(SocketAddr::new(ip, agent.port)));
-    let check_ms = backend.config.timeouts.check_ms.filter(|&ms| ms > 0);
-    let timeout_ms = check_ms.map_or(agent.inter_ms, |ms| ms.min(agent.inter_ms));
+    let limit_ms = backend.config.timeouts.check_ms.filter(|&ms| ms > 0);
+    let timeout_ms = limit_ms.map_or(agent.inter_ms, |ms| ms.min(agent.inter_ms));
     Some((backend.reactor, target, timeout_ms))
 }
 

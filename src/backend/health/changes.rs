@@ -64,7 +64,15 @@ impl Backend {
         }
         self.tell(if op == Op::Stopped && !was_leaving { ALERT } else { NOTICE }, &text);
         if server.state.admin.get().is_drain() {
-            self.tell(NOTICE, &format!("{} remains in forced drain mode.", self.title(server)));
+            let mut text = self.title(server);
+            if server.state.admin.get().meets(Admin::DRAIN) {
+                text.push_str(" remains in forced drain mode");
+            } else {
+                text.push_str(" is leaving forced drain but remains in drain mode");
+                self.add_via(&mut text, server);
+            }
+            text.push('.');
+            self.tell(NOTICE, &text);
         }
         self.after_change(before);
         if op != Op::Stopped {

@@ -179,3 +179,6 @@ impl Backend {
         self.tell(NOTICE, &text);
     }
 }
+
+#[cfg(test)]
+mod tests;
