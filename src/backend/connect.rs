@@ -161,12 +161,7 @@ pub async fn connect(
 ///
 /// # Errors
 /// No other server has room in time, or the client is gone.
-pub async fn again(
-    slot: Slot,
-    wish: &Wish,
-    asker: &Asker<'_>,
-    pauses: bool,
-) -> Result<Slot, ConnectError> {
+pub async fn again(slot: Slot, wish: &Wish, asker: &Asker<'_>, pauses: bool) -> Result<Slot, ConnectError> {
     let backend = slot.backend().clone();
     let queues = &backend.config.queues;
     let course = asker.course;
@@ -180,7 +175,11 @@ pub async fn again(
     let kept = if moves { None } else { Some(slot) };
     if pauses && (kept.is_some() || !others) {
         let connect_ms = backend.config.timeouts.connect_ms;
-        asker.deadline.set_after(if connect_ms == 0 { TURN_AROUND_MS } else { connect_ms.min(TURN_AROUND_MS) });
+        asker.deadline.set_after(if connect_ms == 0 {
+            TURN_AROUND_MS
+        } else {
+            connect_ms.min(TURN_AROUND_MS)
+        });
         if let Err(Cut::ClientGone) = asker.guard(pending::<()>()).await {
             return Err(ConnectError { failure: ConnectFailure::ClientGone, slot: kept });
         }
@@ -189,10 +188,10 @@ pub async fn again(
         return Ok(slot);
     }
     let wish = Wish { server: None, avoid: Some(from), ..*wish };
-    let slot = backend.slot(asker, &wish).await.map_err(|none| ConnectError {
-        failure: ConnectFailure::NoServer(none),
-        slot: None,
-    })?;
+    let slot = backend
+        .slot(asker, &wish)
+        .await
+        .map_err(|none| ConnectError { failure: ConnectFailure::NoServer(none), slot: None })?;
     course.moved_ms.set(backend.reactor.now_ms());
     if slot.index() != from {
         course.redispatched.set(true);

@@ -22,6 +22,8 @@ pub struct Server {
     pub(super) idle: IdlePool,
     /// Those who must go to it.
     pub(super) queue: Queue,
+    /// Of `connections`, those that were given to somebody who waited and who has not taken them yet.
+    pub(super) promised: Cell<u32>,
     /// Between `minconn` and `maxconn`, where there is a `minconn`.
     pub(super) limit: Cell<u32>,
     /// Alternatives in the resolver's order, at least one.
@@ -80,6 +82,7 @@ impl Server {
             total: Cell::new(0),
             idle: IdlePool::default(),
             queue: Queue::default(),
+            promised: Cell::new(0),
             limit,
             targets,
             current: Cell::new(0),
@@ -156,6 +159,11 @@ impl Server {
             percent => (u64::from(limit) * u64::from(percent) / 100).max(1) as u32,
         };
         self.connections.get() < limit
+    }
+
+    /// Connections (in `mode http`: requests) for the log line: without those that are about to begin.
+    pub fn in_use(&self) -> u32 {
+        self.connections.get().saturating_sub(self.promised.get())
     }
 
     /// Sessions that wait for this very server.

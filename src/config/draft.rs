@@ -4,7 +4,8 @@ use super::diagnostics::Spot;
 use super::keywords::server::Parameters;
 use super::model::{
     Acl, AclId, AclTest, Balance, Bind, Captures, Chosen, Condition, ConnectionMode, ErrorPage, HttpAction,
-    HttpOptions, HttpRule, HttpRules, Lines, LogFormat, LogTarget, Mode, Net, Place, Queues, RefId, Server, TcpRules,
+    HttpOptions, HttpRule, HttpRules, Lines, LogFormat, LogTarget, Mode, Net, Place, Queues, RefId, Server,
+    TcpRules,
 };
 use std::collections::BTreeMap;
 use std::rc::Rc;

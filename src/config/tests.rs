@@ -170,7 +170,7 @@ fn mistakes_and_what_is_said_of_them() {
         (in_backend("option transparent"), "write `server` lines"),
         (in_backend("option external-check"), "never runs another program"),
         (in_backend("cookie"), "`cookie` needs an argument"),
-        (in_backend("fullconn x"), "`x` is not a number"),
+        (in_backend("fullconn x"), "expected a number"),
         (in_backend("stats auth nobody"), "`nobody` is not USER:PASSWORD"),
         (in_backend("stats refresh 5x"), "no time unit"),
         (in_backend("option persist x"), "unexpected `x`; `option persist` takes no argument"),
@@ -249,7 +249,7 @@ fn oddities_are_warnings_and_no_more() {
         (in_frontend("acl a hdr(host)"), "no pattern"),
         (in_backend("contimeout 5000"), "old spelling of `timeout connect`"),
         (in_backend("option forceclose"), "old spelling of `option httpclose`"),
-        (in_backend("option redispatch"), "not active yet"),
+        (in_backend("redispatch"), "option redispatch"),
         (in_frontend("option httpchk"), "no effect here: `option httpchk` is allowed only in"),
         (in_backend("option httpchk GET /"), "servers with `check` are checked by connecting"),
         (

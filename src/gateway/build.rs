@@ -99,7 +99,8 @@ fn log_hosts(config: &Config) -> impl Iterator<Item = String> {
 /// `fullconn` where it is not set: a tenth of what the frontends that name this backend can take together.
 fn fullconn(frontends: &[config::Frontend], id: config::BackendId, process_max: u32) -> u32 {
     let leads_here = |frontend: &&config::Frontend| {
-        let by_rule = |rule: &config::UseBackend| matches!(rule.backend, config::Chosen::Known(to) if to == id);
+        let by_rule =
+            |rule: &config::UseBackend| matches!(rule.backend, config::Chosen::Known(to) if to == id);
         frontend.default_backend == Some(id) || frontend.use_backends.iter().any(by_rule)
     };
     let maxconn = |frontend: &config::Frontend| u64::from(frontend.maxconn.unwrap_or(process_max));

@@ -104,7 +104,10 @@ fn retry_on(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
             ("none", _) if st.args().len() == 1 => 0,
             ("none", _) => return Err(Fault::at(word.span, "`none` stands alone")),
             (_, 0) => {
-                let hint = suggest::hint(text, RETRY_REASONS.iter().copied().chain(["none", "all-retryable-errors"]));
+                let hint = suggest::hint(
+                    text,
+                    RETRY_REASONS.iter().copied().chain(["none", "all-retryable-errors"]),
+                );
                 return Err(Fault::at(word.span, format!("{} is no reason to retry{hint}", word.quoted())));
             }
             (_, bit) => bit,

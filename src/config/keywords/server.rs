@@ -127,14 +127,26 @@ pub(crate) const PARAMETERS: &[Entry<ServerParse>] = &[
         Ok(())
     }),
     // Queues.
-    parameter("minconn", "<number>", "1.3", "where its `maxconn` begins while the backend is not full", |p, word| {
-        p.minconn = number(word, 0, u32::MAX)?;
-        Ok(())
-    }),
-    parameter("maxqueue", "<number>", "1.3", "how many may wait for it; default 0: however many", |p, word| {
-        p.maxqueue = number(word, 0, i32::MAX as u32)?;
-        Ok(())
-    }),
+    parameter(
+        "minconn",
+        "<number>",
+        "1.3",
+        "where its `maxconn` begins while the backend is not full",
+        |p, word| {
+            p.minconn = number(word, 0, u32::MAX)?;
+            Ok(())
+        },
+    ),
+    parameter(
+        "maxqueue",
+        "<number>",
+        "1.3",
+        "how many may wait for it; default 0: however many",
+        |p, word| {
+            p.maxqueue = number(word, 0, i32::MAX as u32)?;
+            Ok(())
+        },
+    ),
 ];
 
 const fn parameter(

@@ -7,9 +7,9 @@ mod actions;
 mod format;
 mod logs;
 mod matcher;
+mod queues;
 mod rules;
 mod sample;
-mod queues;
 mod servers;
 
 pub use actions::*;

@@ -126,7 +126,7 @@ mod tests {
         assert_eq!((Queues::status_bit(200), Queues::status_bit(418)), (0, 0));
         let all = ["conn-failure", "empty-response", "junk-response", "response-timeout", "0rtt-rejected"];
         let all = all.iter().chain(&["500", "502", "503", "504"]);
-        assert_eq!(ALL_RETRYABLE, all.map(|word| retry_bit(word)).sum());
+        assert_eq!(ALL_RETRYABLE, all.map(|word| retry_bit(word)).sum::<u16>());
     }
 
     #[test]
