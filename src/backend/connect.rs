@@ -136,6 +136,7 @@ pub async fn connect(
     loop {
         let config = &slot.backend().config;
         asker.deadline.set_after(config.timeouts.connect_ms);
+        slot.note_attempt();
         let failure = match asker.guard(attempt(&slot, first, client)).await {
             Ok(Ok((stream, sent))) => return Ok(Connected { stream, sent, slot }),
             Ok(Err(error)) => ConnectFailure::Failed(error),
@@ -172,6 +173,7 @@ pub async fn again(slot: Slot, wish: &Wish, asker: &Asker<'_>, pauses: bool) -> 
         && !wish.insists
         && (by_turn || queues.moves(course.retries.get()) || !slot.server().is_up());
     let from = slot.index();
+    slot.note_another_attempt(moves);
     let kept = if moves { None } else { Some(slot) };
     if pauses && (kept.is_some() || !others) {
         let connect_ms = backend.config.timeouts.connect_ms;

@@ -6,22 +6,27 @@
 
 mod balance;
 mod connect;
+mod cookie;
 mod health;
 mod idle;
 mod queue;
 mod server;
+mod stick;
+mod tally;
 mod wish;
 
 pub use connect::{Asker, ClientEnds, ConnectError, ConnectFailure, Connected, Course, again, connect};
 pub use idle::{Reserved, set_idle_max};
 pub use queue::{NoServer, Reason};
 pub use server::Server;
+pub use stick::{Place, Table, TableEntry};
 pub use wish::Wish;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use crate::config;
+use crate::counters::Side;
 use crate::reactor::Handle;
 use queue::{Queue, Start};
 
@@ -33,6 +38,8 @@ pub struct Backend {
     pub servers: Vec<Server>,
     /// Sessions (in `mode http`: requests) that use it now.
     pub connections: Cell<u32>,
+    /// What happened here.
+    pub counters: Side,
     reactor: Handle,
     /// Those who wait for any server.
     queue: Queue,
@@ -56,6 +63,7 @@ impl Backend {
             config,
             servers,
             connections: Cell::new(0),
+            counters: Side::default(),
             reactor,
             queue: Queue::default(),
             waiting: Cell::new(0),
@@ -137,7 +145,7 @@ impl Backend {
 
     /// Chooses a server for now.
     fn pick(&self, wish: &Wish) -> Pick {
-        balance::pick(self.config.balance, &self.servers, wish)
+        self.note_choice(balance::pick(self.config.balance, &self.servers, wish))
     }
 
     /// A server's state or weight has changed: the choice between servers is worked out anew, and those in the queue
@@ -176,8 +184,9 @@ pub struct Slot {
 impl Slot {
     fn new(backend: Rc<Backend>, index: usize) -> Self {
         if let Some(server) = backend.servers.get(index) {
-            server.connections.set(server.connections.get().saturating_add(1));
-            server.total.set(server.total.get().wrapping_add(1));
+            let connections = server.connections.get().saturating_add(1);
+            server.connections.set(connections);
+            server.counters.sessions_max.see(connections);
         }
         Self { backend, index }
     }

@@ -254,7 +254,7 @@ impl Backend {
             self.serve(index);
             return before.saturating_sub(self.queue.len());
         }
-        if self.config.queues.redispatch.is_none() {
+        if self.config.queues.redispatch.is_none() || self.config.persistence.even_down {
             return 0;
         }
         let gone = server.queue.scatter();

@@ -9,6 +9,7 @@ use rustix::net::SocketAddrUnix;
 use super::idle::IdlePool;
 use super::queue::Queue;
 use crate::config::{self, ServerAddress, ServerPort};
+use crate::counters::Side;
 use crate::net::Target;
 
 /// A server at work.
@@ -17,8 +18,8 @@ pub struct Server {
     pub config: config::Server,
     /// Connections (in `mode http`: requests) that use it now.
     pub connections: Cell<u32>,
-    /// All that ever did.
-    pub total: Cell<u64>,
+    /// What happened here.
+    pub counters: Side,
     pub(super) idle: IdlePool,
     /// Those who must go to it.
     pub(super) queue: Queue,
@@ -36,6 +37,8 @@ pub struct Server {
     ramp_percent: Cell<u32>,
     /// The running value of smooth weighted round robin.
     pub(super) turn: Cell<i64>,
+    /// The value of its cookie, where it is worked out.
+    pub(super) cookie: Cell<super::cookie::Known>,
 }
 
 impl Server {
@@ -79,7 +82,7 @@ impl Server {
             weight,
             ramp_percent: Cell::new(100),
             connections: Cell::new(0),
-            total: Cell::new(0),
+            counters: Side::default(),
             idle: IdlePool::default(),
             queue: Queue::default(),
             promised: Cell::new(0),
@@ -88,6 +91,7 @@ impl Server {
             current: Cell::new(0),
             up: Cell::new(true),
             turn: Cell::new(0),
+            cookie: Cell::default(),
         }
     }
 
@@ -127,6 +131,11 @@ impl Server {
     /// Whether the choice may fall on it: up, and with a weight.
     pub fn is_usable(&self) -> bool {
         self.is_up() && self.weight.get() > 0
+    }
+
+    /// Its weight now, 0 to 256.
+    pub fn weight(&self) -> u32 {
+        self.weight.get()
     }
 
     /// What counts for its share of the traffic: sixteenths of its weight, less while it starts slowly.

@@ -4,8 +4,8 @@ use super::diagnostics::Spot;
 use super::keywords::server::Parameters;
 use super::model::{
     Acl, AclId, AclTest, Balance, Bind, Captures, Chosen, Condition, ConnectionMode, ErrorPage, HttpAction,
-    HttpOptions, HttpRule, HttpRules, Lines, LogFormat, LogTarget, Mode, Net, Place, Queues, RefId, Server,
-    TcpRules,
+    HttpOptions, HttpRule, HttpRules, Lines, LogFormat, LogTarget, Mode, Net, PersistRule, Persistence,
+    Place, Queues, RefId, Server, StickRules, TcpRules,
 };
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -41,6 +41,10 @@ pub(crate) struct Settings {
     pub monitor_nets: Vec<Net>,
     /// Rules of the `defaults` section, by their number in the builder.
     pub template: Option<usize>,
+    /// All but the rules, which stand in the proxy.
+    pub persistence: Persistence,
+    /// `dynamic-cookie-key`.
+    pub dynamic_cookie_key: Option<Rc<[u8]>>,
 }
 
 /// A line about pages for errors.
@@ -121,6 +125,10 @@ pub(crate) struct Proxy {
     pub monitor_fail: Vec<Condition>,
     pub use_backends: Vec<UseRule>,
     pub use_servers: Vec<(Chosen<NameRef>, Condition)>,
+    pub persist_rules: Vec<PersistRule>,
+    /// It has a `stick-table`.
+    pub has_table: bool,
+    pub sticks: StickRules,
     pub captures: Captures,
     pub servers: Vec<Server>,
     /// Names of `servers` and the line each was written in.
@@ -134,6 +142,11 @@ impl Proxy {
         let ends = |rule: &HttpRule| rule.condition.is_none() && rule.action.is_final();
         self.settings.mode == Some(Mode::Http)
             && rules.into_iter().flatten().any(|rule| ends(rule) && !matches!(rule.action, HttpAction::Allow))
+    }
+
+    /// Whether it is only there for its stick table.
+    pub fn only_holds_a_table(&self) -> bool {
+        self.has_table && self.kind == ProxyKind::Backend && self.servers.is_empty()
     }
 
     /// An empty proxy that inherits `settings`.
@@ -153,6 +166,9 @@ impl Proxy {
             monitor_fail: Vec::new(),
             use_backends: Vec::new(),
             use_servers: Vec::new(),
+            persist_rules: Vec::new(),
+            has_table: false,
+            sticks: StickRules::default(),
             captures: Captures::default(),
             servers: Vec::new(),
             server_names: BTreeMap::new(),

@@ -7,8 +7,9 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 use super::Options;
-use crate::backend::{Backend, Server};
+use crate::backend::{Backend, Server, Table};
 use crate::config::{self, Config, LogAddress, LogTarget, Place};
+use crate::counters::Front;
 use crate::net::{Rate, resolve};
 use crate::observe::Logger;
 use crate::reactor::Handle;
@@ -111,7 +112,8 @@ fn fullconn(frontends: &[config::Frontend], id: config::BackendId, process_max: 
 /// The frontends and backends of one configuration.
 pub(super) struct Runtime {
     pub frontends: Vec<Rc<Frontend>>,
-    backends: Rc<[Rc<Backend>]>,
+    pub backends: Rc<[Rc<Backend>]>,
+    shared: Rc<Shared>,
     /// Where the program's own messages go: the `log` lines of the global section.
     pub messages: Rc<Logger>,
     /// `hard-stop-after`.
@@ -167,6 +169,7 @@ impl Runtime {
         let mut frontends = Vec::with_capacity(config.frontends.len());
         let shared =
             Rc::new(Shared::new(config.references, config.by_name, &config.variables, config.userlists));
+        *shared.tables.borrow_mut() = config.tables.into_iter().map(Table::new).collect();
         for frontend in config.frontends {
             let Some(logger) = logger(&frontend.logs, frontend.log_tag.as_ref(), &frontend.place) else {
                 continue;
@@ -179,6 +182,7 @@ impl Runtime {
                 logger,
                 process: process.clone(),
                 connections: Cell::new(0),
+                counters: Front::default(),
                 rate: Rate::new(rate),
                 head_bytes_max: global.bufsize_bytes.saturating_sub(global.maxrewrite_bytes),
                 leaving: Cell::new(false),
@@ -192,7 +196,7 @@ impl Runtime {
                 let hard_stop_after_ms = global.hard_stop_after_ms;
                 let accepts_a_second = global.accepts_a_second;
                 let messages = Rc::new(messages);
-                Ok(Self { frontends, backends, messages, hard_stop_after_ms, accepts_a_second })
+                Ok(Self { frontends, backends, shared, messages, hard_stop_after_ms, accepts_a_second })
             }
             _ => Err(errors),
         }
@@ -205,8 +209,14 @@ impl Runtime {
         }
     }
 
-    /// Takes over what the old configuration's checks know of servers that are in both.
+    /// Takes over what the old configuration's checks know of servers that are in both, and its stick tables.
     pub(super) fn inherit(&self, old: &Self) {
+        let known = old.shared.tables.borrow();
+        for table in self.shared.tables.borrow_mut().iter_mut() {
+            if let Some(known) = known.iter().find(|known| known.goes_on_as(table)) {
+                table.clone_from(known);
+            }
+        }
         for backend in self.backends.iter() {
             let same = |known: &&Rc<Backend>| known.config.name == backend.config.name;
             if let Some(known) = old.backends.iter().find(same) {

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use super::capture::Captured;
 use super::fill;
 use super::reserve::Reserve;
+use super::stick::Store;
 use super::world::Scene;
 use super::{Scope, Session};
 use crate::config::{SetVar, VarId};
@@ -36,6 +37,8 @@ pub(super) struct Extra {
     unique_id: Option<Box<[u8]>>,
     /// Our address towards the server, and the server's.
     pub server_addresses: [Option<SocketAddr>; 2],
+    /// What stick tables will learn of the request at hand.
+    pub stores: Vec<Store>,
     /// Loop clock at the end of the request before; 0 = there was none.
     pub idle_since_ms: u64,
     /// `http-request set-log-level`.

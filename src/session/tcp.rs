@@ -3,7 +3,8 @@
 use std::rc::Rc;
 
 use super::Session;
-use super::choice::wish;
+use super::choice::{persist_word, stick_to, wish};
+use super::stick;
 use super::tcp_rules;
 use super::trace::{InUse, Trace, timer_ms};
 use super::tunnel::Tunnel;
@@ -82,6 +83,9 @@ impl Carrier {
         let backend = slot.backend();
         // A tunnel that began as an HTTP answer was asked about as such.
         let asks = backend.config.mode == Mode::Tcp && !backend.config.tcp.response.is_empty();
+        if !asks && backend.config.mode == Mode::Tcp && !backend.config.sticks.is_empty() {
+            stick::on_answer(session, backend, View::of_answer(&[], true), Some(slot.index()));
+        }
         if !asks || Box::pin(tcp_rules::lets_out(session, backend, server, tunnel, trace)).await {
             trace.log_early(session, *http, 0);
             let end = tunnel.run(&session.client, server, &session.deadline).await;
@@ -105,7 +109,9 @@ pub(super) async fn server_for(
     first: &[u8],
     trace: &mut Trace,
 ) -> Option<Connected> {
-    let wish = wish(session, backend, View::new(first, true));
+    let word = persist_word(session, backend, View::new(first, true));
+    let mut wish = wish(session, backend, View::new(first, true), word);
+    stick_to(session, backend, View::new(first, true), &mut wish);
     let slot = slot_for(session, backend, &wish, trace).await?;
     let asker = asker(session, backend, &trace.course);
     match connect(slot, first, &session.ends_for(backend), &wish, &asker).await {
@@ -157,7 +163,7 @@ pub(super) async fn slot_for(
 
 /// Notes that there is no server, and why.
 fn note_none(session: &Session, none: NoServer, trace: &mut Trace) {
-    trace.waited_for(none.server);
+    trace.asked_for(none.server);
     let (who, phase) = match none.reason {
         Reason::Down => (b'S', b'C'),
         Reason::QueueFull => (b'S', b'Q'),

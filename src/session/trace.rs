@@ -7,8 +7,9 @@ use super::Session;
 use super::alias::Facts;
 use super::capture::Captured;
 use super::extra::LogLevel;
+use super::tally;
 use crate::backend::{Backend, Course, Server, Slot};
-use crate::config::{Format, LogFormat, Mode};
+use crate::config::{Format, LogFormat, Mode, PersistWord};
 use crate::net::Buffer;
 use crate::observe::{BAD_REQUEST, LogLine, NO_SERVER, Peer, Record, SESSION_SEVERITY, Timers};
 
@@ -35,8 +36,27 @@ pub(super) struct Trace {
     pub number: u32,
     /// From the client, heads included.
     pub bytes_from_client: u64,
+    /// A request's head was read.
+    pub has_begun: bool,
+    /// A rule has ended it, or refused its answer.
+    pub ruled: bool,
     /// The line is written already.
     logged: bool,
+    /// What became of the cookie that keeps the client with its server.
+    pub kept: Kept,
+}
+
+/// What a request asked of its server by what it was given before.
+pub(super) struct Kept {
+    /// The last two characters of the termination state: the client's cookie, and the one that the answer sets.
+    pub flags: [u8; 2],
+    /// What rules say.
+    pub word: PersistWord,
+    /// The server that was asked for, while it is the one that is used.
+    pub server: Option<usize>,
+    /// The dates in the client's cookie, seconds of unix time; 0 = there are none.
+    pub last_s: u32,
+    pub first_s: u32,
 }
 
 impl Trace {
@@ -75,7 +95,10 @@ impl Trace {
             start_wall_ms,
             number: session.frontend.process.next_number(),
             bytes_from_client: 0,
+            has_begun: false,
+            ruled: false,
             logged: false,
+            kept: Kept { flags: *b"NN", word: PersistWord::Usual, server: None, last_s: 0, first_s: 0 },
         }
     }
 
@@ -97,20 +120,28 @@ impl Trace {
     /// Notes the server that was chosen.
     pub(super) fn chose(&mut self, slot: &Slot) {
         self.server = Some(slot.index());
+        // The one that was asked for did not do.
+        if self.kept.server.take_if(|wanted| *wanted != slot.index()).is_some() && self.kept.flags[0] == b'V'
+        {
+            self.kept.flags[0] = b'D';
+        }
     }
 
-    /// Notes whose queue it was in when it came to nothing; `None` = the backend's.
-    pub(super) fn waited_for(&mut self, server: Option<usize>) {
+    /// Notes the server that a request asked for, or in whose queue it was, when it came to nothing; `None` = in the
+    /// backend's.
+    pub(super) fn asked_for(&mut self, server: Option<usize>) {
         self.server = server;
     }
 
     /// Sets the first two characters of the termination state: who, and in which phase.
     pub(super) fn end(&mut self, who: u8, phase: u8) {
-        self.termination = [who, phase, b'-', b'-'];
+        self.termination[..2].copy_from_slice(&[who, phase]);
     }
 
     /// Writes the line, where the frontend has somewhere to write it. `http` = it was an HTTP session.
     pub(super) fn log(&mut self, session: &Session, http: bool) {
+        self.timers.total = self.elapsed_ms(session);
+        tally::count(self, session, http);
         self.write(session, http, false);
         session.forget_request();
     }
@@ -220,12 +251,25 @@ pub(super) fn record<'a>(
         record.bytes_to_client = trace.bytes_to_client;
         record.status = trace.status;
         record.termination = trace.termination;
+        if trace.has_begun && backend.or(own_backend(session)).is_some_and(tells_of_cookies) {
+            record.termination[2..].copy_from_slice(&trace.kept.flags);
+        }
         record.retries = trace.course.retries.get();
         record.redispatched = trace.course.redispatched.get();
         [record.srv_queue, record.backend_queue] = trace.course.places.each_ref().map(Cell::get);
         record.request = trace.request.as_deref().unwrap_or(BAD_REQUEST);
     }
     record
+}
+
+fn tells_of_cookies(backend: &Backend) -> bool {
+    backend.config.persistence.cookie.as_ref().is_some_and(|cookie| cookie.is_told())
+}
+
+/// Before a backend is chosen a `listen` has its own.
+fn own_backend(session: &Session) -> Option<&Backend> {
+    let frontend = &session.frontend;
+    frontend.config.own_backend.and_then(|id| frontend.backend(id)).map(|backend| &**backend)
 }
 
 /// Fills `error-log-format` for a connection that never became a session.
@@ -257,7 +301,7 @@ pub(super) struct InUse(Rc<Backend>);
 
 impl InUse {
     pub(super) fn new(backend: Rc<Backend>) -> Self {
-        backend.connections.set(backend.connections.get().saturating_add(1));
+        backend.enter();
         Self(backend)
     }
 }

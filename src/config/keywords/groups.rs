@@ -225,14 +225,7 @@ pub(crate) const GROUPS: &[Group] = &[
         "max-session-srv-conns",
     ),
     group(SERVER, Takes::Any, NotYet(KEEPALIVE), "srvtcpka-cnt|srvtcpka-idle|srvtcpka-intvl"),
-    group(
-        SERVER,
-        Takes::AtLeastOne,
-        NotYet(STICKY),
-        "cookie|stick-table|stick match|stick on|stick store-request|stick store-response|persist rdp-cookie|\
-         force-persist|ignore-persist",
-    ),
-    group(SERVER, Takes::Nothing, NotYet(STICKY), "option persist|option prefer-last-server"),
+    group(SERVER, Takes::AtLeastOne, NotYet(STICKY), "persist rdp-cookie"),
     group(
         SERVER,
         Takes::Any,
@@ -332,7 +325,6 @@ pub(crate) const BIND: &[Parameters] = &[
 
 /// Parameters of a `server` line.
 pub(crate) const SERVERS: &[Parameters] = &[
-    Parameters { value: true, status: NotYet(STICKY), names: "cookie" },
     Parameters {
         value: true,
         status: NotYet("a server gets its whole share as soon as it is up"),
@@ -345,7 +337,6 @@ pub(crate) const SERVERS: &[Parameters] = &[
                 on-marked-up|track",
     },
     Parameters { value: false, status: NotYet(CHECKS), names: "agent-check" },
-    Parameters { value: true, status: NotYet("requests are carried and not redirected"), names: "redir" },
     Parameters {
         value: true,
         status: NotYet("the system looks its name up, at the start and at a reload"),
@@ -369,11 +360,7 @@ pub(crate) const SERVERS: &[Parameters] = &[
         status: Silent(NEVER_TUNED),
         names: "guid|id|log-proto|max-reuse|pool-low-conn|pool-max-conn|pool-purge-delay|tcp-ut|ws",
     },
-    Parameters {
-        value: false,
-        status: Silent(NEVER_TUNED),
-        names: "no-agent-check|no-tfo|non-stick|stick|tfo",
-    },
+    Parameters { value: false, status: Silent(NEVER_TUNED), names: "no-agent-check|no-tfo|tfo" },
 ];
 
 /// Whole sections that do nothing yet; their lines are not looked at.

@@ -17,7 +17,7 @@ pub(crate) const KEYWORDS: &[(Sections, &str)] = &[
         "option checkcache|option http-drop-response-trailers",
     ),
     (Sections::FRONTEND.or(Sections::LISTEN).or(Sections::BACKEND), "filter"),
-    (Sections::LISTEN.or(Sections::BACKEND), "server-template|stick"),
+    (Sections::LISTEN.or(Sections::BACKEND), "server-template"),
 ];
 
 /// Parameters of a `bind` line.

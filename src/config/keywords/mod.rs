@@ -14,6 +14,7 @@ mod logs;
 mod markdown;
 mod old_rules;
 mod options;
+mod persistence;
 mod privileges;
 mod process;
 mod proxy;
@@ -21,6 +22,7 @@ mod queues;
 mod replies;
 mod rules;
 pub(crate) mod server;
+pub(crate) mod stick;
 mod takes;
 mod tcp_lint;
 mod timeouts;
@@ -233,6 +235,7 @@ const TOPICS: &[(&str, &[Keyword])] = &[
     ("Rules", rules::TABLE),
     ("Rules for HTTP", http_rules::TABLE),
     ("Rules for lines of heads", old_rules::TABLE),
+    ("Stick tables", stick::TABLE),
     ("Errors and monitoring", errors::TABLE),
     ("Timeouts", timeouts::TABLE),
     ("Queues and retries", queues::TABLE),
@@ -240,6 +243,7 @@ const TOPICS: &[(&str, &[Keyword])] = &[
     ("Logs", logs::TABLE),
     ("Users (`userlist`)", users::TABLE),
     ("Session lines", lines::TABLE),
+    ("Persistence", persistence::TABLE),
 ];
 
 /// Most words of a keyword.

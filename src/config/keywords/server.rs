@@ -5,9 +5,10 @@ use crate::config::address;
 use crate::config::builder::{Builder, Statement};
 use crate::config::diagnostics::Fault;
 use crate::config::lexer::Word;
-use crate::config::model::{Check, SendProxy, Server};
+use crate::config::model::{Check, SendProxy, Server, ServerCookie};
 use crate::config::suggest;
 use crate::config::values::{name, number, positive_time_ms};
+use std::rc::Rc;
 
 /// What parameters of a `server` line set.
 #[derive(Debug, Clone)]
@@ -21,6 +22,9 @@ pub(crate) struct Parameters {
     backup: bool,
     disabled: bool,
     proxy: ProxyHeader,
+    cookie: Option<ServerCookie>,
+    redirect: Option<Rc<str>>,
+    non_stick: bool,
 }
 
 /// The words about the PROXY protocol, each by itself: which of them wins is known at the end of the line.
@@ -126,6 +130,24 @@ pub(crate) const PARAMETERS: &[Entry<ServerParse>] = &[
         p.proxy.in_checks = false;
         Ok(())
     }),
+    // Keeping clients with it, or sending them elsewhere.
+    parameter("cookie", "<value>", "1.3", "the value of the backend's `cookie` that means it", |p, word| {
+        p.cookie = Some(ServerCookie::Value(filled(word)?.as_bytes().into()));
+        Ok(())
+    }),
+    parameter("redir", "<prefix>", "1.4", "GET and HEAD get a 302 to this and their path", |p, word| {
+        p.redirect = Some(filled(word)?.into());
+        Ok(())
+    }),
+    // Stick tables.
+    parameter("non-stick", "", "1.5", "no stick table learns who was given to it", |p, _| {
+        p.non_stick = true;
+        Ok(())
+    }),
+    parameter("stick", "", "1.8", "take `non-stick` back", |p, _| {
+        p.non_stick = false;
+        Ok(())
+    }),
     // Queues.
     parameter(
         "minconn",
@@ -148,6 +170,16 @@ pub(crate) const PARAMETERS: &[Entry<ServerParse>] = &[
         },
     ),
 ];
+
+/// What may stand in a field of a head, and is not empty.
+fn filled(word: &Word) -> Result<&str, Fault> {
+    match word.text()? {
+        text if text.is_empty() || text.bytes().any(|byte| byte < b' ' || byte == 0x7f) => {
+            Err(Fault::at(word.span, format!("{} cannot stand in a head", word.quoted())))
+        }
+        text => Ok(text),
+    }
+}
 
 const fn parameter(
     name: &'static str,
@@ -188,6 +220,9 @@ pub(super) fn parse(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault
         backup: p.backup,
         disabled: p.disabled,
         send_proxy: p.proxy.of_traffic(),
+        cookie: p.cookie,
+        redirect: p.redirect,
+        non_stick: p.non_stick,
     });
     Ok(())
 }
@@ -216,6 +251,9 @@ impl Default for Parameters {
             backup: false,
             disabled: false,
             proxy,
+            cookie: None,
+            redirect: None,
+            non_stick: false,
         }
     }
 }

@@ -4,22 +4,28 @@
 //! [`Config`]'s lists, resolved and range-checked by the parser, so a reader may index with them.
 
 mod actions;
+mod checks;
 mod format;
 mod logs;
 mod matcher;
+mod persistence;
 mod queues;
 mod rules;
 mod sample;
 mod servers;
+mod stick;
 
 pub use actions::*;
+pub use checks::*;
 pub use format::*;
 pub use logs::*;
 pub use matcher::*;
+pub use persistence::*;
 pub use queues::*;
 pub use rules::*;
 pub use sample::*;
 pub use servers::*;
+pub use stick::*;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -39,6 +45,8 @@ pub struct Config {
     pub frontends: Vec<Frontend>,
     /// Every `backend`, and the server side of every `listen`, in file order.
     pub backends: Vec<Backend>,
+    /// The stick tables of all proxies.
+    pub tables: Vec<StickTable>,
     /// What expressions name; [`RefId`] is an index into it.
     pub references: Vec<Target>,
     /// The backends in the order of their names, where rules work names out; else empty.
@@ -64,6 +72,8 @@ pub enum Target {
     Pages(std::rc::Rc<[(u16, std::rc::Rc<[u8]>)]>),
     /// A user list: its index in [`Config::userlists`].
     Users(usize),
+    /// A stick table: its index in [`Config::tables`].
+    Table(usize),
 }
 
 /// Index of a backend in [`Config::backends`].
@@ -226,6 +236,8 @@ pub struct Backend {
     pub mode: Mode,
     /// `balance`.
     pub balance: Balance,
+    /// What its checks say and expect; `None` = they connect.
+    pub check_plan: Option<Rc<CheckPlan>>,
     /// Its ACLs; a `listen` has them on both sides.
     pub acls: Rc<[Acl]>,
     /// Its rules for first bytes.
@@ -234,6 +246,10 @@ pub struct Backend {
     pub http_rules: Rc<HttpRules>,
     /// `use-server` rules in file order.
     pub server_rules: Vec<UseServer>,
+    /// What keeps clients with their servers.
+    pub persistence: Persistence,
+    /// Its stick rules.
+    pub sticks: StickRules,
     /// `errorfile` and its like, by status.
     pub errors: Rc<[(u16, ErrorPage)]>,
     /// `server` lines in file order.
@@ -413,8 +429,8 @@ pub struct ServerTimeouts {
     pub tunnel_ms: Option<u64>,
     /// `timeout queue`: waiting for a free slot of a server; default `connect_ms`.
     pub queue_ms: u64,
-    /// `timeout check`: for one health check; default 2,000.
-    pub check_ms: u64,
+    /// `timeout check`: for a health check whose connection stands; `None` = the whole check has the server's `inter`.
+    pub check_ms: Option<u64>,
 }
 
 impl Default for ServerTimeouts {
@@ -425,7 +441,7 @@ impl Default for ServerTimeouts {
             server_fin_ms: None,
             tunnel_ms: Some(3_600_000),
             queue_ms: 5_000,
-            check_ms: 2_000,
+            check_ms: None,
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::Place;
+use super::{Place, ServerCookie};
+use std::rc::Rc;
 
 /// `balance ALGORITHM`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -37,6 +38,12 @@ pub struct Server {
     pub disabled: bool,
     /// `send-proxy`, `send-proxy-v2`: each connection begins with a PROXY protocol header.
     pub send_proxy: Option<SendProxy>,
+    /// `cookie`: the value that means it.
+    pub cookie: Option<ServerCookie>,
+    /// `redir`: GET and HEAD are told to ask there, by what stands before their path.
+    pub redirect: Option<Rc<str>>,
+    /// `non-stick`: no stick table learns that a client was given to it.
+    pub non_stick: bool,
 }
 
 impl Default for Server {
@@ -53,6 +60,9 @@ impl Default for Server {
             backup: false,
             disabled: false,
             send_proxy: None,
+            cookie: None,
+            redirect: None,
+            non_stick: false,
         }
     }
 }

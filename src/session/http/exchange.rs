@@ -14,6 +14,8 @@ use super::rules::End;
 use super::{Next, answer, retry};
 use crate::backend::{Connected, Slot, connect};
 use crate::config::Reuse;
+use crate::http::answer::compose;
+use crate::http::edit::path_of;
 use crate::http::{Framing, Method, RequestFacts, Version};
 use crate::net::{Buffer, Stream};
 use crate::reactor::Expired;
@@ -182,7 +184,7 @@ impl<'a> Exchange<'a> {
 
     /// Gets a connection, sends the request, and passes the answer on.
     async fn attempt(&mut self, response: &mut Option<Buffer>) -> Result<Outcome, Failure> {
-        let slot = match self.session.tied_slot(&self.request.backend) {
+        let slot = match self.own_slot() {
             Some(slot) => {
                 self.trace.chose(&slot);
                 self.trace.timers.wait = 0;
@@ -193,7 +195,11 @@ impl<'a> Exchange<'a> {
                 tcp::slot_for(self.session, backend, wish, &mut self.trace).await
             }
         };
-        let mut link = self.link(slot.ok_or(Failure::NoServer)?).await?;
+        let slot = slot.ok_or(Failure::NoServer)?;
+        if let Some(end) = self.redirected(&slot) {
+            return Err(Failure::Rule(end));
+        }
+        let mut link = self.link(slot).await?;
         let mut answer = loop {
             let failure = match self.await_head(&link, response).await {
                 Ok(Wait::Head(answer)) => break answer,
@@ -215,6 +221,30 @@ impl<'a> Exchange<'a> {
         }
         let reusable = self.pass_answer(&mut answer, &link, response).await?;
         Ok(Outcome::Answered(self.finish(link, reusable, answer.keep_alive)))
+    }
+
+    /// The right to use the server to which a connection of this client's own stands, where that counts and the
+    /// request asks for no other.
+    fn own_slot(&self) -> Option<Slot> {
+        let Request { backend, wish, .. } = &self.request;
+        // What is hashed has a server of its own.
+        let prefers = backend.config.persistence.prefer_last && wish.hash.is_none();
+        if wish.server.is_some() { None } else { self.session.tied_slot(backend, prefers) }
+    }
+
+    /// `redir` of a server: GET and HEAD are answered in its place.
+    fn redirected(&self, slot: &Slot) -> Option<End> {
+        let to = slot.server().config.redirect.as_deref()?;
+        let mut words = self.request.out.bytes().split(|byte| *byte == b' ');
+        if !matches!(words.next()?, b"GET" | b"HEAD") {
+            return None;
+        }
+        let target = words.next()?;
+        let path = target.get(path_of(target).0..).filter(|path| path.starts_with(b"/"))?;
+        let to = if to == "/" { "" } else { to };
+        let location = [to.as_bytes(), path].concat();
+        let bytes = compose(302, &[(b"Cache-Control", b"no-cache"), (b"Location", &location)], b"");
+        Some(End::answer(302, bytes, (b'L', b'C'), false))
     }
 
     /// Turns a failure into an answer, where one can still be given.
@@ -262,6 +292,7 @@ impl<'a> Exchange<'a> {
         if let Some(stream) = self.idle_stream(&slot) {
             self.may_replay = self.may_repeat();
             self.trace.timers.connect = 0;
+            slot.note_reuse();
             self.session.note_server(&stream);
             return Ok(Link { stream, slot, reused: true });
         }
