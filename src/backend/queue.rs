@@ -322,11 +322,12 @@ impl<'a> Ticket<'a> {
     }
 
     fn poll(&self, context: &mut Context<'_>, asker: &Asker<'_>) -> Poll<Result<Answer, Reason>> {
-        if let Some(answer) = self.waiter.take_answer() {
-            return Poll::Ready(Ok(answer));
-        }
+        // A server that it was given meanwhile is the next one's then.
         if asker.is_gone(context) {
             return Poll::Ready(Err(Reason::ClientGone));
+        }
+        if let Some(answer) = self.waiter.take_answer() {
+            return Poll::Ready(Ok(answer));
         }
         if asker.deadline.poll_expired(context).is_ready() {
             return Poll::Ready(Err(Reason::QueueTimeout));
