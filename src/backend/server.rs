@@ -28,6 +28,8 @@ pub struct Server {
     pub(super) idle: IdlePool,
     /// Those who must go to it.
     pub(super) queue: Queue,
+    /// Of `connections`, those that were given to somebody who waited and who has not taken them yet.
+    pub(super) promised: Cell<u32>,
     /// Between `minconn` and `maxconn`, where there is a `minconn`.
     pub(super) limit: Cell<u32>,
     /// What is not plain about its connections.
@@ -119,6 +121,7 @@ impl Server {
             counters: Side::default(),
             idle: IdlePool::default(),
             queue: Queue::default(),
+            promised: Cell::new(0),
             limit,
             way: None,
             targets,
@@ -244,6 +247,11 @@ impl Server {
             ramp => (limit.saturating_mul(ramp) / RAMP_TOP).max(1),
         };
         self.connections.get() < limit
+    }
+
+    /// Connections (in `mode http`: requests) for the log line: without those that are about to begin.
+    pub fn in_use(&self) -> u32 {
+        self.connections.get().saturating_sub(self.promised.get())
     }
 
     /// Sessions that wait for this very server.
