@@ -8,6 +8,7 @@ mod support;
 
 mod bad_input;
 mod config_errors;
+mod connections;
 mod device;
 mod differential;
 mod errors;
