@@ -8,6 +8,7 @@ mod support;
 
 mod bad_input;
 mod config_errors;
+mod connections;
 mod counters;
 mod device;
 mod differential;
