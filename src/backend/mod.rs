@@ -13,6 +13,7 @@ mod queue;
 mod server;
 mod stick;
 mod tally;
+mod way;
 mod wish;
 
 pub use connect::{Asker, ClientEnds, ConnectError, ConnectFailure, Connected, Course, again, connect};
@@ -56,7 +57,10 @@ pub struct Backend {
 
 impl Backend {
     /// Makes the servers; starts nothing. The addresses were resolved by [`Server::new`]'s caller.
-    pub fn new(reactor: Handle, config: config::Backend, servers: Vec<Server>) -> Rc<Self> {
+    pub fn new(reactor: Handle, config: config::Backend, mut servers: Vec<Server>) -> Rc<Self> {
+        for server in &mut servers {
+            server.way = way::Way::of(&config, &server.config);
+        }
         let moves = servers.iter().any(|server| server.config.minconn > 0);
         Rc::new(Self {
             full: if moves { config.queues.fullconn.max(1) } else { 0 },
@@ -107,6 +111,11 @@ impl Backend {
     /// Whether connections to some server depend on who the client is: see [`Server::is_told_of_clients`].
     pub fn is_told_of_clients(&self) -> bool {
         self.servers.iter().any(Server::is_told_of_clients)
+    }
+
+    /// Whether some server is wherever the client wanted to go.
+    pub fn follows_clients(&self) -> bool {
+        self.servers.iter().any(Server::follows_clients)
     }
 
     /// How many servers can take traffic: `nbsrv` in HAProxy.
@@ -208,10 +217,11 @@ impl Slot {
         &self.backend
     }
 
-    /// Lays a connection aside for the next request to the same server, if it is fit for that. `proven` = it has
-    /// carried more than one already.
-    pub fn keep(&self, stream: crate::net::Stream, proven: bool) {
-        self.server().idle.put(stream, proven);
+    /// Lays a connection aside for the next request to the same server, if it is fit for that and there is room.
+    /// `requests` = so many it has carried.
+    pub fn keep(&self, stream: crate::net::Stream, requests: u32) {
+        let server = self.server();
+        server.idle.put(stream, requests, server.config.pool);
         self.backend.idle.notify();
     }
 }

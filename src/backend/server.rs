@@ -6,8 +6,10 @@ use std::net::SocketAddr;
 
 use rustix::net::SocketAddrUnix;
 
+use super::ClientEnds;
 use super::idle::IdlePool;
 use super::queue::Queue;
+use super::way::Way;
 use crate::config::{self, ServerAddress, ServerPort};
 use crate::counters::Side;
 use crate::net::Target;
@@ -25,6 +27,8 @@ pub struct Server {
     pub(super) queue: Queue,
     /// Between `minconn` and `maxconn`, where there is a `minconn`.
     pub(super) limit: Cell<u32>,
+    /// What is not plain about its connections.
+    pub(super) way: Option<Box<Way>>,
     /// Alternatives in the resolver's order, at least one.
     targets: Vec<Target>,
     current: Cell<usize>,
@@ -54,14 +58,22 @@ impl Server {
         let unix = |address: rustix::io::Result<SocketAddrUnix>, text: &str| {
             address.map(|address| vec![Target::Unix(address)]).map_err(|error| fail(text, &error))
         };
+        let number = |port: &ServerPort| match port {
+            ServerPort::Fixed(number) => *number,
+            ServerPort::FromClient(_) => 0,
+        };
         match &config.address {
             ServerAddress::Inet(host, port) => {
-                let number = match port {
-                    ServerPort::Fixed(number) => *number,
-                    ServerPort::FromClient(_) => 0,
-                };
-                let addresses = resolve(host, number).map_err(|reason| fail(host, &reason))?;
-                Ok(addresses.into_iter().map(Target::Inet).collect())
+                let addresses = resolve(host, number(port)).map_err(|reason| fail(host, &reason))?;
+                let addresses = addresses.into_iter().map(Target::Inet);
+                Ok(match config.nth_address.and_then(|nth| usize::try_from(nth).ok()) {
+                    Some(nth) => addresses.skip(nth).take(1).collect(),
+                    None => addresses.collect(),
+                })
+            }
+            // Checks go to this machine, as HAProxy's do.
+            ServerAddress::FromClient(port) => {
+                Ok(vec![Target::Inet(SocketAddr::new([0; 4].into(), number(port)))])
             }
             ServerAddress::Unix(path) => unix(SocketAddrUnix::new(path), &path.to_string_lossy()),
             ServerAddress::Abstract(name) => {
@@ -72,7 +84,7 @@ impl Server {
 
     /// A server that is up until a check says otherwise.
     pub fn new(config: config::Server, targets: Vec<Target>) -> Self {
-        debug_assert!(!targets.is_empty());
+        debug_assert!(!targets.is_empty() || config.disabled);
         let weight = Cell::new(config.weight);
         let limit = Cell::new(config.minconn);
         Self {
@@ -84,6 +96,7 @@ impl Server {
             idle: IdlePool::default(),
             queue: Queue::default(),
             limit,
+            way: None,
             targets,
             current: Cell::new(0),
             up: Cell::new(true),
@@ -92,22 +105,49 @@ impl Server {
         }
     }
 
-    /// Where to connect to now. `local` is the address the client came to, for servers without a port.
-    pub fn target(&self, local: Option<SocketAddr>) -> Option<Target> {
-        let target = self.targets.get(self.current.get()).or(self.targets.first())?;
-        match (target, &self.config.address) {
-            (Target::Inet(address), ServerAddress::Inet(_, ServerPort::FromClient(offset))) => {
-                let port = i32::from(local?.port()).checked_add(*offset)?;
-                Some(Target::Inet(SocketAddr::new(address.ip(), u16::try_from(port).ok()?)))
-            }
-            _ => Some(target.clone()),
-        }
+    /// Where it is for everybody; `None` where that depends on the client.
+    pub fn own_target(&self) -> Option<Target> {
+        self.target(&ClientEnds::default())
     }
 
-    /// Whether each connection to it begins with its client's addresses, or takes its port from them.
+    /// Where to connect to now, for servers without an address or port with the one that the client came to. `None` =
+    /// that is not known, or would lead back to us.
+    pub(super) fn target(&self, client: &ClientEnds) -> Option<Target> {
+        let target = self.targets.get(self.current.get()).or(self.targets.first())?;
+        let (ip, port) = match (target, &self.config.address) {
+            (Target::Inet(address), ServerAddress::Inet(_, port @ ServerPort::FromClient(_))) => {
+                (address.ip(), port)
+            }
+            (_, ServerAddress::FromClient(port)) => (client.destination?.ip(), port),
+            _ => return Some(target.clone()),
+        };
+        let port = match port {
+            ServerPort::Fixed(port) => *port,
+            ServerPort::FromClient(offset) => {
+                let port = i32::from(client.destination?.port()).checked_add(*offset)?;
+                u16::try_from(port).ok()?
+            }
+        };
+        let address = SocketAddr::new(ip, port);
+        (client.gateway != Some(address)).then_some(Target::Inet(address))
+    }
+
+    /// Whether each connection to it begins with its client's addresses, or has to do with them.
     pub fn is_told_of_clients(&self) -> bool {
         self.config.send_proxy.is_some()
             || matches!(self.config.address, ServerAddress::Inet(_, ServerPort::FromClient(_)))
+            || self.follows_clients()
+            || self.way.as_ref().is_some_and(|way| way.foreign.is_some())
+    }
+
+    /// Whether it is wherever the client wanted to go.
+    pub fn follows_clients(&self) -> bool {
+        matches!(self.config.address, ServerAddress::FromClient(_))
+    }
+
+    /// The field of requests that tells where connections to it come from, and which of its values.
+    pub fn source_header(&self) -> Option<(&str, i32)> {
+        self.way.as_ref()?.header().map(|(name, occurrence)| (&**name, occurrence))
     }
 
     /// Where to send a health check to; `None` when the server has no port of its own and none for checks.
@@ -190,9 +230,14 @@ impl Server {
         self.current.set(old.current.get());
     }
 
-    /// An idle connection that is still quiet, if there is one; with `proven` one that has carried more than one
-    /// request.
-    pub fn take_idle(&self, proven: bool) -> Option<crate::net::Stream> {
+    /// An idle connection that is still quiet, if there is one, and how many requests it has carried; with `proven`
+    /// more than one.
+    pub fn take_idle(&self, proven: bool) -> Option<(crate::net::Stream, u32)> {
         self.idle.take(proven)
+    }
+
+    /// Whether a connection that has carried so many requests may carry another one.
+    pub fn may_reuse(&self, requests: u32) -> bool {
+        requests <= self.config.pool.reuse_max
     }
 }

@@ -5,7 +5,7 @@ use super::keywords::server::Parameters;
 use super::model::{
     Acl, AclId, AclTest, Balance, Bind, Captures, Chosen, Condition, ConnectionMode, ErrorPage, HttpAction,
     HttpOptions, HttpRule, HttpRules, Lines, LogFormat, LogTarget, Mode, Net, PersistRule, Persistence,
-    Place, Queues, RefId, Server, StickRules, TcpRules,
+    Place, Queues, RefId, Server, SourceAddress, StickRules, TcpRules, TcpTuning,
 };
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -34,6 +34,12 @@ pub(crate) struct Settings {
     pub dont_log_null: bool,
     pub client_keepalive: Option<bool>,
     pub server_keepalive: Option<bool>,
+    /// Of clients and of servers.
+    pub tunings: [TcpTuning; 2],
+    pub source: Option<SourceAddress>,
+    pub send_name: Option<Rc<str>>,
+    /// `option transparent`.
+    pub transparent: Option<Server>,
     pub disabled: bool,
     /// `errorfile` and its like; a later one wins.
     pub errors: Vec<ErrorSource>,
@@ -131,6 +137,8 @@ pub(crate) struct Proxy {
     pub sticks: StickRules,
     pub captures: Captures,
     pub servers: Vec<Server>,
+    /// `dispatch`.
+    pub direct: Option<Server>,
     /// Names of `servers` and the line each was written in.
     pub server_names: BTreeMap<String, u32>,
 }
@@ -171,6 +179,7 @@ impl Proxy {
             sticks: StickRules::default(),
             captures: Captures::default(),
             servers: Vec::new(),
+            direct: None,
             server_names: BTreeMap::new(),
         }
     }

@@ -3,6 +3,7 @@
 //! come from it. To add a keyword, add an entry to the file of its topic (and take its name out of `known.rs`).
 
 pub(crate) mod bind;
+mod connection;
 mod errors;
 pub(crate) mod global;
 pub(crate) mod groups;
@@ -232,6 +233,7 @@ const TOPICS: &[(&str, &[Keyword])] = &[
     ("Process, its start and its end (`global`)", process::TABLE),
     ("Privileges (`global`)", privileges::TABLE),
     ("Proxies", proxy::TABLE),
+    ("Connections", connection::TABLE),
     ("Rules", rules::TABLE),
     ("Rules for HTTP", http_rules::TABLE),
     ("Rules for lines of heads", old_rules::TABLE),

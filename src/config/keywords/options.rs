@@ -138,7 +138,7 @@ pub(super) const TABLE: &[Keyword] = &[
     .status(Status::Refused("later requests of a connection would pass unchecked; HAProxy 2.1 took it out")),
 ];
 
-const fn option(
+pub(super) const fn option(
     name: &'static str,
     sections: Sections,
     since: &'static str,

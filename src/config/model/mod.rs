@@ -5,6 +5,7 @@
 
 mod actions;
 mod checks;
+mod connection;
 mod format;
 mod logs;
 mod matcher;
@@ -17,6 +18,7 @@ mod stick;
 
 pub use actions::*;
 pub use checks::*;
+pub use connection::*;
 pub use format::*;
 pub use logs::*;
 pub use matcher::*;
@@ -262,6 +264,12 @@ pub struct Backend {
     pub http: HttpOptions,
     /// `option srvtcpka` / `option tcpka`: `SO_KEEPALIVE` towards servers. On by default.
     pub tcp_keepalive: bool,
+    /// `source`: where connections to servers come from that do not say it themselves.
+    pub source: Option<SourceAddress>,
+    /// What the kernel is told of connections to servers.
+    pub tuning: TcpTuning,
+    /// `http-send-name-header`: the field that tells a server its name.
+    pub send_name: Option<Rc<str>>,
     /// Where messages about its servers go (state changes); empty = the program's own log only.
     pub logs: Vec<LogTarget>,
 }
@@ -293,6 +301,10 @@ pub struct Bind {
     pub transparent: bool,
     /// `accept-proxy`: each connection begins with a PROXY protocol header.
     pub accept_proxy: bool,
+    /// `interface`: what comes through this one only.
+    pub interface: Option<Rc<str>>,
+    /// What the kernel is told of its connections.
+    pub tuning: TcpTuning,
 }
 
 /// What a `bind` line names.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Place, ServerCookie};
+use super::{Place, Pool, ServerCookie, SourceAddress};
 use std::rc::Rc;
 
 /// `balance ALGORITHM`.
@@ -44,6 +44,18 @@ pub struct Server {
     pub redirect: Option<Rc<str>>,
     /// `non-stick`: no stick table learns that a client was given to it.
     pub non_stick: bool,
+    /// `id`: its number; 0 = the next that is free.
+    pub id: u32,
+    /// `source`: where connections to it come from; `None` = as the backend says.
+    pub source: Option<SourceAddress>,
+    /// `tcp-ut`: how long sent bytes may stay unacknowledged, milliseconds; 0 = as the kernel has it.
+    pub user_timeout_ms: u32,
+    /// `tfo`: the first bytes go with the first packet.
+    pub fast_open: bool,
+    /// Its idle connections.
+    pub pool: Pool,
+    /// `server-template`: of the addresses that its name has, the one with this number; `None` = all of them.
+    pub nth_address: Option<u32>,
 }
 
 impl Default for Server {
@@ -63,6 +75,12 @@ impl Default for Server {
             cookie: None,
             redirect: None,
             non_stick: false,
+            id: 0,
+            source: None,
+            user_timeout_ms: 0,
+            fast_open: false,
+            pool: Pool::default(),
+            nth_address: None,
         }
     }
 }
@@ -84,6 +102,8 @@ pub enum SendProxy {
 pub enum ServerAddress {
     /// A host (name or address literal as written, brackets removed) and its port.
     Inet(String, ServerPort),
+    /// The address that the client came to (`0.0.0.0`, `*`), and the port.
+    FromClient(ServerPort),
     /// A unix socket's path.
     Unix(PathBuf),
     /// A name in the abstract namespace, without the leading zero byte.

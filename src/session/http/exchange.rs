@@ -11,6 +11,7 @@ use super::super::trace::{InUse, Trace};
 use super::handle::end_by_rule;
 use super::prepare::Request;
 use super::rules::End;
+use super::told::{set_name, told_address};
 use super::{Next, answer, retry};
 use crate::backend::{Connected, Slot, connect};
 use crate::config::Reuse;
@@ -81,11 +82,11 @@ pub(super) enum Done {
     Upgraded(Link, Option<Buffer>),
 }
 
-/// A connection to the server, and whether it has been used before.
+/// A connection to the server, and how many requests it has carried before.
 pub(super) struct Link {
     pub stream: Stream,
     pub slot: Slot,
-    pub reused: bool,
+    pub carried: u32,
 }
 
 /// One request under way.
@@ -289,12 +290,13 @@ impl<'a> Exchange<'a> {
 
     /// An idle connection where one may be used, else a new one.
     async fn link(&mut self, slot: Slot) -> Result<Link, Failure> {
-        if let Some(stream) = self.idle_stream(&slot) {
+        if let Some((stream, carried)) = self.idle_stream(&slot) {
             self.may_replay = self.may_repeat();
             self.trace.timers.connect = 0;
             slot.note_reuse();
             self.session.note_server(&stream);
-            return Ok(Link { stream, slot, reused: true });
+            self.tell_name(&slot);
+            return Ok(Link { stream, slot, carried });
         }
         self.new_link(slot).await
     }
@@ -304,13 +306,13 @@ impl<'a> Exchange<'a> {
     /// The server can close it in the moment we do. A request that may be repeated is then sent again; where nothing
     /// is configured another one gets an idle connection only when the client itself sent it on a used connection and
     /// so is ready for the same mishap (what HAProxy's manual calls `http-reuse safe`).
-    fn idle_stream(&mut self, slot: &Slot) -> Option<Stream> {
+    fn idle_stream(&mut self, slot: &Slot) -> Option<(Stream, u32)> {
         if !self.request.keeps_server || self.request.upgrade {
             return None;
         }
-        if let Some(stream) = self.session.take_reserved(slot) {
+        if let Some(taken) = self.session.take_reserved(slot) {
             self.is_private = true;
-            return Some(stream);
+            return Some(taken);
         }
         if self.is_for_one_client(slot) {
             return None;
@@ -333,10 +335,21 @@ impl<'a> Exchange<'a> {
 
     pub(super) async fn new_link(&mut self, slot: Slot) -> Result<Link, Failure> {
         let session = self.session;
-        let ends = session.ends_for(slot.backend());
+        let mut ends = session.ends_for(slot.backend());
+        if let Some((name, occurrence)) = slot.server().source_header() {
+            let Some(told) = told_address(self.request.out.bytes(), name, occurrence) else {
+                return Err(Failure::Status(500, b'I', b'C'));
+            };
+            ends.told = told;
+        }
+        // A server's name is told once it is known which one it is.
+        let first = match slot.backend().config.send_name {
+            None => self.request.out.bytes(),
+            Some(_) => &[],
+        };
         // Boxed: a request on a connection that stands already does not need this room.
         let asker = tcp::asker(session, slot.backend(), &self.trace.course);
-        let connecting = Box::pin(connect(slot, self.request.out.bytes(), &ends, &self.request.wish, &asker));
+        let connecting = Box::pin(connect(slot, first, &ends, &self.request.wish, &asker));
         let result = connecting.await;
         match result {
             Ok(Connected { stream, sent, slot }) => {
@@ -345,12 +358,20 @@ impl<'a> Exchange<'a> {
                 self.trace.chose(&slot);
                 tcp::note_moved(&mut self.trace);
                 self.trace.timers.connect = since_wait(session, &self.trace);
-                Ok(Link { stream, slot, reused: false })
+                self.tell_name(&slot);
+                Ok(Link { stream, slot, carried: 0 })
             }
             Err(error) => {
                 tcp::note_failure(session, &error, &mut self.trace);
                 Err(Failure::NoServer)
             }
+        }
+    }
+
+    /// Puts the server's name into the request, where its backend asks for that.
+    fn tell_name(&mut self, slot: &Slot) {
+        if let Some(field) = &slot.backend().config.send_name {
+            set_name(&mut self.request.out, field, &slot.server().config.name);
         }
     }
 
@@ -378,7 +399,7 @@ impl<'a> Exchange<'a> {
                 self.body_until_ms = u64::MAX;
             } else if len == 0 {
                 let nothing_came = response.is_none() && self.trace.bytes_to_client == 0;
-                if link.reused && nothing_came && self.upload_untouched() {
+                if link.carried > 0 && nothing_came && self.upload_untouched() {
                     return Ok(Wait::Stale);
                 }
                 return Err(Failure::Status(502, b'S', b'H'));

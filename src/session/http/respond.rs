@@ -318,12 +318,13 @@ impl Exchange<'_> {
     pub(super) fn finish(&mut self, link: Link, reusable: bool, keep_alive: bool) -> Next {
         let upload_done = self.request.upload.is_none() && self.sent >= self.request.out.len();
         let whole = upload_done && !self.upload_broken;
-        let Link { stream, slot, reused } = link;
-        if reusable && whole && self.request.keeps_server {
+        let Link { stream, slot, carried } = link;
+        let requests = carried.saturating_add(1);
+        if reusable && whole && self.request.keeps_server && slot.server().may_reuse(requests) {
             if self.is_private || self.is_tied || self.is_for_one_client(&slot) {
-                self.session.reserve(&slot, stream, self.is_tied);
+                self.session.reserve(&slot, (stream, requests), self.is_tied);
             } else {
-                slot.keep(stream, reused);
+                slot.keep(stream, requests);
             }
         }
         match (whole, keep_alive) {
