@@ -258,7 +258,6 @@ fn oddities_are_warnings_and_no_more() {
         ),
         (in_backend("balance leastconn"), "`balance leastconn` is not active yet"),
         (in_backend("balance hdr(host)"), "`balance hdr` is not active yet"),
-        (in_backend("server a 1.1.1.1:80 slowstart 5s verify none weight 2"), "`slowstart` is not active"),
         (in_backend("stats refresh 30"), "no statistics page"),
         (in_backend("grace 5s"), "ignored: a stop closes"),
         (in_backend("peers p\n peer a 1.1.1.1:1\n nonsense 'x"), "`peers` is not active yet"),
