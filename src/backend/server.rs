@@ -95,6 +95,14 @@ impl Server {
         }
     }
 
+    /// Its address now; without a port of its own, the port is 0.
+    pub(super) fn address(&self) -> Option<SocketAddr> {
+        match self.targets.get(self.current.get())? {
+            Target::Inet(address) => Some(*address),
+            _ => None,
+        }
+    }
+
     /// Whether each connection to it begins with its client's addresses, or takes its port from them.
     pub fn is_told_of_clients(&self) -> bool {
         self.config.send_proxy.is_some()
