@@ -5,7 +5,7 @@ use super::keywords::server::Parameters;
 use super::model::{
     Acl, AclId, AclTest, Balance, Bind, Captures, Chosen, Condition, ConnectionMode, ErrorPage, HttpAction,
     HttpOptions, HttpRule, HttpRules, Lines, LogFormat, LogTarget, Mode, Net, PersistRule, Persistence,
-    Place, RefId, Server, TcpRules,
+    Place, Queues, RefId, Server, SourceAddress, StickRules, TcpRules, TcpTuning,
 };
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -19,7 +19,7 @@ pub(crate) struct Settings {
     pub accepts_a_second: u32,
     pub backlog: Option<u32>,
     pub balance: Option<Balance>,
-    pub retries: Option<u32>,
+    pub queues: Queues,
     pub default_backend: Option<NameRef>,
     pub timeouts: Timeouts,
     pub connection: Option<ConnectionMode>,
@@ -34,6 +34,12 @@ pub(crate) struct Settings {
     pub dont_log_null: bool,
     pub client_keepalive: Option<bool>,
     pub server_keepalive: Option<bool>,
+    /// Of clients and of servers.
+    pub tunings: [TcpTuning; 2],
+    pub source: Option<SourceAddress>,
+    pub send_name: Option<Rc<str>>,
+    /// `option transparent`.
+    pub transparent: Option<Server>,
     pub disabled: bool,
     /// `errorfile` and its like; a later one wins.
     pub errors: Vec<ErrorSource>,
@@ -126,8 +132,13 @@ pub(crate) struct Proxy {
     pub use_backends: Vec<UseRule>,
     pub use_servers: Vec<(Chosen<NameRef>, Condition)>,
     pub persist_rules: Vec<PersistRule>,
+    /// It has a `stick-table`.
+    pub has_table: bool,
+    pub sticks: StickRules,
     pub captures: Captures,
     pub servers: Vec<Server>,
+    /// `dispatch`.
+    pub direct: Option<Server>,
     /// Names of `servers` and the line each was written in.
     pub server_names: BTreeMap<String, u32>,
 }
@@ -139,6 +150,11 @@ impl Proxy {
         let ends = |rule: &HttpRule| rule.condition.is_none() && rule.action.is_final();
         self.settings.mode == Some(Mode::Http)
             && rules.into_iter().flatten().any(|rule| ends(rule) && !matches!(rule.action, HttpAction::Allow))
+    }
+
+    /// Whether it is only there for its stick table.
+    pub fn only_holds_a_table(&self) -> bool {
+        self.has_table && self.kind == ProxyKind::Backend && self.servers.is_empty()
     }
 
     /// An empty proxy that inherits `settings`.
@@ -159,8 +175,11 @@ impl Proxy {
             use_backends: Vec::new(),
             use_servers: Vec::new(),
             persist_rules: Vec::new(),
+            has_table: false,
+            sticks: StickRules::default(),
             captures: Captures::default(),
             servers: Vec::new(),
+            direct: None,
             server_names: BTreeMap::new(),
         }
     }

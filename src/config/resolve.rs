@@ -7,11 +7,11 @@ use super::diagnostics::{DIAGNOSTICS_MAX, Severity, Sink};
 use super::draft::{ErrorSource, NameRef, Proxy, ProxyKind, Settings, Timeouts, UseRule};
 use super::model::{
     Acl, Backend, BackendId, Chosen, ClientTimeouts, Config, ErrorPage, Frontend, Global, HttpOptions,
-    HttpRules, LogTarget, Mode, Persistence, ServerCookie, ServerTimeouts, Target, TcpRules, UseBackend,
-    UseServer,
+    HttpRules, LogTarget, Mode, Persistence, Server, ServerCookie, ServerTimeouts, StickTable, Target,
+    TcpRules, TcpTuning, UseBackend, UseServer,
 };
 use super::sample::{Reference, ReferenceKind};
-use super::suggest;
+use super::{keywords::stick, suggest};
 use std::rc::Rc;
 
 /// Above so many proxies no near name is looked for.
@@ -42,17 +42,21 @@ pub(crate) fn resolve(mut b: Builder<'_>) -> (Config, Sink) {
         check_listening(&mut b);
         check_delays(&mut b);
     }
-    let references = references(&mut b, &backends);
+    let tables: Vec<StickTable> =
+        std::mem::take(&mut b.shared.tables).into_iter().map(|(table, _)| table).collect();
+    let references = references(&mut b, &backends, &tables);
     let by_name = match b.proxies.iter().any(works_names_out) {
         true => b.named_backends().filter_map(|at| backends.get(at).copied().flatten()).collect(),
         false => Vec::new(),
     };
     check_pages(&mut b, &references);
+    stick::check_keys(&mut b, &references, &tables);
     let variables = std::mem::take(&mut b.shared.variables);
     let mut config = Config {
         global: b.global,
         userlists: std::mem::take(&mut b.userlists),
         references,
+        tables,
         variables,
         by_name,
         ..Config::default()
@@ -87,10 +91,10 @@ pub(crate) fn resolve(mut b: Builder<'_>) -> (Config, Sink) {
 }
 
 /// What the expressions name, in the order of their ids. Disabled frontends are still numbered by name.
-fn references(b: &mut Builder<'_>, backends: &[Option<BackendId>]) -> Vec<Target> {
+fn references(b: &mut Builder<'_>, backends: &[Option<BackendId>], tables: &[StickTable]) -> Vec<Target> {
     let mut targets = Vec::with_capacity(b.shared.references.len());
     for reference in std::mem::take(&mut b.shared.references) {
-        match reference_target(b, backends, &reference) {
+        match reference_target(b, backends, tables, &reference) {
             Ok(target) => targets.push(target),
             Err(message) => b.sink.push(Severity::Error, reference.spot, message),
         }
@@ -101,6 +105,7 @@ fn references(b: &mut Builder<'_>, backends: &[Option<BackendId>]) -> Vec<Target
 fn reference_target(
     b: &Builder<'_>,
     backends: &[Option<BackendId>],
+    tables: &[StickTable],
     reference: &Reference,
 ) -> Result<Target, String> {
     let name = reference.name.as_str();
@@ -115,6 +120,11 @@ fn reference_target(
         let names = || b.userlists.iter().map(|list| list.name.as_str());
         let at = names().position(|known| known == name).map(Target::Users);
         return at.ok_or_else(|| format!("there is no userlist `{name}`{}", suggest::hint(name, names())));
+    }
+    if reference.kind == ReferenceKind::Table {
+        let names = || tables.iter().map(|table| &*table.name);
+        let at = names().position(|known| known == name).map(Target::Table);
+        return at.ok_or_else(|| format!("`{name}` has no stick-table{}", suggest::hint(name, names())));
     }
     if reference.kind == ReferenceKind::Frontend {
         let at = b.proxy_named(false, name);
@@ -333,7 +343,7 @@ pub(super) fn server_timeouts(t: &Timeouts, tunnel_default: bool) -> ServerTimeo
         server_fin_ms: t.server_fin,
         tunnel_ms: t.tunnel.or(default.tunnel_ms.filter(|_| tunnel_default)),
         queue_ms: t.queue.unwrap_or(connect_ms),
-        check_ms: t.check.unwrap_or(default.check_ms),
+        check_ms: t.check,
     }
 }
 
@@ -356,12 +366,18 @@ fn frontend(
 ) -> Frontend {
     let settings = &proxy.settings;
     let use_backends = proxy.use_backends.into_iter().zip(targets.rules);
+    let [tuning, _] = settings.tunings;
+    let mut binds = proxy.binds;
+    for bind in &mut binds {
+        let TcpTuning { user_timeout_ms, mss, fast_open, .. } = bind.tuning;
+        bind.tuning = TcpTuning { user_timeout_ms, mss, fast_open, ..tuning };
+    }
     Frontend {
         name: proxy.name,
         id: 0,
         place: proxy.spot.place,
         mode: settings.mode.unwrap_or_default(),
-        binds: proxy.binds,
+        binds,
         maxconn: settings.maxconn,
         accepts_a_second: settings.accepts_a_second,
         backlog: settings.backlog,
@@ -432,6 +448,20 @@ fn server_rules(sink: &mut Sink, proxy: &mut Proxy) -> Vec<UseServer> {
     rules
 }
 
+/// Gives each server without a number the next that is free.
+fn number_servers(servers: &mut [Server]) {
+    let mut taken: Vec<u32> = servers.iter().map(|server| server.id).filter(|&id| id > 0).collect();
+    taken.sort_unstable();
+    let mut next = 1;
+    for server in servers.iter_mut().filter(|server| server.id == 0) {
+        while taken.binary_search(&next).is_ok() {
+            next += 1;
+        }
+        server.id = next;
+        next += 1;
+    }
+}
+
 /// Takes from a proxy what a client side has no use for.
 fn backend(proxy: &mut Proxy, (acls, http_rules): Rules, global: &Global, tunnel_default: bool) -> Backend {
     let tcp = tcp_rules(proxy);
@@ -439,6 +469,12 @@ fn backend(proxy: &mut Proxy, (acls, http_rules): Rules, global: &Global, tunnel
     let settings = &proxy.settings;
     for check in servers.iter_mut().filter_map(|server| server.check.as_mut()) {
         check.spread_percent = global.spread_checks;
+    }
+    number_servers(&mut servers);
+    // Everything goes there, and nothing to the servers.
+    if let Some(direct) = proxy.direct.take().or_else(|| settings.transparent.clone()) {
+        servers.iter_mut().for_each(|server| server.disabled = true);
+        servers.push(direct);
     }
     if settings.disabled {
         // What still names it finds no server.
@@ -458,17 +494,22 @@ fn backend(proxy: &mut Proxy, (acls, http_rules): Rules, global: &Global, tunnel
         place: proxy.spot.place.clone(),
         mode: settings.mode.unwrap_or_default(),
         balance: settings.balance.unwrap_or_default(),
+        check_plan: None,
         acls,
         tcp,
         http_rules,
         server_rules: Vec::new(),
         persistence,
+        sticks: std::mem::take(&mut proxy.sticks),
         errors: Rc::default(),
         servers,
         timeouts: server_timeouts(&settings.timeouts, tunnel_default),
-        retries: settings.retries.unwrap_or(3),
+        queues: settings.queues,
         http: http_options(settings),
         tcp_keepalive: settings.server_keepalive.unwrap_or(true),
+        source: settings.source.clone(),
+        tuning: settings.tunings[1],
+        send_name: settings.send_name.clone(),
         logs: logs(settings, global),
     }
 }

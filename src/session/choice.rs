@@ -1,7 +1,7 @@
 //! What is asked of the choice of a server: by rules, and by what the client was given before.
 
-use super::Session;
 use super::world::Scene;
+use super::{Session, stick};
 use crate::backend::{Backend, Server, Wish};
 use crate::config::{Chosen, PersistWord};
 use crate::rules::fill::fill;
@@ -15,7 +15,16 @@ pub(super) fn wish(session: &Session, backend: &Backend, view: View<'_>, word: P
         [] => None,
         _ => preferred_server(session, backend, view, even_down),
     };
-    Wish { server, even_down, ..Wish::default() }
+    let (class, offset_ms) = session.priority();
+    Wish { server, even_down, class, offset_ms, ..Wish::default() }
+}
+
+/// The same by the stick rules of `backend`, after all else that asks for a server.
+pub(super) fn stick_to(session: &Session, backend: &Backend, view: View<'_>, wish: &mut Wish) {
+    if !backend.config.sticks.is_empty() {
+        let scene = Scene { session, backend: Some(backend), server: None };
+        stick::on_request(session, backend, &view.within(&scene), wish);
+    }
 }
 
 /// Whether requests go to the server they ask for even while it is down.

@@ -1,12 +1,14 @@
 //! What a session or a request leaves for its log line, gathered on the way.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use super::Session;
 use super::alias::Facts;
 use super::capture::Captured;
 use super::extra::LogLevel;
-use crate::backend::{Backend, Server, Slot};
+use super::tally;
+use crate::backend::{Backend, Course, Server, Slot};
 use crate::config::{Format, LogFormat, Mode, PersistWord};
 use crate::net::Buffer;
 use crate::observe::{BAD_REQUEST, LogLine, NO_SERVER, Peer, Record, SESSION_SEVERITY, Timers};
@@ -23,7 +25,8 @@ pub(super) struct Trace {
     pub bytes_to_client: u64,
     pub status: i16,
     pub termination: [u8; 4],
-    pub retries: u32,
+    /// Its way to a server.
+    pub course: Course,
     /// The request line; kept only when a line will be written.
     pub request: Option<Box<[u8]>>,
     /// Loop clock and unix time at which it began.
@@ -35,6 +38,8 @@ pub(super) struct Trace {
     pub bytes_from_client: u64,
     /// A request's head was read.
     pub has_begun: bool,
+    /// A rule has ended it, or refused its answer.
+    pub ruled: bool,
     /// The line is written already.
     logged: bool,
     /// What became of the cookie that keeps the client with its server.
@@ -84,13 +89,14 @@ impl Trace {
             bytes_to_client: 0,
             status: -1,
             termination: *b"----",
-            retries: 0,
+            course: Course::default(),
             request: None,
             start_ms,
             start_wall_ms,
             number: session.frontend.process.next_number(),
             bytes_from_client: 0,
             has_begun: false,
+            ruled: false,
             logged: false,
             kept: Kept { flags: *b"NN", word: PersistWord::Usual, server: None, last_s: 0, first_s: 0 },
         }
@@ -121,7 +127,8 @@ impl Trace {
         }
     }
 
-    /// Notes the server that a request asked for which no server will get.
+    /// Notes the server that a request asked for, or in whose queue it was, when it came to nothing; `None` = in the
+    /// backend's.
     pub(super) fn asked_for(&mut self, server: Option<usize>) {
         self.server = server;
     }
@@ -133,6 +140,8 @@ impl Trace {
 
     /// Writes the line, where the frontend has somewhere to write it. `http` = it was an HTTP session.
     pub(super) fn log(&mut self, session: &Session, http: bool) {
+        self.timers.total = self.elapsed_ms(session);
+        tally::count(self, session, http);
         self.write(session, http, false);
         session.forget_request();
     }
@@ -210,7 +219,8 @@ impl Trace {
     /// Whether this is more than a session that went as it should.
     fn failed(&self) -> bool {
         let [who, ..] = self.termination;
-        !matches!(who, b'-' | b'L') || self.retries > 0 || self.status >= 500
+        let Course { retries, redispatched, .. } = &self.course;
+        !matches!(who, b'-' | b'L') || retries.get() > 0 || redispatched.get() || self.status >= 500
     }
 }
 
@@ -245,7 +255,9 @@ pub(super) fn record<'a>(
         {
             record.termination[2..].copy_from_slice(&trace.kept.flags);
         }
-        record.retries = trace.retries;
+        record.retries = trace.course.retries.get();
+        record.redispatched = trace.course.redispatched.get();
+        [record.srv_queue, record.backend_queue] = trace.course.places.each_ref().map(Cell::get);
         record.request = trace.request.as_deref().unwrap_or(BAD_REQUEST);
     }
     record
@@ -289,7 +301,7 @@ pub(super) struct InUse(Rc<Backend>);
 
 impl InUse {
     pub(super) fn new(backend: Rc<Backend>) -> Self {
-        backend.connections.set(backend.connections.get().saturating_add(1));
+        backend.enter();
         Self(backend)
     }
 }

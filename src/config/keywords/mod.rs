@@ -3,6 +3,7 @@
 //! come from it. To add a keyword, add an entry to the file of its topic (and take its name out of `known.rs`).
 
 pub(crate) mod bind;
+mod connection;
 mod errors;
 pub(crate) mod global;
 pub(crate) mod groups;
@@ -18,9 +19,11 @@ mod persistence;
 mod privileges;
 mod process;
 mod proxy;
+mod queues;
 mod replies;
 mod rules;
 pub(crate) mod server;
+pub(crate) mod stick;
 mod takes;
 mod tcp_lint;
 mod timeouts;
@@ -230,11 +233,14 @@ const TOPICS: &[(&str, &[Keyword])] = &[
     ("Process, its start and its end (`global`)", process::TABLE),
     ("Privileges (`global`)", privileges::TABLE),
     ("Proxies", proxy::TABLE),
+    ("Connections", connection::TABLE),
     ("Rules", rules::TABLE),
     ("Rules for HTTP", http_rules::TABLE),
     ("Rules for lines of heads", old_rules::TABLE),
+    ("Stick tables", stick::TABLE),
     ("Errors and monitoring", errors::TABLE),
     ("Timeouts", timeouts::TABLE),
+    ("Queues and retries", queues::TABLE),
     ("Options", options::TABLE),
     ("Logs", logs::TABLE),
     ("Users (`userlist`)", users::TABLE),
