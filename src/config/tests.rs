@@ -1,6 +1,7 @@
 //! Whole texts through the loader.
 
 mod language;
+mod stick;
 
 use super::*;
 use std::fmt::Write as _;
