@@ -6,8 +6,12 @@ use std::net::SocketAddr;
 
 use rustix::net::SocketAddrUnix;
 
+use super::ClientEnds;
 use super::idle::IdlePool;
+use super::queue::Queue;
+use super::way::Way;
 use crate::config::{self, ServerAddress, ServerPort};
+use crate::counters::Side;
 use crate::net::Target;
 
 /// A server at work.
@@ -16,9 +20,15 @@ pub struct Server {
     pub config: config::Server,
     /// Connections (in `mode http`: requests) that use it now.
     pub connections: Cell<u32>,
-    /// All that ever did.
-    pub total: Cell<u64>,
+    /// What happened here.
+    pub counters: Side,
     pub(super) idle: IdlePool,
+    /// Those who must go to it.
+    pub(super) queue: Queue,
+    /// Between `minconn` and `maxconn`, where there is a `minconn`.
+    pub(super) limit: Cell<u32>,
+    /// What is not plain about its connections.
+    pub(super) way: Option<Box<Way>>,
     /// Alternatives in the resolver's order, at least one.
     targets: Vec<Target>,
     current: Cell<usize>,
@@ -29,6 +39,8 @@ pub struct Server {
     ramp_percent: Cell<u32>,
     /// The running value of smooth weighted round robin.
     pub(super) turn: Cell<i64>,
+    /// The value of its cookie, where it is worked out.
+    pub(super) cookie: Cell<super::cookie::Known>,
 }
 
 impl Server {
@@ -46,14 +58,22 @@ impl Server {
         let unix = |address: rustix::io::Result<SocketAddrUnix>, text: &str| {
             address.map(|address| vec![Target::Unix(address)]).map_err(|error| fail(text, &error))
         };
+        let number = |port: &ServerPort| match port {
+            ServerPort::Fixed(number) => *number,
+            ServerPort::FromClient(_) => 0,
+        };
         match &config.address {
             ServerAddress::Inet(host, port) => {
-                let number = match port {
-                    ServerPort::Fixed(number) => *number,
-                    ServerPort::FromClient(_) => 0,
-                };
-                let addresses = resolve(host, number).map_err(|reason| fail(host, &reason))?;
-                Ok(addresses.into_iter().map(Target::Inet).collect())
+                let addresses = resolve(host, number(port)).map_err(|reason| fail(host, &reason))?;
+                let addresses = addresses.into_iter().map(Target::Inet);
+                Ok(match config.nth_address.and_then(|nth| usize::try_from(nth).ok()) {
+                    Some(nth) => addresses.skip(nth).take(1).collect(),
+                    None => addresses.collect(),
+                })
+            }
+            // Checks go to this machine, as HAProxy's do.
+            ServerAddress::FromClient(port) => {
+                Ok(vec![Target::Inet(SocketAddr::new([0; 4].into(), number(port)))])
             }
             ServerAddress::Unix(path) => unix(SocketAddrUnix::new(path), &path.to_string_lossy()),
             ServerAddress::Abstract(name) => {
@@ -64,38 +84,70 @@ impl Server {
 
     /// A server that is up until a check says otherwise.
     pub fn new(config: config::Server, targets: Vec<Target>) -> Self {
-        debug_assert!(!targets.is_empty());
+        debug_assert!(!targets.is_empty() || config.disabled);
         let weight = Cell::new(config.weight);
+        let limit = Cell::new(config.minconn);
         Self {
             config,
             weight,
             ramp_percent: Cell::new(100),
             connections: Cell::new(0),
-            total: Cell::new(0),
+            counters: Side::default(),
             idle: IdlePool::default(),
+            queue: Queue::default(),
+            limit,
+            way: None,
             targets,
             current: Cell::new(0),
             up: Cell::new(true),
             turn: Cell::new(0),
+            cookie: Cell::default(),
         }
     }
 
-    /// Where to connect to now. `local` is the address the client came to, for servers without a port.
-    pub fn target(&self, local: Option<SocketAddr>) -> Option<Target> {
+    /// Where it is for everybody; `None` where that depends on the client.
+    pub fn own_target(&self) -> Option<Target> {
+        self.target(&ClientEnds::default())
+    }
+
+    /// Where to connect to now, for servers without an address or port with the one that the client came to. `None` =
+    /// that is not known, or would lead back to us.
+    pub(super) fn target(&self, client: &ClientEnds) -> Option<Target> {
         let target = self.targets.get(self.current.get()).or(self.targets.first())?;
-        match (target, &self.config.address) {
-            (Target::Inet(address), ServerAddress::Inet(_, ServerPort::FromClient(offset))) => {
-                let port = i32::from(local?.port()).checked_add(*offset)?;
-                Some(Target::Inet(SocketAddr::new(address.ip(), u16::try_from(port).ok()?)))
+        let (ip, port) = match (target, &self.config.address) {
+            (Target::Inet(address), ServerAddress::Inet(_, port @ ServerPort::FromClient(_))) => {
+                (address.ip(), port)
             }
-            _ => Some(target.clone()),
-        }
+            (_, ServerAddress::FromClient(port)) => (client.destination?.ip(), port),
+            _ => return Some(target.clone()),
+        };
+        let port = match port {
+            ServerPort::Fixed(port) => *port,
+            ServerPort::FromClient(offset) => {
+                let port = i32::from(client.destination?.port()).checked_add(*offset)?;
+                u16::try_from(port).ok()?
+            }
+        };
+        let address = SocketAddr::new(ip, port);
+        (client.gateway != Some(address)).then_some(Target::Inet(address))
     }
 
-    /// Whether each connection to it begins with its client's addresses, or takes its port from them.
+    /// Whether each connection to it begins with its client's addresses, or has to do with them.
     pub fn is_told_of_clients(&self) -> bool {
         self.config.send_proxy.is_some()
             || matches!(self.config.address, ServerAddress::Inet(_, ServerPort::FromClient(_)))
+            || self.follows_clients()
+            || self.way.as_ref().is_some_and(|way| way.foreign.is_some())
+    }
+
+    /// Whether it is wherever the client wanted to go.
+    pub fn follows_clients(&self) -> bool {
+        matches!(self.config.address, ServerAddress::FromClient(_))
+    }
+
+    /// The field of requests that tells where connections to it come from, and which of its values.
+    pub fn source_header(&self) -> Option<(&str, i32)> {
+        self.way.as_ref()?.header().map(|(name, occurrence)| (&**name, occurrence))
     }
 
     /// Where to send a health check to; `None` when the server has no port of its own and none for checks.
@@ -118,6 +170,11 @@ impl Server {
         self.is_up() && self.weight.get() > 0
     }
 
+    /// Its weight now, 0 to 256.
+    pub fn weight(&self) -> u32 {
+        self.weight.get()
+    }
+
     /// What counts for its share of the traffic: sixteenths of its weight, less while it starts slowly.
     pub fn effective_weight(&self) -> u32 {
         const SCALE: u32 = 16;
@@ -134,9 +191,25 @@ impl Server {
         self.config.check.is_some() && !self.config.disabled
     }
 
-    /// Whether it is at its `maxconn`.
+    /// Whether whoever comes has to wait: it is at its limit, or others wait already.
     pub fn is_full(&self) -> bool {
-        self.config.maxconn.is_some_and(|maxconn| self.connections.get() >= maxconn)
+        self.config.maxconn.is_some() && (!self.has_room() || !self.queue.is_empty())
+    }
+
+    /// Whether it is below its limit: `maxconn`, or less while `minconn` or its slow start keep it low.
+    pub(super) fn has_room(&self) -> bool {
+        let Some(maxconn) = self.config.maxconn else { return true };
+        let limit = if self.config.minconn == 0 { maxconn } else { self.limit.get() };
+        let limit = match self.ramp_percent.get() {
+            100 => limit,
+            percent => (u64::from(limit) * u64::from(percent) / 100).max(1) as u32,
+        };
+        self.connections.get() < limit
+    }
+
+    /// Sessions that wait for this very server.
+    pub fn queued(&self) -> usize {
+        self.queue.len()
     }
 
     pub(super) fn set_up(&self, up: bool) {
@@ -157,9 +230,14 @@ impl Server {
         self.current.set(old.current.get());
     }
 
-    /// An idle connection that is still quiet, if there is one; with `proven` one that has carried more than one
-    /// request.
-    pub fn take_idle(&self, proven: bool) -> Option<crate::net::Stream> {
+    /// An idle connection that is still quiet, if there is one, and how many requests it has carried; with `proven`
+    /// more than one.
+    pub fn take_idle(&self, proven: bool) -> Option<(crate::net::Stream, u32)> {
         self.idle.take(proven)
+    }
+
+    /// Whether a connection that has carried so many requests may carry another one.
+    pub fn may_reuse(&self, requests: u32) -> bool {
+        requests <= self.config.pool.reuse_max
     }
 }

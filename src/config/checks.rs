@@ -119,7 +119,6 @@ pub(super) fn warn_of_timeouts(sink: &mut Sink, proxy: &Proxy, tunnel_default: b
     note(client && http, t.http_request, "http-request", client_side.http_request_ms);
     note(client && http, t.http_keep_alive, "http-keep-alive", client_side.http_keep_alive_ms);
     note(tunnel_default, t.tunnel, "tunnel", client_side.tunnel_ms.unwrap_or(0));
-    note(server && proxy.servers.iter().any(|s| s.check.is_some()), t.check, "check", server_side.check_ms);
     let message = format!(
         "{} `{}` sets no value for these timeouts; defaults are used: {}",
         proxy.kind.name(),

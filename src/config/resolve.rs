@@ -7,7 +7,8 @@ use super::diagnostics::{DIAGNOSTICS_MAX, Severity, Sink};
 use super::draft::{ErrorSource, NameRef, Proxy, ProxyKind, Settings, Timeouts, UseRule};
 use super::model::{
     Acl, Backend, BackendId, Chosen, ClientTimeouts, Config, ErrorPage, Frontend, Global, HttpOptions,
-    HttpRules, LogTarget, Mode, ServerTimeouts, StickTable, Target, TcpRules, UseBackend, UseServer,
+    HttpRules, LogTarget, Mode, Persistence, Server, ServerCookie, ServerTimeouts, StickTable, Target,
+    TcpRules, TcpTuning, UseBackend, UseServer,
 };
 use super::sample::{Reference, ReferenceKind};
 use super::{keywords::stick, suggest};
@@ -342,7 +343,7 @@ pub(super) fn server_timeouts(t: &Timeouts, tunnel_default: bool) -> ServerTimeo
         server_fin_ms: t.server_fin,
         tunnel_ms: t.tunnel.or(default.tunnel_ms.filter(|_| tunnel_default)),
         queue_ms: t.queue.unwrap_or(connect_ms),
-        check_ms: t.check.unwrap_or(default.check_ms),
+        check_ms: t.check,
     }
 }
 
@@ -365,12 +366,18 @@ fn frontend(
 ) -> Frontend {
     let settings = &proxy.settings;
     let use_backends = proxy.use_backends.into_iter().zip(targets.rules);
+    let [tuning, _] = settings.tunings;
+    let mut binds = proxy.binds;
+    for bind in &mut binds {
+        let TcpTuning { user_timeout_ms, mss, fast_open, .. } = bind.tuning;
+        bind.tuning = TcpTuning { user_timeout_ms, mss, fast_open, ..tuning };
+    }
     Frontend {
         name: proxy.name,
         id: 0,
         place: proxy.spot.place,
         mode: settings.mode.unwrap_or_default(),
-        binds: proxy.binds,
+        binds,
         maxconn: settings.maxconn,
         accepts_a_second: settings.accepts_a_second,
         backlog: settings.backlog,
@@ -441,6 +448,20 @@ fn server_rules(sink: &mut Sink, proxy: &mut Proxy) -> Vec<UseServer> {
     rules
 }
 
+/// Gives each server without a number the next that is free.
+fn number_servers(servers: &mut [Server]) {
+    let mut taken: Vec<u32> = servers.iter().map(|server| server.id).filter(|&id| id > 0).collect();
+    taken.sort_unstable();
+    let mut next = 1;
+    for server in servers.iter_mut().filter(|server| server.id == 0) {
+        while taken.binary_search(&next).is_ok() {
+            next += 1;
+        }
+        server.id = next;
+        next += 1;
+    }
+}
+
 /// Takes from a proxy what a client side has no use for.
 fn backend(proxy: &mut Proxy, (acls, http_rules): Rules, global: &Global, tunnel_default: bool) -> Backend {
     let tcp = tcp_rules(proxy);
@@ -449,9 +470,23 @@ fn backend(proxy: &mut Proxy, (acls, http_rules): Rules, global: &Global, tunnel
     for check in servers.iter_mut().filter_map(|server| server.check.as_mut()) {
         check.spread_percent = global.spread_checks;
     }
+    number_servers(&mut servers);
+    // Everything goes there, and nothing to the servers.
+    if let Some(direct) = proxy.direct.take().or_else(|| settings.transparent.clone()) {
+        servers.iter_mut().for_each(|server| server.disabled = true);
+        servers.push(direct);
+    }
     if settings.disabled {
         // What still names it finds no server.
         servers.iter_mut().for_each(|server| server.disabled = true);
+    }
+    let persistence =
+        Persistence { rules: std::mem::take(&mut proxy.persist_rules), ..settings.persistence.clone() };
+    let is_dynamic = persistence.cookie.as_ref().is_some_and(|cookie| cookie.dynamic);
+    if let Some(key) = settings.dynamic_cookie_key.as_ref().filter(|_| is_dynamic) {
+        for server in servers.iter_mut().filter(|server| server.cookie.is_none()) {
+            server.cookie = Some(ServerCookie::Dynamic(key.clone()));
+        }
     }
     Backend {
         name: proxy.name.clone(),
@@ -459,17 +494,22 @@ fn backend(proxy: &mut Proxy, (acls, http_rules): Rules, global: &Global, tunnel
         place: proxy.spot.place.clone(),
         mode: settings.mode.unwrap_or_default(),
         balance: settings.balance.unwrap_or_default(),
+        check_plan: None,
         acls,
         tcp,
         http_rules,
         server_rules: Vec::new(),
+        persistence,
         sticks: std::mem::take(&mut proxy.sticks),
         errors: Rc::default(),
         servers,
         timeouts: server_timeouts(&settings.timeouts, tunnel_default),
-        retries: settings.retries.unwrap_or(3),
+        queues: settings.queues,
         http: http_options(settings),
         tcp_keepalive: settings.server_keepalive.unwrap_or(true),
+        source: settings.source.clone(),
+        tuning: settings.tunings[1],
+        send_name: settings.send_name.clone(),
         logs: logs(settings, global),
     }
 }

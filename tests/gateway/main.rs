@@ -8,10 +8,12 @@ mod support;
 
 mod bad_input;
 mod config_errors;
+mod counters;
 mod device;
 mod differential;
 mod errors;
 mod explain;
+mod faults;
 mod found;
 mod framing;
 mod http;

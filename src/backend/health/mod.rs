@@ -1,8 +1,10 @@
 //! Health checks: a TCP connect every `inter`, on the control plane.
 
+mod answer;
 mod probe;
+mod script;
+mod verdict;
 
-use std::io;
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
@@ -10,36 +12,35 @@ use async_io::Timer;
 
 use super::{Backend, Server};
 use crate::config::Check;
-use crate::net::Target;
-use probe::connect;
+use probe::probe;
+use verdict::{Status, Verdict};
 
 /// Checks one server for as long as its backend lives.
 pub(super) async fn watch(backend: Weak<Backend>, index: usize, check: Check, first_delay_ms: u64) {
     let Some(mut health) = start(&backend, index, check) else { return };
     let mut pause_ms = first_delay_ms;
+    let start = Instant::now();
     loop {
         if pause_ms > 0 {
             Timer::after(Duration::from_millis(pause_ms)).await;
         }
-        // Only the target is taken out: a check that waits does not keep a dropped backend alive.
-        let Some((target, timeout_ms)) = what_to_check(&backend, index) else { return };
-        let start = Instant::now();
-        let result = connect(&target, check.send_proxy, timeout_ms, &backend).await;
+        let Some(verdict) = probe(&backend, index, &check).await else { return };
         let Some(backend) = backend.upgrade() else { return };
-        if result.as_ref().is_err_and(is_our_fault) {
+        if verdict.status == Status::SockErr {
             // Says nothing about the server: as if this check had not been made.
             pause_ms = health.pause_ms().max(1);
             continue;
         }
-        if let (Err(_), Some(server)) = (&result, backend.servers.get(index)) {
+        if let (false, Some(server)) = (verdict.status.is_ok(), backend.servers.get(index)) {
             // The name's next address, where it has several.
             server.rotate_target();
         }
-        if let Some(change) = health.note(result.is_ok()) {
-            apply(&backend, index, change, result, start.elapsed());
+        if let Some(change) = health.note(verdict.status.is_ok()) {
+            apply(&backend, index, change, &verdict);
         }
-        // What a connect has taken is chance enough.
-        pause_ms = spread_ms(health.pause_ms(), check.spread_percent, start.elapsed().subsec_nanos()).max(1);
+        // The nanoseconds since the start is chance enough.
+        let chance = start.elapsed().subsec_nanos();
+        pause_ms = spread_ms(health.pause_ms(), check.spread_percent, chance).max(1);
     }
 }
 
@@ -60,22 +61,8 @@ fn start(backend: &Weak<Backend>, index: usize, check: Check) -> Option<Health> 
     Some(Health::new(check, server.is_up()))
 }
 
-fn what_to_check(backend: &Weak<Backend>, index: usize) -> Option<(Target, u64)> {
-    let backend = backend.upgrade()?;
-    let server = backend.servers.get(index)?;
-    Some((server.check_target()?, backend.config.timeouts.check_ms))
-}
-
-/// Whether a check failed for want of our own descriptors, memory or ports.
-fn is_our_fault(error: &io::Error) -> bool {
-    use rustix::io::Errno;
-    [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM, Errno::ADDRNOTAVAIL]
-        .iter()
-        .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
-}
-
 /// Puts a change of state into force and tells the log, in HAProxy's words, which operators search for.
-fn apply(backend: &Rc<Backend>, index: usize, up: bool, result: io::Result<()>, took: Duration) {
+fn apply(backend: &Rc<Backend>, index: usize, up: bool, verdict: &Verdict) {
     let Some(server) = backend.servers.get(index) else { return };
     server.set_up(up);
     let usable = |backup| {
@@ -84,28 +71,23 @@ fn apply(backend: &Rc<Backend>, index: usize, up: bool, result: io::Result<()>, 
     };
     let (active, backups) = (usable(false), usable(true));
     let (name, server_name) = (&backend.config.name, &server.config.name);
-    let took_ms = took.as_millis();
-    match result {
-        Ok(()) => log::warn!(
-            "Server {name}/{server_name} is UP, reason: Layer4 check passed, check duration: {took_ms}ms. \
+    let reason = verdict.reason();
+    if up {
+        log::warn!(
+            "Server {name}/{server_name} is UP, reason: {reason}. \
              {active} active and {backups} backup servers online. 0 sessions requeued, {} total in queue.",
             backend.queued()
-        ),
-        Err(error) => {
-            let reason = match error.kind() {
-                io::ErrorKind::TimedOut => "Layer4 timeout".to_string(),
-                _ => format!("Layer4 connection problem, info: \"{error}\""),
-            };
-            log::warn!(
-                "Server {name}/{server_name} is DOWN, reason: {reason}, check duration: {took_ms}ms. \
-                 {active} active and {backups} backup servers left. {} sessions active, 0 requeued, \
-                 {} remaining in queue.",
-                server.connections.get(),
-                backend.queued()
-            );
-            if active + backups == 0 {
-                log::error!("backend {name} has no server available!");
-            }
+        );
+    } else {
+        log::warn!(
+            "Server {name}/{server_name} is DOWN, reason: {reason}. \
+             {active} active and {backups} backup servers left. {} sessions active, 0 requeued, \
+             {} remaining in queue.",
+            server.connections.get(),
+            backend.queued()
+        );
+        if active + backups == 0 {
+            log::error!("backend {name} has no server available!");
         }
     }
     backend.servers_changed();

@@ -3,6 +3,7 @@
 //! come from it. To add a keyword, add an entry to the file of its topic (and take its name out of `known.rs`).
 
 pub(crate) mod bind;
+mod connection;
 mod errors;
 pub(crate) mod global;
 pub(crate) mod groups;
@@ -14,9 +15,11 @@ mod logs;
 mod markdown;
 mod old_rules;
 mod options;
+mod persistence;
 mod privileges;
 mod process;
 mod proxy;
+mod queues;
 mod replies;
 mod rules;
 pub(crate) mod server;
@@ -230,16 +233,19 @@ const TOPICS: &[(&str, &[Keyword])] = &[
     ("Process, its start and its end (`global`)", process::TABLE),
     ("Privileges (`global`)", privileges::TABLE),
     ("Proxies", proxy::TABLE),
+    ("Connections", connection::TABLE),
     ("Rules", rules::TABLE),
     ("Rules for HTTP", http_rules::TABLE),
     ("Rules for lines of heads", old_rules::TABLE),
     ("Stick tables", stick::TABLE),
     ("Errors and monitoring", errors::TABLE),
     ("Timeouts", timeouts::TABLE),
+    ("Queues and retries", queues::TABLE),
     ("Options", options::TABLE),
     ("Logs", logs::TABLE),
     ("Users (`userlist`)", users::TABLE),
     ("Session lines", lines::TABLE),
+    ("Persistence", persistence::TABLE),
 ];
 
 /// Most words of a keyword.

@@ -4,18 +4,26 @@
 //! [`Config`]'s lists, resolved and range-checked by the parser, so a reader may index with them.
 
 mod actions;
+mod checks;
+mod connection;
 mod format;
 mod logs;
 mod matcher;
+mod persistence;
+mod queues;
 mod rules;
 mod sample;
 mod servers;
 mod stick;
 
 pub use actions::*;
+pub use checks::*;
+pub use connection::*;
 pub use format::*;
 pub use logs::*;
 pub use matcher::*;
+pub use persistence::*;
+pub use queues::*;
 pub use rules::*;
 pub use sample::*;
 pub use servers::*;
@@ -230,6 +238,8 @@ pub struct Backend {
     pub mode: Mode,
     /// `balance`.
     pub balance: Balance,
+    /// What its checks say and expect; `None` = they connect.
+    pub check_plan: Option<Rc<CheckPlan>>,
     /// Its ACLs; a `listen` has them on both sides.
     pub acls: Rc<[Acl]>,
     /// Its rules for first bytes.
@@ -238,6 +248,8 @@ pub struct Backend {
     pub http_rules: Rc<HttpRules>,
     /// `use-server` rules in file order.
     pub server_rules: Vec<UseServer>,
+    /// What keeps clients with their servers.
+    pub persistence: Persistence,
     /// Its stick rules.
     pub sticks: StickRules,
     /// `errorfile` and its like, by status.
@@ -246,12 +258,18 @@ pub struct Backend {
     pub servers: Vec<Server>,
     /// Timeouts on the server's side.
     pub timeouts: ServerTimeouts,
-    /// `retries`: further connection attempts after the first has failed; default 3.
-    pub retries: u32,
+    /// Queues and retries.
+    pub queues: Queues,
     /// HTTP options written in the backend (or inherited from its defaults).
     pub http: HttpOptions,
     /// `option srvtcpka` / `option tcpka`: `SO_KEEPALIVE` towards servers. On by default.
     pub tcp_keepalive: bool,
+    /// `source`: where connections to servers come from that do not say it themselves.
+    pub source: Option<SourceAddress>,
+    /// What the kernel is told of connections to servers.
+    pub tuning: TcpTuning,
+    /// `http-send-name-header`: the field that tells a server its name.
+    pub send_name: Option<Rc<str>>,
     /// Where messages about its servers go (state changes); empty = the program's own log only.
     pub logs: Vec<LogTarget>,
 }
@@ -283,6 +301,10 @@ pub struct Bind {
     pub transparent: bool,
     /// `accept-proxy`: each connection begins with a PROXY protocol header.
     pub accept_proxy: bool,
+    /// `interface`: what comes through this one only.
+    pub interface: Option<Rc<str>>,
+    /// What the kernel is told of its connections.
+    pub tuning: TcpTuning,
 }
 
 /// What a `bind` line names.
@@ -419,8 +441,8 @@ pub struct ServerTimeouts {
     pub tunnel_ms: Option<u64>,
     /// `timeout queue`: waiting for a free slot of a server; default `connect_ms`.
     pub queue_ms: u64,
-    /// `timeout check`: for one health check; default 2,000.
-    pub check_ms: u64,
+    /// `timeout check`: for a health check whose connection stands; `None` = the whole check has the server's `inter`.
+    pub check_ms: Option<u64>,
 }
 
 impl Default for ServerTimeouts {
@@ -431,7 +453,7 @@ impl Default for ServerTimeouts {
             server_fin_ms: None,
             tunnel_ms: Some(3_600_000),
             queue_ms: 5_000,
-            check_ms: 2_000,
+            check_ms: None,
         }
     }
 }
