@@ -3,13 +3,15 @@
 use std::cell::Cell;
 use std::future::{Future, pending, poll_fn};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::task::{Context, Poll};
 
-use super::{Backend, NoServer, Slot, Wish};
+use super::{Backend, NoServer, Observed, Slot, Wish};
 use crate::config::SendProxy;
-use crate::net::{Buffer, ConnectOptions, Ends, Stream, Written, write_binary, write_line};
+use crate::net::{
+    Buffer, ConnectOptions, Ends, SourceError, Stream, Target, Written, write_binary, write_line,
+};
 use crate::reactor::Deadline;
 
 /// The longest pause before the same server is tried again, milliseconds (configuration §4.2, "retries").
@@ -22,6 +24,10 @@ pub struct ClientEnds {
     pub source: Option<SocketAddr>,
     /// The address it came to.
     pub destination: Option<SocketAddr>,
+    /// Where we listen; `None` where nothing leads back to us.
+    pub gateway: Option<SocketAddr>,
+    /// The address that its request tells (`usesrc hdr_ip`).
+    pub told: Option<IpAddr>,
 }
 
 /// Who asks for a server.
@@ -138,18 +144,22 @@ pub async fn connect(
         asker.deadline.set_after(config.timeouts.connect_ms);
         slot.note_attempt();
         let failure = match asker.guard(attempt(&slot, first, client)).await {
-            Ok(Ok((stream, sent))) => return Ok(Connected { stream, sent, slot }),
+            Ok(Ok((stream, sent))) => {
+                slot.observe(Observed::Connected);
+                return Ok(Connected { stream, sent, slot });
+            }
             Ok(Err(error)) => ConnectFailure::Failed(error),
             Err(Cut::Expired) => ConnectFailure::TimedOut,
             Err(Cut::ClientGone) => ConnectFailure::ClientGone,
         };
+        slot.observe(Observed::NotConnected);
         slot.server().rotate_target();
         let is_over = matches!(failure, ConnectFailure::ClientGone) || !config.queues.retries_connections();
         if is_over || !asker.may_retry(slot.backend()) {
             return Err(ConnectError { failure, slot: Some(slot) });
         }
-        // One that has taken its time needs no pause.
-        let pauses = matches!(failure, ConnectFailure::Failed(_));
+        // One that has taken its time needs no pause, and what is our own fault is known at once.
+        let pauses = matches!(&failure, ConnectFailure::Failed(error) if SourceError::of(error).is_none());
         slot = Box::pin(again(slot, wish, asker, pauses)).await?;
     }
 }
@@ -202,18 +212,26 @@ pub async fn again(slot: Slot, wish: &Wish, asker: &Asker<'_>, pauses: bool) -> 
 }
 
 async fn attempt(slot: &Slot, first: &[u8], client: &ClientEnds) -> io::Result<(Stream, usize)> {
-    let target = slot
-        .server()
-        .target(client.destination)
-        .ok_or_else(|| io::Error::new(io::ErrorKind::AddrNotAvailable, "the server has no port"))?;
-    let backend = slot.backend();
-    let send_proxy = slot.server().config.send_proxy;
+    let (server, backend) = (slot.server(), slot.backend());
+    let target = server.target(client).ok_or_else(|| leads_nowhere(slot, client))?;
+    let send_proxy = server.config.send_proxy;
     let sends_first = !first.is_empty() || send_proxy.is_some();
-    let options = ConnectOptions { keepalive: backend.config.tcp_keepalive, sends_first };
+    let mut options =
+        ConnectOptions { keepalive: backend.config.tcp_keepalive, sends_first, ..ConnectOptions::default() };
+    if let Some(way) = &server.way {
+        options.dial = Some(&way.dial);
+        options.client = way.client(client, matches!(target, Target::Inet(SocketAddr::V6(_))));
+    }
     let connect = || Stream::connect(backend.reactor, &target, options);
     let stream = match connect() {
         Err(error) if is_out_of_descriptors(&error) && backend.close_idle() => connect()?,
-        result => result?,
+        Err(error) => {
+            if let Some(fault) = SourceError::of(&error) {
+                log::error!("{}", fault.message(&backend.config.name));
+            }
+            return Err(error);
+        }
+        Ok(stream) => stream,
     };
     let sent = if let Some(kind) = send_proxy {
         Box::pin(introduce(&stream, kind, client, first)).await?
@@ -226,6 +244,17 @@ async fn attempt(slot: &Slot, first: &[u8], client: &ClientEnds) -> io::Result<(
         sent
     };
     Ok((stream, sent))
+}
+
+/// A server whose address or port is the client's, and the client has none that leads on.
+fn leads_nowhere(slot: &Slot, client: &ClientEnds) -> io::Error {
+    if slot.server().follows_clients() && client.gateway.is_some() {
+        log::error!(
+            "backend {} sends to the address that clients came to, and one came to the gateway itself: redirect              connections by the firewall, or write 'bind ... transparent'",
+            slot.backend().config.name
+        );
+    }
+    io::Error::new(io::ErrorKind::AddrNotAvailable, "the server has no address or port for this client")
 }
 
 /// Sends the PROXY protocol header, and as much of `first` as goes with it in one write; returns how much that was.

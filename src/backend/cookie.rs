@@ -43,7 +43,7 @@ impl Server {
 
     /// Worked out once an address; a server on a unix socket has none.
     fn dynamic_cookie(&self, key: &[u8]) -> Option<[u8; DYNAMIC_BYTES]> {
-        let Target::Inet(address) = self.target(None)? else { return None };
+        let Target::Inet(address) = self.own_target()? else { return None };
         let mut known = self.cookie.get();
         if known.address != Some(address) {
             known = Known { address: Some(address), value: worked_out(key, address) };

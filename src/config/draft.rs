@@ -5,8 +5,10 @@ use super::keywords::server::Parameters;
 use super::model::{
     Acl, AclId, AclTest, Balance, Bind, Captures, Chosen, Condition, ConnectionMode, ErrorPage, HttpAction,
     HttpOptions, HttpRule, HttpRules, Lines, LogFormat, LogTarget, Mode, Net, PersistRule, Persistence,
-    Place, Queues, RefId, Server, StickRules, TcpRules,
+    Place, Queues, RefId, Server, SourceAddress, StickRules, TcpRules, TcpTuning,
 };
+use super::probes::Probes;
+use super::states::Track;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -26,6 +28,7 @@ pub(crate) struct Settings {
     /// All but `connection`, which stands above.
     pub http: HttpOptions,
     pub default_server: Option<Parameters>,
+    pub probes: Probes,
     pub log_global: bool,
     pub logs: Vec<LogTarget>,
     pub log_format: LogFormat,
@@ -34,6 +37,13 @@ pub(crate) struct Settings {
     pub dont_log_null: bool,
     pub client_keepalive: Option<bool>,
     pub server_keepalive: Option<bool>,
+    /// Of clients and of servers.
+    pub tunings: [TcpTuning; 2],
+    pub source: Option<SourceAddress>,
+    pub send_name: Option<Rc<str>>,
+    /// `option transparent`.
+    pub transparent: Option<Server>,
+    pub log_checks: bool,
     pub disabled: bool,
     /// `errorfile` and its like; a later one wins.
     pub errors: Vec<ErrorSource>,
@@ -131,8 +141,12 @@ pub(crate) struct Proxy {
     pub sticks: StickRules,
     pub captures: Captures,
     pub servers: Vec<Server>,
+    /// `dispatch`.
+    pub direct: Option<Server>,
     /// Names of `servers` and the line each was written in.
     pub server_names: BTreeMap<String, u32>,
+    /// `track` of its servers, resolved at the end.
+    pub tracks: Vec<Track>,
 }
 
 impl Proxy {
@@ -171,7 +185,9 @@ impl Proxy {
             sticks: StickRules::default(),
             captures: Captures::default(),
             servers: Vec::new(),
+            direct: None,
             server_names: BTreeMap::new(),
+            tracks: Vec::new(),
         }
     }
 }

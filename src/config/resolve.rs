@@ -7,8 +7,8 @@ use super::diagnostics::{DIAGNOSTICS_MAX, Severity, Sink};
 use super::draft::{ErrorSource, NameRef, Proxy, ProxyKind, Settings, Timeouts, UseRule};
 use super::model::{
     Acl, Backend, BackendId, Chosen, ClientTimeouts, Config, ErrorPage, Frontend, Global, HttpOptions,
-    HttpRules, LogTarget, Mode, Persistence, ServerCookie, ServerTimeouts, StickTable, Target, TcpRules,
-    UseBackend, UseServer,
+    HttpRules, LogTarget, Mode, Persistence, Server, ServerCookie, ServerTimeouts, StickTable, Target,
+    TcpRules, TcpTuning, UseBackend, UseServer,
 };
 use super::sample::{Reference, ReferenceKind};
 use super::{keywords::stick, suggest};
@@ -42,6 +42,7 @@ pub(crate) fn resolve(mut b: Builder<'_>) -> (Config, Sink) {
         check_listening(&mut b);
         check_delays(&mut b);
     }
+    super::states::resolve_tracks(&mut b, &backends);
     let tables: Vec<StickTable> =
         std::mem::take(&mut b.shared.tables).into_iter().map(|(table, _)| table).collect();
     let references = references(&mut b, &backends, &tables);
@@ -366,12 +367,18 @@ fn frontend(
 ) -> Frontend {
     let settings = &proxy.settings;
     let use_backends = proxy.use_backends.into_iter().zip(targets.rules);
+    let [tuning, _] = settings.tunings;
+    let mut binds = proxy.binds;
+    for bind in &mut binds {
+        let TcpTuning { user_timeout_ms, mss, fast_open, .. } = bind.tuning;
+        bind.tuning = TcpTuning { user_timeout_ms, mss, fast_open, ..tuning };
+    }
     Frontend {
         name: proxy.name,
         id: 0,
         place: proxy.spot.place,
         mode: settings.mode.unwrap_or_default(),
-        binds: proxy.binds,
+        binds,
         maxconn: settings.maxconn,
         accepts_a_second: settings.accepts_a_second,
         backlog: settings.backlog,
@@ -442,6 +449,20 @@ fn server_rules(sink: &mut Sink, proxy: &mut Proxy) -> Vec<UseServer> {
     rules
 }
 
+/// Gives each server without a number the next that is free.
+fn number_servers(servers: &mut [Server]) {
+    let mut taken: Vec<u32> = servers.iter().map(|server| server.id).filter(|&id| id > 0).collect();
+    taken.sort_unstable();
+    let mut next = 1;
+    for server in servers.iter_mut().filter(|server| server.id == 0) {
+        while taken.binary_search(&next).is_ok() {
+            next += 1;
+        }
+        server.id = next;
+        next += 1;
+    }
+}
+
 /// Takes from a proxy what a client side has no use for.
 fn backend(proxy: &mut Proxy, (acls, http_rules): Rules, global: &Global, tunnel_default: bool) -> Backend {
     let tcp = tcp_rules(proxy);
@@ -449,6 +470,12 @@ fn backend(proxy: &mut Proxy, (acls, http_rules): Rules, global: &Global, tunnel
     let settings = &proxy.settings;
     for check in servers.iter_mut().filter_map(|server| server.check.as_mut()) {
         check.spread_percent = global.spread_checks;
+    }
+    number_servers(&mut servers);
+    // Everything goes there, and nothing to the servers.
+    if let Some(direct) = proxy.direct.take().or_else(|| settings.transparent.clone()) {
+        servers.iter_mut().for_each(|server| server.disabled = true);
+        servers.push(direct);
     }
     if settings.disabled {
         // What still names it finds no server.
@@ -468,7 +495,7 @@ fn backend(proxy: &mut Proxy, (acls, http_rules): Rules, global: &Global, tunnel
         place: proxy.spot.place.clone(),
         mode: settings.mode.unwrap_or_default(),
         balance: settings.balance.unwrap_or_default(),
-        check_plan: None,
+        check_plan: settings.probes.plan(),
         acls,
         tcp,
         http_rules,
@@ -481,6 +508,12 @@ fn backend(proxy: &mut Proxy, (acls, http_rules): Rules, global: &Global, tunnel
         queues: settings.queues,
         http: http_options(settings),
         tcp_keepalive: settings.server_keepalive.unwrap_or(true),
+        source: settings.source.clone(),
+        tuning: settings.tunings[1],
+        send_name: settings.send_name.clone(),
         logs: logs(settings, global),
+        log_tag: settings.log_tag.clone(),
+        log_checks: settings.log_checks,
+        listens: proxy.kind.has_client_side(),
     }
 }

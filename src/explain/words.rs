@@ -215,6 +215,19 @@ fn range(out: &mut String, (low, high): (i64, i64)) {
     }
 }
 
+fn server_port(out: &mut String, port: ServerPort) {
+    match port {
+        ServerPort::Fixed(port) => {
+            out.push(':');
+            number(out, i64::from(port));
+        }
+        ServerPort::FromClient(offset) => {
+            out.push_str(", the port the client came to plus ");
+            number(out, i64::from(offset));
+        }
+    }
+}
+
 /// A server's name, address, and what its share depends on.
 pub(super) fn server(out: &mut String, server: &Server) {
     out.push_str("server ");
@@ -226,16 +239,11 @@ pub(super) fn server(out: &mut String, server: &Server) {
             out.push_str(if is_v6 { "[" } else { "" });
             out.push_str(host);
             out.push_str(if is_v6 { "]" } else { "" });
-            match port {
-                ServerPort::Fixed(port) => {
-                    out.push(':');
-                    number(out, i64::from(*port));
-                }
-                ServerPort::FromClient(offset) => {
-                    out.push_str(", the port the client came to plus ");
-                    number(out, i64::from(*offset));
-                }
-            }
+            server_port(out, *port);
+        }
+        ServerAddress::FromClient(port) => {
+            out.push_str("the address the client came to");
+            server_port(out, *port);
         }
         ServerAddress::Unix(path) => text(out, path.as_os_str().as_encoded_bytes()),
         ServerAddress::Abstract(name) => {

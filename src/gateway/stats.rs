@@ -212,7 +212,7 @@ fn state(backend: &Backend, server: &Server, id: u32) -> ServerState {
     const RUNNING: u8 = 2;
     const DISABLED_BY_CONFIGURATION: u8 = 4;
     let config = &server.config;
-    let target = server.target(None);
+    let target = server.own_target();
     let (address, port) = match &target {
         Some(Target::Inet(address)) => (address.ip().to_string(), address.port()),
         _ => (shown_address(server), 0),
@@ -236,10 +236,11 @@ fn state(backend: &Backend, server: &Server, id: u32) -> ServerState {
 
 /// `address:port`, a unix socket's path, or the name of one.
 fn shown_address(server: &Server) -> String {
-    match (&server.config.address, server.target(None)) {
+    match (&server.config.address, server.own_target()) {
         (_, Some(Target::Inet(address))) => address.to_string(),
         (ServerAddress::Unix(path), _) => path.to_string_lossy().into_owned(),
         (ServerAddress::Abstract(name), _) => format!("abns@{}", String::from_utf8_lossy(name)),
         (ServerAddress::Inet(host, _), _) => host.clone(),
+        (ServerAddress::FromClient(_), _) => "0.0.0.0".to_owned(),
     }
 }

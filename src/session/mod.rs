@@ -379,7 +379,15 @@ impl Session {
         if !backend.is_told_of_clients() {
             return ClientEnds::default();
         }
-        ClientEnds { source: self.peer.get(), destination: self.destination() }
+        let source = self.peer.get();
+        if !backend.follows_clients() {
+            return ClientEnds { source, destination: self.destination(), ..ClientEnds::default() };
+        }
+        // With `transparent` our address of the connection is the one that the client wanted.
+        let is_ours = self.bind().is_some_and(|bind| !bind.transparent);
+        let gateway = self.client.local_address().filter(|_| is_ours);
+        let destination = self.told_destination().or_else(|| self.client.original_destination());
+        ClientEnds { source, destination, gateway, told: None }
     }
 
     /// Timeouts of a tunnel through this backend (configuration §4.2, "timeout tunnel").

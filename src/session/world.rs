@@ -78,13 +78,12 @@ impl World for Scene<'_> {
     }
 
     fn figure(&self, figure: Figure, of: Option<RefId>) -> Option<i64> {
-        let index = |at: Option<usize>| at.and_then(|at| i64::try_from(at + 1).ok());
         let number = |n: usize| i64::try_from(n).ok();
         match figure {
             Figure::FrontendId => Some(i64::from(self.frontend().config.id)),
             Figure::ListenerId => Some(i64::from(self.session.listener_number())),
             Figure::BackendId => Some(i64::from(self.backend?.config.id)),
-            Figure::ServerId => index(self.server),
+            Figure::ServerId => Some(self.server_at(None)?.config.id.into()),
             Figure::FrontendConnections => Some(self.frontend_connections(of).into()),
             Figure::BackendConnections => Some(self.backend_at(of)?.connections.get().into()),
             Figure::ServerConnections => Some(self.server_at(of)?.connections.get().into()),

@@ -40,6 +40,7 @@ mod reload;
 mod retries;
 mod rig;
 mod rules;
+mod server_states;
 mod servers;
 mod sniff;
 mod stick;

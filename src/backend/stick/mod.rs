@@ -232,7 +232,7 @@ type AddressText = heapless::String<64>;
 /// What a server is known by. One without an address is known by its name.
 fn key_of<'a>(server: &'a Server, by_address: bool, scratch: &'a mut AddressText) -> &'a str {
     use std::fmt::Write;
-    match server.target(None).filter(|_| by_address) {
+    match server.own_target().filter(|_| by_address) {
         Some(crate::net::Target::Inet(address)) if write!(scratch, "{address}").is_ok() => scratch.as_str(),
         _ => &server.config.name,
     }

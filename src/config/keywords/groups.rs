@@ -33,13 +33,12 @@ const CLIENT: Sections = Sections::CLIENT_SIDE;
 const SERVER: Sections = Sections::SERVER_SIDE;
 
 const TLS: &str = "TLS is not built, and what asks for it is refused";
-const CHECKS: &str = "servers with `check` are checked by connecting to them";
 const STATISTICS: &str = "there is no statistics page yet";
 const STICKY: &str = "clients are not kept on their server yet";
-const KEEPALIVE: &str = "the kernel's values apply";
 const NO_PROGRAMS: &str = "oneport never runs another program; `check` alone connects to the server";
 const STATE_FILES: &str = "the states of servers are not kept over a restart";
 const ONE_THREAD: &str = "oneport serves on one thread";
+const NAMESPACE: &str = "it would need a process of its own in that network namespace; start oneport in it";
 const NO_COMPRESSION: &str = "answers pass as they are";
 const NEVER_TUNED: &str = "it tunes what is not built in this way here";
 const STRICT: &str = "what the standard forbids is answered with 400 or 502";
@@ -146,12 +145,7 @@ pub(crate) const GROUPS: &[Group] = &[
         "fd-hard-limit",
     ),
     group(GLOBAL, Takes::Any, AcceptedIgnored(NO_PROGRAMS), "external-check"),
-    group(
-        GLOBAL,
-        Takes::Any,
-        NotYet("the first checks are spread over their interval, and closing is not spread over time"),
-        "close-spread-time|max-spread-checks",
-    ),
+    group(GLOBAL, Takes::Any, NotYet("closing is not spread over time"), "close-spread-time"),
     group(GLOBAL, Takes::AtLeastOne, NotYet("there is no statistics socket yet"), "stats socket"),
     group(GLOBAL, Takes::AtLeastOne, NotYet(STATE_FILES), "server-state-base|server-state-file"),
     group(GLOBAL, Takes::AtLeastOne, AcceptedIgnored("the system looks names up"), "dns-accept-family"),
@@ -201,8 +195,8 @@ pub(crate) const GROUPS: &[Group] = &[
     group(
         PROXIES,
         Takes::Nothing,
-        NotYet("connections are closed in the usual way"),
-        "option independent-streams|option nolinger",
+        Silent("a tunnel's timeouts count what passes in either direction"),
+        "option independent-streams",
     ),
     group(
         PROXIES,
@@ -217,26 +211,13 @@ pub(crate) const GROUPS: &[Group] = &[
         Silent("HTTP/2 is not built, and names of header fields pass as they came"),
         "option disable-h2-upgrade|option h1-case-adjust-bogus-client|option h1-case-adjust-bogus-server",
     ),
-    group(CLIENT, Takes::Any, NotYet(KEEPALIVE), "clitcpka-cnt|clitcpka-idle|clitcpka-intvl"),
     group(
         CLIENT,
         Takes::Number,
         Silent("idle server connections belong to their server"),
         "max-session-srv-conns",
     ),
-    group(SERVER, Takes::Any, NotYet(KEEPALIVE), "srvtcpka-cnt|srvtcpka-idle|srvtcpka-intvl"),
     group(SERVER, Takes::AtLeastOne, NotYet(STICKY), "persist rdp-cookie"),
-    group(
-        SERVER,
-        Takes::Any,
-        NotYet(CHECKS),
-        "http-check|http-check comment|http-check connect|http-check disable-on-404|http-check expect|\
-         http-check send|http-check send-state|http-check set-var|http-check set-var-fmt|http-check unset-var|\
-         option httpchk|option ldap-check|option log-health-checks|option mysql-check|option pgsql-check|\
-         option redis-check|option smtpchk|option spop-check|option ssl-hello-chk|option tcp-check|tcp-check|\
-         tcp-check comment|tcp-check connect|tcp-check expect|tcp-check send|tcp-check send-binary|\
-         tcp-check send-binary-lf|tcp-check send-lf|tcp-check set-var|tcp-check set-var-fmt|tcp-check unset-var",
-    ),
     group(
         SERVER,
         Takes::AtLeastOne,
@@ -249,14 +230,7 @@ pub(crate) const GROUPS: &[Group] = &[
         NotYet("of several backup servers only the first one serves"),
         "option allbackups",
     ),
-    group(
-        SERVER,
-        Takes::AtLeastOne,
-        NotYet("requests go to the server as they came"),
-        "http-send-name-header",
-    ),
     group(SERVER, Takes::Any, NotYet(STATE_FILES), "load-server-state-from-file|server-state-file-name"),
-    group(SERVER, Takes::AtLeastOne, NotYet("the system chooses the address that servers see"), "source"),
     group(
         SERVER,
         Takes::Any,
@@ -266,10 +240,9 @@ pub(crate) const GROUPS: &[Group] = &[
     group(
         PROXIES,
         Takes::Any,
-        Refused("it would send to wherever a client asks for; write `server` lines"),
-        "option http_proxy|option transparent|transparent",
+        Refused("HAProxy 2.5 took it out: it sent to wherever a client asked for; write `server` lines"),
+        "option http_proxy",
     ),
-    group(PROXIES, Takes::Any, Refused("write it as `server NAME ADDRESS`"), "dispatch"),
     group(PROXIES, Takes::Any, Refused("HAProxy 1.6 took it out; write `cookie`"), "appsession"),
     group(
         PROXIES,
@@ -318,29 +291,18 @@ pub(crate) const BIND: &[Parameters] = &[
     Parameters {
         value: true,
         status: Silent(NEVER_TUNED),
-        names: "expose-fd|guid-prefix|id|level|nice|process|severity-output|shards|tcp-ut|thread",
+        names: "expose-fd|guid-prefix|id|level|nice|process|severity-output|shards|thread",
     },
-    Parameters { value: false, status: Silent(NEVER_TUNED), names: "defer-accept|tfo" },
+    Parameters { value: false, status: Silent(NEVER_TUNED), names: "defer-accept" },
+    Parameters { value: true, status: Refused(NAMESPACE), names: "namespace" },
 ];
 
 /// Parameters of a `server` line.
 pub(crate) const SERVERS: &[Parameters] = &[
     Parameters {
         value: true,
-        status: NotYet("a server gets its whole share as soon as it is up"),
-        names: "slowstart",
-    },
-    Parameters {
-        value: true,
-        status: NotYet(CHECKS),
-        names: "agent-addr|agent-inter|agent-port|agent-send|error-limit|observe|on-error|on-marked-down|\
-                on-marked-up|track",
-    },
-    Parameters { value: false, status: NotYet(CHECKS), names: "agent-check" },
-    Parameters {
-        value: true,
         status: NotYet("the system looks its name up, at the start and at a reload"),
-        names: "init-addr|resolve-net|resolve-opts|resolve-prefer|resolvers",
+        names: "resolve-net|resolve-opts|resolve-prefer|resolvers",
     },
     Parameters {
         value: true,
@@ -355,12 +317,34 @@ pub(crate) const SERVERS: &[Parameters] = &[
                 no-ssl-reuse|no-sslv3|no-tls-tickets|no-tlsv10|no-tlsv11|no-tlsv12|no-tlsv13|ssl-reuse|\
                 tls-tickets",
     },
+    Parameters { value: true, status: Silent(NEVER_TUNED), names: "guid|log-proto" },
     Parameters {
         value: true,
-        status: Silent(NEVER_TUNED),
-        names: "guid|id|log-proto|max-reuse|pool-low-conn|pool-max-conn|pool-purge-delay|tcp-ut|ws",
+        status: Silent("idle connections are shared without a threshold: there is one thread"),
+        names: "pool-low-conn",
     },
-    Parameters { value: false, status: Silent(NEVER_TUNED), names: "no-agent-check|no-tfo|tfo" },
+    Parameters { value: true, status: Refused(NAMESPACE), names: "namespace" },
+    Parameters {
+        value: true,
+        status: Refused("connections go to the server itself, and not through a SOCKS proxy"),
+        names: "socks4",
+    },
+    Parameters {
+        value: false,
+        status: Refused("connections go to the server itself, and not through a SOCKS proxy"),
+        names: "check-via-socks4",
+    },
+    Parameters {
+        value: false,
+        status: Refused("it tells of the client's TLS, which is not built: write `send-proxy-v2`"),
+        names: "send-proxy-v2-ssl|send-proxy-v2-ssl-cn",
+    },
+    Parameters { value: false, status: Silent(TLS), names: "no-send-proxy-v2-ssl|no-send-proxy-v2-ssl-cn" },
+    Parameters {
+        value: true,
+        status: Refused("HAProxy 2.9 has it; version 2 headers tell addresses only"),
+        names: "set-proxy-v2-tlv-fmt",
+    },
 ];
 
 /// Whole sections that do nothing yet; their lines are not looked at.

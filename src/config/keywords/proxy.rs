@@ -23,15 +23,6 @@ pub(super) const TABLE: &[Keyword] = &[
         super::server::parse,
     ),
     Keyword::new(
-        "default-server",
-        SERVER,
-        "1.4",
-        "<parameters>",
-        "what the `server` lines that follow begin with",
-        super::server::parse_default,
-    )
-    .lenient(),
-    Keyword::new(
         "http-reuse",
         SERVER,
         "1.6",

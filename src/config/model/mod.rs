@@ -5,6 +5,7 @@
 
 mod actions;
 mod checks;
+mod connection;
 mod format;
 mod logs;
 mod matcher;
@@ -13,10 +14,12 @@ mod queues;
 mod rules;
 mod sample;
 mod servers;
+mod states;
 mod stick;
 
 pub use actions::*;
 pub use checks::*;
+pub use connection::*;
 pub use format::*;
 pub use logs::*;
 pub use matcher::*;
@@ -25,6 +28,7 @@ pub use queues::*;
 pub use rules::*;
 pub use sample::*;
 pub use servers::*;
+pub use states::*;
 pub use stick::*;
 
 use std::net::SocketAddr;
@@ -102,6 +106,8 @@ pub struct Global {
     pub accepts_a_second: u32,
     /// `spread-checks`: percent by which the time between two checks goes up or down.
     pub spread_checks: u32,
+    /// `max-spread-checks`: the first checks come within this time; `None` = within their interval.
+    pub max_spread_checks_ms: Option<u64>,
     /// `daemon`: go to the background.
     pub daemon: bool,
     /// `pidfile PATH`.
@@ -137,6 +143,7 @@ impl Default for Global {
             maxconn: None,
             accepts_a_second: 0,
             spread_checks: 0,
+            max_spread_checks_ms: None,
             daemon: false,
             pidfile: None,
             ulimit_n: None,
@@ -262,8 +269,20 @@ pub struct Backend {
     pub http: HttpOptions,
     /// `option srvtcpka` / `option tcpka`: `SO_KEEPALIVE` towards servers. On by default.
     pub tcp_keepalive: bool,
+    /// `source`: where connections to servers come from that do not say it themselves.
+    pub source: Option<SourceAddress>,
+    /// What the kernel is told of connections to servers.
+    pub tuning: TcpTuning,
+    /// `http-send-name-header`: the field that tells a server its name.
+    pub send_name: Option<Rc<str>>,
     /// Where messages about its servers go (state changes); empty = the program's own log only.
     pub logs: Vec<LogTarget>,
+    /// `log-tag`: the program name in those.
+    pub log_tag: Option<String>,
+    /// `option log-health-checks`: a line for each check that says something new.
+    pub log_checks: bool,
+    /// It is a `listen` section: messages call it a proxy.
+    pub listens: bool,
 }
 
 /// One listening address.
@@ -293,6 +312,10 @@ pub struct Bind {
     pub transparent: bool,
     /// `accept-proxy`: each connection begins with a PROXY protocol header.
     pub accept_proxy: bool,
+    /// `interface`: what comes through this one only.
+    pub interface: Option<Rc<str>>,
+    /// What the kernel is told of its connections.
+    pub tuning: TcpTuning,
 }
 
 /// What a `bind` line names.

@@ -1,8 +1,9 @@
 //! What the configuration says of servers, and of the choice between them.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
-use super::{Place, ServerCookie};
+use super::{Place, Pool, ServerCookie, SourceAddress, StateRules};
 use std::rc::Rc;
 
 /// `balance ALGORITHM`.
@@ -44,6 +45,20 @@ pub struct Server {
     pub redirect: Option<Rc<str>>,
     /// `non-stick`: no stick table learns that a client was given to it.
     pub non_stick: bool,
+    /// `id`: its number; 0 = the next that is free.
+    pub id: u32,
+    /// `source`: where connections to it come from; `None` = as the backend says.
+    pub source: Option<SourceAddress>,
+    /// `tcp-ut`: how long sent bytes may stay unacknowledged, milliseconds; 0 = as the kernel has it.
+    pub user_timeout_ms: u32,
+    /// `tfo`: the first bytes go with the first packet.
+    pub fast_open: bool,
+    /// Its idle connections.
+    pub pool: Pool,
+    /// `server-template`: of the addresses that its name has, the one with this number; `None` = all of them.
+    pub nth_address: Option<u32>,
+    /// How its state changes, but for `check`.
+    pub state: StateRules,
 }
 
 impl Default for Server {
@@ -63,6 +78,13 @@ impl Default for Server {
             cookie: None,
             redirect: None,
             non_stick: false,
+            id: 0,
+            source: None,
+            user_timeout_ms: 0,
+            fast_open: false,
+            pool: Pool::default(),
+            nth_address: None,
+            state: StateRules::default(),
         }
     }
 }
@@ -84,6 +106,8 @@ pub enum SendProxy {
 pub enum ServerAddress {
     /// A host (name or address literal as written, brackets removed) and its port.
     Inet(String, ServerPort),
+    /// The address that the client came to (`0.0.0.0`, `*`), and the port.
+    FromClient(ServerPort),
     /// A unix socket's path.
     Unix(PathBuf),
     /// A name in the abstract namespace, without the leading zero byte.
@@ -114,6 +138,8 @@ pub struct Check {
     pub fall: u32,
     /// `port`: another port for the check.
     pub port: Option<u16>,
+    /// `addr`: another address for the check.
+    pub address: Option<IpAddr>,
     /// `spread-checks` of the global section.
     pub spread_percent: u32,
     /// What a check begins with: what the server's connections do (not on another `port`), or `check-send-proxy`.
@@ -129,6 +155,7 @@ impl Default for Check {
             rise: 2,
             fall: 3,
             port: None,
+            address: None,
             spread_percent: 0,
             send_proxy: None,
         }

@@ -11,8 +11,9 @@ use super::super::trace::{InUse, Trace};
 use super::handle::end_by_rule;
 use super::prepare::Request;
 use super::rules::End;
+use super::told::{set_name, told_address};
 use super::{Next, answer, retry};
-use crate::backend::{Connected, Slot, connect};
+use crate::backend::{Connected, Observed, Slot, connect};
 use crate::config::Reuse;
 use crate::http::answer::compose;
 use crate::http::edit::path_of;
@@ -32,6 +33,26 @@ pub(super) enum Failure {
     Again(u16),
     /// A rule gives another answer.
     Rule(End),
+}
+
+impl Failure {
+    /// The same, as it is told where the server's own state has ended the session; what it says of the server is noted.
+    fn seen_of(self, slot: &Slot) -> Self {
+        if let Some(by) = slot.ended_by() {
+            return match self {
+                Self::Status(_, _, phase) => Self::Status(502, by, phase),
+                Self::Silent(_, phase) => Self::Silent(by, phase),
+                other => other,
+            };
+        }
+        match self {
+            Self::Status(502, b'P', b'H') => slot.observe(Observed::InvalidAnswer),
+            Self::Status(502, b'S', b'H') => slot.observe(Observed::Closed),
+            Self::Status(504, b's', b'H') => slot.observe(Observed::Silent),
+            _ => {}
+        }
+        self
+    }
 }
 
 /// What was found where the answer should begin.
@@ -81,11 +102,11 @@ pub(super) enum Done {
     Upgraded(Link, Option<Buffer>),
 }
 
-/// A connection to the server, and whether it has been used before.
+/// A connection to the server, and how many requests it has carried before.
 pub(super) struct Link {
     pub stream: Stream,
     pub slot: Slot,
-    pub reused: bool,
+    pub carried: u32,
 }
 
 /// One request under way.
@@ -196,7 +217,7 @@ impl<'a> Exchange<'a> {
             let failure = match self.await_head(&link, response).await {
                 Ok(Wait::Head(answer)) => break answer,
                 Ok(Wait::Stale) => None,
-                Err(failure) => Some(failure),
+                Err(failure) => Some(failure.seen_of(&link.slot)),
             };
             // Boxed: it is rare, and much larger than what goes on.
             link = Box::pin(self.try_again(link, failure, response)).await?;
@@ -211,7 +232,8 @@ impl<'a> Exchange<'a> {
             self.send_to_client(&mut answer.out).await?;
             return Ok(Outcome::Upgraded(link));
         }
-        let reusable = self.pass_answer(&mut answer, &link, response).await?;
+        let passed = self.pass_answer(&mut answer, &link, response).await;
+        let reusable = passed.map_err(|failure| failure.seen_of(&link.slot))?;
         Ok(Outcome::Answered(self.finish(link, reusable, answer.keep_alive)))
     }
 
@@ -280,12 +302,13 @@ impl<'a> Exchange<'a> {
 
     /// An idle connection where one may be used, else a new one.
     async fn link(&mut self, slot: Slot) -> Result<Link, Failure> {
-        if let Some(stream) = self.idle_stream(&slot) {
+        if let Some((stream, carried)) = self.idle_stream(&slot) {
             self.may_replay = self.may_repeat();
             self.trace.timers.connect = 0;
             slot.note_reuse();
             self.session.note_server(&stream);
-            return Ok(Link { stream, slot, reused: true });
+            self.tell_name(&slot);
+            return Ok(Link { stream, slot, carried });
         }
         self.new_link(slot).await
     }
@@ -295,13 +318,13 @@ impl<'a> Exchange<'a> {
     /// The server can close it in the moment we do. A request that may be repeated is then sent again; where nothing
     /// is configured another one gets an idle connection only when the client itself sent it on a used connection and
     /// so is ready for the same mishap (what HAProxy's manual calls `http-reuse safe`).
-    fn idle_stream(&mut self, slot: &Slot) -> Option<Stream> {
+    fn idle_stream(&mut self, slot: &Slot) -> Option<(Stream, u32)> {
         if !self.request.keeps_server || self.request.upgrade {
             return None;
         }
-        if let Some(stream) = self.session.take_reserved(slot) {
+        if let Some(taken) = self.session.take_reserved(slot) {
             self.is_private = true;
-            return Some(stream);
+            return Some(taken);
         }
         if self.is_for_one_client(slot) {
             return None;
@@ -324,10 +347,21 @@ impl<'a> Exchange<'a> {
 
     pub(super) async fn new_link(&mut self, slot: Slot) -> Result<Link, Failure> {
         let session = self.session;
-        let ends = session.ends_for(slot.backend());
+        let mut ends = session.ends_for(slot.backend());
+        if let Some((name, occurrence)) = slot.server().source_header() {
+            let Some(told) = told_address(self.request.out.bytes(), name, occurrence) else {
+                return Err(Failure::Status(500, b'I', b'C'));
+            };
+            ends.told = told;
+        }
+        // A server's name is told once it is known which one it is.
+        let first = match slot.backend().config.send_name {
+            None => self.request.out.bytes(),
+            Some(_) => &[],
+        };
         // Boxed: a request on a connection that stands already does not need this room.
         let asker = tcp::asker(session, slot.backend(), &self.trace.course);
-        let connecting = Box::pin(connect(slot, self.request.out.bytes(), &ends, &self.request.wish, &asker));
+        let connecting = Box::pin(connect(slot, first, &ends, &self.request.wish, &asker));
         let result = connecting.await;
         match result {
             Ok(Connected { stream, sent, slot }) => {
@@ -336,12 +370,20 @@ impl<'a> Exchange<'a> {
                 self.trace.chose(&slot);
                 tcp::note_moved(&mut self.trace);
                 self.trace.timers.connect = since_wait(session, &self.trace);
-                Ok(Link { stream, slot, reused: false })
+                self.tell_name(&slot);
+                Ok(Link { stream, slot, carried: 0 })
             }
             Err(error) => {
                 tcp::note_failure(session, &error, &mut self.trace);
                 Err(Failure::NoServer)
             }
+        }
+    }
+
+    /// Puts the server's name into the request, where its backend asks for that.
+    fn tell_name(&mut self, slot: &Slot) {
+        if let Some(field) = &slot.backend().config.send_name {
+            set_name(&mut self.request.out, field, &slot.server().config.name);
         }
     }
 
@@ -369,7 +411,7 @@ impl<'a> Exchange<'a> {
                 self.body_until_ms = u64::MAX;
             } else if len == 0 {
                 let nothing_came = response.is_none() && self.trace.bytes_to_client == 0;
-                if link.reused && nothing_came && self.upload_untouched() {
+                if link.carried > 0 && nothing_came && self.upload_untouched() {
                     return Ok(Wait::Stale);
                 }
                 return Err(Failure::Status(502, b'S', b'H'));

@@ -10,6 +10,7 @@ mod replies;
 mod respond;
 mod retry;
 pub(super) mod rules;
+mod told;
 
 use std::future::poll_fn;
 use std::rc::Rc;

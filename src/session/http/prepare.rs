@@ -177,10 +177,22 @@ pub(super) fn prepare(
     let frontend = &session.frontend.config.http;
     let back = &backend.config.http;
     let keeps_server = [frontend, back].iter().all(|side| side.connection == ConnectionMode::KeepAlive);
+    let mut text = text;
+    if let Some(name) = &backend.config.send_name
+        && head.has(bytes_of(&text, buffer), name)
+    {
+        let text = rules::editable(&mut text, bytes, head.len, session);
+        head.edit().remove(text, &|known| known.eq_ignore_ascii_case(name.as_bytes()));
+    }
     let mut out = Buffer::take();
     let after = if keeps_server || back.pretend_keep_alive { After::KeepAlive } else { After::Close };
-    let head_bytes = text.as_ref().map_or(buffer.bytes(), Text::bytes);
-    let added = Added { options: [back, frontend], unique_id: unique_id.as_deref() };
+    let head_bytes = bytes_of(&text, buffer);
+    let longest_name = || {
+        let names = backend.servers.iter().map(|server| server.config.name.as_str());
+        names.max_by_key(|name| name.len()).unwrap_or_default()
+    };
+    let server = backend.config.send_name.as_deref().map(|field| (field, longest_name()));
+    let added = Added { options: [back, frontend], unique_id: unique_id.as_deref(), server };
     if write_head(session, head, head_bytes, added, after, &mut out).is_none() {
         if text.is_some() {
             return Prepared::End { end: End::Failed(b'R'), facts, keep_alive: false };
@@ -243,6 +255,12 @@ struct Added<'a> {
     /// Of the backend and the frontend.
     options: [&'a HttpOptions; 2],
     unique_id: Option<&'a [u8]>,
+    /// `http-send-name-header`, and the longest name that it may have to tell: room for the one that it will be.
+    server: Option<(&'a str, &'a str)>,
+}
+
+fn bytes_of<'a>(text: &'a Option<Text>, buffer: &'a Buffer) -> &'a [u8] {
+    text.as_ref().map_or(buffer.bytes(), Text::bytes)
 }
 
 /// The name of the header that tells of an address, where one of the sides wants it. Each side can make an exception;
@@ -345,12 +363,12 @@ fn write_head(
     session: &Session,
     head: &RequestHead,
     bytes: &[u8],
-    Added { options, unique_id }: Added<'_>,
+    Added { options, unique_id, server }: Added<'_>,
     after: After,
     out: &mut Buffer,
 ) -> Option<()> {
     let mut texts = [heapless::String::<46>::new(), heapless::String::new()];
-    let mut fields = heapless::Vec::<(&str, &[u8]), 3>::new();
+    let mut fields = heapless::Vec::<(&str, &[u8]), 4>::new();
     let id_header = session.frontend.config.lines.unique_id_header.as_deref();
     if let Some(field) = id_header.zip(unique_id) {
         fields.push(field).ok()?;
@@ -366,6 +384,9 @@ fn write_head(
     for ((name, address), text) in headers.into_iter().flatten().zip(&mut texts) {
         write_address(text, address).ok()?;
         fields.push((name, text.as_bytes())).ok()?;
+    }
+    if let Some((field, name)) = server {
+        fields.push((field, name.as_bytes())).ok()?;
     }
     let edits = RequestEdits {
         after,

@@ -12,6 +12,7 @@ use super::Next;
 use super::exchange::{Answer, Exchange, Failure, Found, Link};
 use super::persistence;
 use super::rules::{End, Response};
+use crate::backend::Observed;
 use crate::config::Queues;
 use crate::http::{
     After, Chunked, Framing, Method, ResponseEdits, ResponseHead, TooLong, Version, parse_response,
@@ -81,6 +82,9 @@ impl Exchange<'_> {
     fn final_answer(&mut self, head: &mut ResponseHead, bytes: &[u8]) -> Result<Answer, Failure> {
         self.trace.status = i16::try_from(head.status).unwrap_or(-1);
         tally::note_answer(&self.trace, head.status);
+        if let Some(server) = self.trace.server() {
+            self.request.backend.observe(server, Observed::answer(head.status));
+        }
         self.session.capture_response(head, bytes);
         self.is_tied |= ties_to_connection(head, bytes);
         let mut reusable = head.keep_alive;
@@ -318,12 +322,13 @@ impl Exchange<'_> {
     pub(super) fn finish(&mut self, link: Link, reusable: bool, keep_alive: bool) -> Next {
         let upload_done = self.request.upload.is_none() && self.sent >= self.request.out.len();
         let whole = upload_done && !self.upload_broken;
-        let Link { stream, slot, reused } = link;
-        if reusable && whole && self.request.keeps_server {
+        let Link { stream, slot, carried } = link;
+        let requests = carried.saturating_add(1);
+        if reusable && whole && self.request.keeps_server && slot.server().may_reuse(requests) {
             if self.is_private || self.is_tied || self.is_for_one_client(&slot) {
-                self.session.reserve(&slot, stream, self.is_tied);
+                self.session.reserve(&slot, (stream, requests), self.is_tied);
             } else {
-                slot.keep(stream, reused);
+                slot.keep(stream, requests);
             }
         }
         match (whole, keep_alive) {
