@@ -12,7 +12,8 @@ use crate::rules::{View, applies};
 pub(super) fn wish(session: &Session, backend: &Backend, view: View<'_>, word: PersistWord) -> Wish {
     let even_down = goes_even_down(backend, word);
     let (class, offset_ms) = session.priority();
-    let plain = Wish { even_down, class, offset_ms, ..Wish::default() };
+    let insists = word == PersistWord::Force;
+    let plain = Wish { even_down, insists, class, offset_ms, ..Wish::default() };
     let rules = &backend.config.server_rules;
     if rules.is_empty() && !matches!(backend.config.balance.algorithm, Algorithm::Hash(_)) {
         return plain;

@@ -307,12 +307,4 @@ impl Backend {
         self.servers_changed();
         Ok(())
     }
-
-    /// Lets only so many percent of a server's weight and `maxconn` count (`slowstart`); at least 1.
-    pub fn set_ramp(self: &Rc<Self>, index: usize, percent: u32) {
-        if let Some(server) = self.servers.get(index) {
-            server.set_ramp(percent.clamp(1, 100));
-            self.servers_changed();
-        }
-    }
 }
