@@ -40,59 +40,55 @@ impl Heap {
         self.places[server] > 0
     }
 
-    /// Puts a server in, with its rank: once.
-    pub fn push(&mut self, server: usize, key: u64, order: u64) {
-        let at = self.entries.len();
+    /// Puts a server in, or elsewhere, with this rank.
+    pub fn put(&mut self, server: usize, key: u64, order: u64) {
         // Servers are counted in 32 bits: each is a line of a file.
-        self.entries.push(Entry { key, order, server: u32::try_from(server).unwrap_or(u32::MAX) });
-        self.places[server] = place(at);
-        self.rise(at);
+        let entry = Entry { key, order, server: u32::try_from(server).unwrap_or(u32::MAX) };
+        let at = match (self.places[server] as usize).checked_sub(1) {
+            Some(at) => at,
+            None => {
+                self.entries.push(entry);
+                self.entries.len() - 1
+            }
+        };
+        self.settle(at, entry);
     }
 
     /// Takes a server out; its key and order, if it was in here.
     pub fn remove(&mut self, server: usize) -> Option<(u64, u64)> {
         let at = (std::mem::take(&mut self.places[server]) as usize).checked_sub(1)?;
-        let removed = self.entries.swap_remove(at);
-        if let Some(moved) = self.entries.get(at) {
-            self.places[moved.server as usize] = place(at);
-            let at = self.sink(at);
-            self.rise(at);
+        let removed = self.entries[at];
+        let last = self.entries.pop()?;
+        if at < self.entries.len() {
+            self.settle(at, last);
         }
         Some((removed.key, removed.order))
     }
 
-    fn rise(&mut self, mut at: usize) {
-        while at > 0 {
-            let above = (at - 1) / 2;
-            if !self.entries[at].is_before(&self.entries[above]) {
+    /// Finds the place of an entry, from a free one on, up or down.
+    fn settle(&mut self, mut at: usize, entry: Entry) {
+        while at > 0 && entry.is_before(&self.entries[(at - 1) / 2]) {
+            self.set(at, self.entries[(at - 1) / 2]);
+            at = (at - 1) / 2;
+        }
+        loop {
+            let mut below = 2 * at + 1;
+            let Some(mut least) = self.entries.get(below) else { break };
+            if let Some(other) = self.entries.get(below + 1).filter(|other| other.is_before(least)) {
+                (below, least) = (below + 1, other);
+            }
+            if !least.is_before(&entry) {
                 break;
             }
-            self.swap(at, above);
-            at = above;
+            self.set(at, *least);
+            at = below;
         }
+        self.set(at, entry);
     }
 
-    fn sink(&mut self, mut at: usize) -> usize {
-        loop {
-            let mut least = at;
-            for below in [2 * at + 1, 2 * at + 2] {
-                if below < self.entries.len() && self.entries[below].is_before(&self.entries[least]) {
-                    least = below;
-                }
-            }
-            if least == at {
-                return at;
-            }
-            self.swap(at, least);
-            at = least;
-        }
-    }
-
-    fn swap(&mut self, a: usize, b: usize) {
-        self.entries.swap(a, b);
-        for at in [a, b] {
-            self.places[self.entries[at].server as usize] = place(at);
-        }
+    fn set(&mut self, at: usize, entry: Entry) {
+        self.entries[at] = entry;
+        self.places[entry.server as usize] = place(at);
     }
 }
 
@@ -109,7 +105,7 @@ mod tests {
     fn the_lowest_comes_first_and_any_can_be_taken_out() {
         let mut heap = Heap::new(100);
         for server in 0..100 {
-            heap.push(server, (server as u64 * 37) % 10, server as u64);
+            heap.put(server, (server as u64 * 37) % 10, server as u64);
         }
         assert_eq!(heap.remove(50), Some((0, 50)));
         assert_eq!(heap.remove(50), None);

@@ -34,7 +34,6 @@ impl Least {
     /// A server's load has become another one.
     pub fn set_load(&mut self, server: usize, load: u32) {
         if self.heap.has(server) && self.key(server, load) != self.keys[server] {
-            self.heap.remove(server);
             self.put(server, load);
         }
     }
@@ -58,7 +57,7 @@ impl Least {
             }
         };
         let Some((server, (key, order))) = aside else { return found };
-        self.heap.push(server, key, order);
+        self.heap.put(server, key, order);
         found.or(Some(server))
     }
 
@@ -72,6 +71,6 @@ impl Least {
     fn put(&mut self, server: usize, load: u32) {
         self.keys[server] = self.key(server, load);
         self.order += 1;
-        self.heap.push(server, self.keys[server], self.order);
+        self.heap.put(server, self.keys[server], self.order);
     }
 }

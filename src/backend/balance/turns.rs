@@ -116,17 +116,17 @@ impl Turns {
                 self.begin_round();
                 continue;
             };
-            self.take_out(server);
             self.advance(server);
-            match accept(server) {
-                Verdict::Take => break Some(server),
-                Verdict::Avoid => aside = Some(server),
-                Verdict::Full => {}
+            let verdict = accept(server);
+            if verdict == Verdict::Take {
+                self.queue(server);
+                break Some(server);
+            }
+            self.take_out(server);
+            if verdict == Verdict::Avoid {
+                aside = Some(server);
             }
         };
-        if let Some(server) = found {
-            self.queue(server);
-        }
         match aside {
             // Its place was in the round before.
             Some(server) if is_new_round && found.is_some() => self.start(server),
@@ -186,12 +186,14 @@ impl Turns {
         let order = self.next_order();
         let (weight, next_weight) = (self.weight, self.next_weight);
         let place = &mut self.places[server];
+        self.fresh.remove(server);
         if place.due >= 2 * weight || place.due >= weight + next_weight {
             place.due -= weight;
-            self.later.push(server, WEIGHT_MAX - place.weight.min(WEIGHT_MAX), order);
+            self.due.remove(server);
+            self.later.put(server, WEIGHT_MAX - place.weight.min(WEIGHT_MAX), order);
         } else {
             let rank = (WEIGHT_MAX + place.rest).saturating_sub(place.weight) / SCALE;
-            self.due.push(server, place.due * RANKS + rank, order);
+            self.due.put(server, place.due * RANKS + rank, order);
         }
     }
 
@@ -200,7 +202,7 @@ impl Turns {
         let order = self.next_order();
         let place = &mut self.places[server];
         (place.due, place.round) = (0, self.round);
-        self.fresh.push(server, WEIGHT_MAX - place.weight.min(WEIGHT_MAX), order);
+        self.fresh.put(server, WEIGHT_MAX - place.weight.min(WEIGHT_MAX), order);
     }
 
     fn take_out(&mut self, server: usize) {
