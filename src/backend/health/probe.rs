@@ -129,11 +129,11 @@ impl<'o> Link<'o> {
         Self { order, stream: None, deadline, linger: false, ended: false }
     }
 
-    /// Connects, and says who it is where that is wanted. `speaks`: we say something first.
+    /// Connects, and says who it is where that is wanted. `next`: what is done then.
     ///
     /// Without `timeout check` the whole check has the time between two checks. With it that, or `timeout connect`, is
     /// for the connection, and `timeout check` for what follows.
-    pub async fn open(&mut self, how: &CheckConnect, speaks: bool) -> Result<(), Failure> {
+    pub async fn open(&mut self, how: &CheckConnect, next: Option<&CheckAct>) -> Result<(), Failure> {
         self.close();
         (self.linger, self.ended) = (how.linger, false);
         if self.order.check_ms.is_some() {
@@ -142,23 +142,28 @@ impl<'o> Link<'o> {
         }
         let target = self.order.target(how);
         let header = self.order.header(how);
-        let options = ConnectOptions { sends_first: speaks || header.is_some(), ..ConnectOptions::default() };
+        // Where the server speaks first it waits for the acknowledgement; a reset need not even have one before it.
+        let sends_first = header.is_some() || !matches!(next, Some(CheckAct::Expect(_)));
+        let options = ConnectOptions { sends_first, ..ConnectOptions::default() };
         let stream = Stream::connect(self.order.reactor, &target, options).map_err(Failure::Broken)?;
         self.stream = Some(stream);
         // Sending nothing waits for the connection, and asks for its state in the same call.
-        self.write(b"").await?;
+        self.write(b"", false).await?;
         if let Some(ms) = self.order.check_ms {
             self.deadline.set_after(ms);
         }
         match header {
-            Some(kind) => self.introduce(kind, &target).await,
+            Some(kind) => {
+                let more = matches!(next, Some(CheckAct::Send { .. }));
+                self.introduce(kind, &target, more).await
+            }
             None => Ok(()),
         }
     }
 
     /// Says with a PROXY protocol header that this connection is nobody's but our own: version 1 by the connection's
     /// own addresses, since some servers refuse UNKNOWN, version 2 by LOCAL.
-    async fn introduce(&mut self, kind: SendProxy, target: &Target) -> Result<(), Failure> {
+    async fn introduce(&mut self, kind: SendProxy, target: &Target, more: bool) -> Result<(), Failure> {
         let ours = self.stream.as_ref().and_then(Stream::local_address);
         let ends = match target {
             Target::Inet(theirs) if kind == SendProxy::Line => {
@@ -166,14 +171,14 @@ impl<'o> Link<'o> {
             }
             _ => None,
         };
-        self.write(&header(kind, ends.as_ref())).await
+        self.write(&header(kind, ends.as_ref()), more).await
     }
 
-    /// Sends all of it.
-    pub async fn write(&mut self, mut bytes: &[u8]) -> Result<(), Failure> {
+    /// Sends all of it; `more` follows at once.
+    pub async fn write(&mut self, mut bytes: &[u8], more: bool) -> Result<(), Failure> {
         let Some(stream) = &self.stream else { return Ok(()) };
         loop {
-            let sent = self.deadline.within(|context| stream.poll_write(context, bytes, false)).await;
+            let sent = self.deadline.within(|context| stream.poll_write(context, bytes, more)).await;
             let len = sent.map_err(|_| Failure::Late)?.map_err(Failure::Broken)?;
             bytes = bytes.get(len..).unwrap_or_default();
             if bytes.is_empty() {
