@@ -28,7 +28,7 @@ use oneport::process::notify::Notify;
 use oneport::process::pidfile::PidFile;
 use oneport::process::privileges::{Identity, stay_dumpable};
 use oneport::process::signals::{Event, Farewell, Signals, signal_others};
-use oneport::reactor::{Deadline, Handle, Reactor};
+use oneport::reactor::{Deadline, Handle, Reactor, off_loop};
 
 /// The start has failed; what was wrong has been said.
 struct Failed;
@@ -384,7 +384,7 @@ async fn reload(given: &Given, gateway: &Gateway, limits: &mut Limits) -> &'stat
             if wanted.is_empty() {
                 Names::default()
             } else {
-                smol::unblock(move || Names::look_up(wanted)).await
+                off_loop(move || Names::look_up(wanted)).await.unwrap_or_default()
             }
         }
     };

@@ -8,12 +8,10 @@ use std::future::poll_fn;
 use std::rc::Weak;
 use std::task::{Poll, Waker};
 
-use super::Backend;
+use super::{Backend, Server};
+use crate::config::Pool;
 use crate::net::Stream;
 use crate::reactor::{Deadline, Handle};
-
-/// How long a connection may lie idle, milliseconds: HAProxy's `pool-purge-delay` default.
-const IDLE_MAX_MS: u64 = 5_000;
 
 thread_local! {
     static KEPT: Cell<u32> = const { Cell::new(0) };
@@ -28,27 +26,28 @@ pub fn set_idle_max(max: u32) {
 struct Idle {
     stream: Stream,
     since_ms: u64,
-    /// It has carried more than one request.
-    proven: bool,
+    /// So many requests it has carried.
+    requests: u32,
     _kept: Kept,
 }
 
 /// An idle connection that is for one client alone.
 pub struct Reserved {
     stream: Stream,
+    requests: u32,
     _kept: Kept,
 }
 
 impl Reserved {
-    /// Keeps a connection as the pool would; `None` when it is not fit for that.
-    pub fn new(stream: Stream) -> Option<Self> {
+    /// Keeps a connection that has carried so many requests as the pool would; `None` when it is not fit for that.
+    pub fn new(stream: Stream, requests: u32) -> Option<Self> {
         let kept = Kept::one_more()?;
-        stream.settle().then_some(Self { stream, _kept: kept })
+        stream.settle().then_some(Self { stream, requests, _kept: kept })
     }
 
-    /// The connection, if it is still quiet.
-    pub fn take(self) -> Option<Stream> {
-        self.stream.is_quiet().then_some(self.stream)
+    /// The connection, if it is still quiet, and how many requests it has carried.
+    pub fn take(self) -> Option<(Stream, u32)> {
+        self.stream.is_quiet().then_some((self.stream, self.requests))
     }
 }
 
@@ -80,26 +79,28 @@ pub(super) struct IdlePool {
 
 impl IdlePool {
     /// The one used last: it is the least likely to be ended by the server in this moment. With `proven` only one
-    /// that has carried more than one request.
-    pub(super) fn take(&self, proven: bool) -> Option<Stream> {
+    /// that has carried more than one request. Returns how many it has carried, too.
+    pub(super) fn take(&self, proven: bool) -> Option<(Stream, u32)> {
         loop {
             let mut all = self.idle.borrow_mut();
-            let at = all.iter().rposition(|idle| idle.proven || !proven)?;
+            let at = all.iter().rposition(|idle| idle.requests > 1 || !proven)?;
             let idle = all.remove(at)?;
             if idle.stream.is_quiet() {
-                return Some(idle.stream);
+                return Some((idle.stream, idle.requests));
             }
         }
     }
 
     /// Keeps a connection on which nothing is outstanding; one that has said something unasked, or ended, is
-    /// closed, and so is one beyond [`set_idle_max`].
-    pub(super) fn put(&self, stream: Stream, proven: bool) {
-        if let Some(kept) = Kept::one_more()
+    /// closed, and so is one beyond what `pool` or [`set_idle_max`] says.
+    pub(super) fn put(&self, stream: Stream, requests: u32, pool: Pool) {
+        if self.idle.borrow().len() < pool.max as usize
+            && pool.keep_ms > 0
+            && let Some(kept) = Kept::one_more()
             && stream.settle()
         {
             let since_ms = stream.reactor().now_ms();
-            self.idle.borrow_mut().push_back(Idle { stream, since_ms, proven, _kept: kept });
+            self.idle.borrow_mut().push_back(Idle { stream, since_ms, requests, _kept: kept });
         }
     }
 
@@ -110,10 +111,10 @@ impl IdlePool {
     }
 
     /// Closes what the server has ended or what is too old; returns when the next one will be.
-    fn purge(&self, now_ms: u64) -> Option<u64> {
+    fn purge(&self, now_ms: u64, keep_ms: u64) -> Option<u64> {
         let mut idle = self.idle.borrow_mut();
-        idle.retain(|idle| idle.stream.is_quiet() && now_ms.saturating_sub(idle.since_ms) < IDLE_MAX_MS);
-        let next_ms = idle.front().map(|idle| idle.since_ms.saturating_add(IDLE_MAX_MS));
+        idle.retain(|idle| idle.stream.is_quiet() && now_ms.saturating_sub(idle.since_ms) < keep_ms);
+        let next_ms = idle.front().map(|idle| idle.since_ms.saturating_add(keep_ms));
         if next_ms.is_none() {
             idle.shrink_to_fit();
         }
@@ -164,7 +165,8 @@ pub(super) async fn purge(backend: Weak<Backend>, reactor: Handle) {
 /// One round over all servers; `None` when nothing is left (or the backend is gone).
 fn purge_all(backend: &Weak<Backend>, now_ms: u64) -> Option<u64> {
     let backend = backend.upgrade()?;
-    let next_ms = backend.servers.iter().filter_map(|server| server.idle.purge(now_ms)).min();
+    let purge = |server: &Server| server.idle.purge(now_ms, server.config.pool.keep_ms);
+    let next_ms = backend.servers.iter().filter_map(purge).min();
     backend.idle.some.set(next_ms.is_some());
     next_ms
 }

@@ -6,17 +6,22 @@
 
 mod balance;
 mod connect;
+mod cookie;
 mod health;
 mod idle;
 mod queue;
 mod server;
+mod stick;
+mod tally;
+mod way;
 mod wish;
 
-pub use connect::{ClientEnds, ConnectError, ConnectFailure, Connected, connect};
+pub use connect::{Asker, ClientEnds, ConnectError, ConnectFailure, Connected, Course, again, connect};
 pub use health::{Admin, Facts, Observed, Op, Spread, link};
 pub use idle::{Reserved, set_idle_max};
-pub use queue::NoServer;
+pub use queue::{NoServer, Reason};
 pub use server::Server;
+pub use stick::{Place, Table, TableEntry};
 pub use wish::Wish;
 
 use std::cell::{Cell, RefCell};
@@ -24,8 +29,9 @@ use std::num::NonZeroU32;
 use std::rc::Rc;
 
 use crate::config;
+use crate::counters::Side;
 use crate::reactor::{Deadline, Handle};
-use queue::Queue;
+use queue::{Queue, Start};
 
 /// A backend at work.
 pub struct Backend {
@@ -35,8 +41,17 @@ pub struct Backend {
     pub servers: Vec<Server>,
     /// Sessions (in `mode http`: requests) that use it now.
     pub connections: Cell<u32>,
+    /// What happened here.
+    pub counters: Side,
     reactor: Handle,
+    /// Those who wait for any server.
     queue: Queue,
+    /// All who wait, for this server or that.
+    waiting: Cell<u32>,
+    /// The number of the next one who waits.
+    tickets: Cell<u32>,
+    /// `fullconn` where some server's limit moves with the load, else 0.
+    full: u32,
     idle: idle::IdleWatch,
     /// Health checks and the purge of idle connections; they end when the backend is dropped.
     tasks: RefCell<Vec<smol::Task<()>>>,
@@ -47,22 +62,30 @@ pub struct Backend {
 }
 
 /// Takes a message and its level in syslog.
-type Voice = Rc<dyn Fn(u8, &str)>;
+pub type Voice = Rc<dyn Fn(u8, &str)>;
 
 impl Backend {
     /// Makes the servers; starts nothing. The addresses were resolved by [`Server::new`]'s caller.
-    pub fn new(reactor: Handle, config: config::Backend, servers: Vec<Server>) -> Rc<Self> {
+    pub fn new(reactor: Handle, config: config::Backend, mut servers: Vec<Server>) -> Rc<Self> {
+        for server in &mut servers {
+            server.way = way::Way::of(&config, &server.config);
+        }
+        let moves = servers.iter().any(|server| server.config.minconn > 0);
         let ends =
             |server: &Server| server.config.state.ends_sessions || server.config.state.ends_backup_sessions;
         let ends_sessions = servers.iter().any(ends);
         Rc::new(Self {
+            full: if moves { config.queues.fullconn.max(1) } else { 0 },
             config,
             servers,
             voice: RefCell::default(),
             ends_sessions,
             connections: Cell::new(0),
+            counters: Side::default(),
             reactor,
             queue: Queue::default(),
+            waiting: Cell::new(0),
+            tickets: Cell::new(0),
             idle: idle::IdleWatch::default(),
             tasks: RefCell::default(),
         })
@@ -79,7 +102,7 @@ impl Backend {
     }
 
     /// Gives messages about servers somewhere to go: to this function, with their level in syslog.
-    pub fn speak_through(&self, voice: Rc<dyn Fn(u8, &str)>) {
+    pub fn speak_through(&self, voice: Voice) {
         *self.voice.borrow_mut() = Some(voice);
     }
 
@@ -88,39 +111,50 @@ impl Backend {
         self.servers.iter().any(Server::is_told_of_clients)
     }
 
+    /// Whether some server is wherever the client wanted to go.
+    pub fn follows_clients(&self) -> bool {
+        self.servers.iter().any(Server::follows_clients)
+    }
+
     /// How many servers can take traffic: `nbsrv` in HAProxy.
     pub fn usable_servers(&self) -> usize {
         self.servers.iter().filter(|server| server.is_usable()).count()
     }
 
-    /// Waits for the right to use a server: at once when one has room, else in the queue. `deadline` is set
-    /// to `timeout queue` by this call.
+    /// Active servers (no backups) that can take traffic.
+    fn active_servers(&self) -> usize {
+        self.servers.iter().filter(|server| server.is_usable() && !server.config.backup).count()
+    }
+
+    /// Waits for the right to use a server: at once when one has room, else in the queue. `asker`'s deadline is set
+    /// to `timeout queue` for that.
     ///
     /// # Errors
-    /// [`NoServer`] when none is up, or the time in the queue was up.
-    pub async fn slot(self: &Rc<Self>, deadline: &Deadline, wish: &Wish) -> Result<Slot, NoServer> {
-        deadline.set_after(self.config.timeouts.queue_ms);
-        let pick = || {
-            let up = |index: &usize| self.servers.get(*index).is_some_and(Server::is_up);
-            match wish.server.filter(up) {
-                Some(index) if self.servers.get(index).is_some_and(Server::is_full) => Pick::Full,
-                Some(index) => Pick::Server(index),
-                None => self.pick(wish),
-            }
+    /// [`NoServer`] when none is up, or the wait came to nothing.
+    pub async fn slot(self: &Rc<Self>, asker: &Asker<'_>, wish: &Wish) -> Result<Slot, NoServer> {
+        let named = self.named(wish);
+        let slot = match self.begin(wish) {
+            Start::Now(index) => Slot::new(self.clone(), index),
+            Start::Wait(place) => Box::pin(queue::wait(self, asker, wish, place)).await?,
+            Start::Never(none) => return Err(none),
         };
-        let index = self.queue.wait(deadline, wish.server, pick).await?;
-        Ok(self.slot_for(index, deadline))
+        if named.is_some_and(|index| index != slot.index()) {
+            asker.course.redispatched.set(true);
+        }
+        Ok(self.joined(slot, asker.deadline))
     }
 
-    /// The right to use this very server, if it takes traffic and has room.
-    pub fn slot_of(self: &Rc<Self>, index: usize, deadline: &Deadline) -> Option<Slot> {
-        let server = self.servers.get(index)?;
-        (server.is_usable() && !server.is_full()).then(|| self.slot_for(index, deadline))
+    /// Whether a client may come back to this server rather than be given another: not where too many wait for it
+    /// (`max-keep-alive-queue`), unless the server knows the client by its connection (`is_tied`).
+    pub fn takes_back(&self, index: usize, is_tied: bool) -> bool {
+        let max = self.config.queues.keep_alive_max as usize;
+        self.servers.get(index).is_some_and(|server| {
+            server.is_usable() && (is_tied || max == 0 || !server.is_full() || server.queued() + 1 < max)
+        })
     }
 
-    /// The right to use a server, which may end the session of this deadline.
-    fn slot_for(self: &Rc<Self>, index: usize, deadline: &Deadline) -> Slot {
-        let mut slot = Slot::new(self.clone(), index);
+    /// Lets a server end the session of this deadline, where one may.
+    fn joined(&self, mut slot: Slot, deadline: &Deadline) -> Slot {
         if self.ends_sessions {
             slot.join(deadline);
         }
@@ -129,37 +163,31 @@ impl Backend {
 
     /// Chooses a server for now.
     fn pick(&self, wish: &Wish) -> Pick {
-        balance::pick(self.config.balance, &self.servers, wish)
-    }
-
-    /// A server has room: those in the queue look again.
-    fn wake_queue(&self) {
-        self.queue.wake_one();
+        self.note_choice(balance::pick(self.config.balance, &self.servers, wish))
     }
 
     /// A server's state or weight has changed: the choice between servers is worked out anew, and those in the queue
-    /// look again. Every change goes through here.
-    fn servers_changed(&self) {
-        self.wake_queue();
+    /// get what room there is. Every change goes through here.
+    fn servers_changed(self: &Rc<Self>) {
+        if self.waiting.get() > 0 {
+            (0..self.servers.len()).for_each(|index| {
+                self.requeue(index);
+            });
+        }
     }
 
     /// Closes all idle connections, for want of descriptors; false when there were none.
     fn close_idle(&self) -> bool {
         self.servers.iter().filter(|server| server.idle.clear()).count() > 0
     }
-
-    /// Sessions that wait for a server.
-    pub fn queued(&self) -> usize {
-        self.queue.len()
-    }
 }
 
 /// What choosing a server came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Pick {
-    /// This one.
+    /// This one. Where a function of the request has chosen it, it may be full.
     Server(usize),
-    /// Some are up, but all of them are at their `maxconn`.
+    /// Some are up, but all of them are full.
     Full,
     /// None is up.
     Down,
@@ -177,8 +205,9 @@ pub struct Slot {
 impl Slot {
     fn new(backend: Rc<Backend>, index: usize) -> Self {
         if let Some(server) = backend.servers.get(index) {
-            server.connections.set(server.connections.get().saturating_add(1));
-            server.total.set(server.total.get().wrapping_add(1));
+            let connections = server.connections.get().saturating_add(1);
+            server.connections.set(connections);
+            server.counters.sessions_max.see(connections);
         }
         Self { backend, index: index as u32, deadline: None, ends: 0 }
     }
@@ -217,10 +246,11 @@ impl Slot {
         &self.backend
     }
 
-    /// Lays a connection aside for the next request to the same server, if it is fit for that. `proven` = it has
-    /// carried more than one already.
-    pub fn keep(&self, stream: crate::net::Stream, proven: bool) {
-        self.server().idle.put(stream, proven);
+    /// Lays a connection aside for the next request to the same server, if it is fit for that and there is room.
+    /// `requests` = so many it has carried.
+    pub fn keep(&self, stream: crate::net::Stream, requests: u32) {
+        let server = self.server();
+        server.idle.put(stream, requests, server.config.pool);
         self.backend.idle.notify();
     }
 }
@@ -232,6 +262,8 @@ impl Drop for Slot {
         if let Some(deadline) = self.deadline {
             server.part(deadline.get().wrapping_sub(1));
         }
-        self.backend.wake_queue();
+        if self.backend.waiting.get() > 0 {
+            self.backend.serve(self.index());
+        }
     }
 }

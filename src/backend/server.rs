@@ -7,10 +7,13 @@ use std::rc::{Rc, Weak};
 
 use rustix::net::SocketAddrUnix;
 
-use super::Backend;
 use super::health::{Admin, Counter, Facts, Op, State};
 use super::idle::IdlePool;
+use super::queue::Queue;
+use super::way::Way;
+use super::{Backend, ClientEnds};
 use crate::config::{self, ServerAddress, ServerPort};
+use crate::counters::Side;
 use crate::net::Target;
 use crate::reactor::Handle;
 
@@ -20,9 +23,17 @@ pub struct Server {
     pub config: config::Server,
     /// Connections (in `mode http`: requests) that use it now.
     pub connections: Cell<u32>,
-    /// All that ever did.
-    pub total: Cell<u64>,
+    /// What happened here.
+    pub counters: Side,
     pub(super) idle: IdlePool,
+    /// Those who must go to it.
+    pub(super) queue: Queue,
+    /// Of `connections`, those that were given to somebody who waited and who has not taken them yet.
+    pub(super) promised: Cell<u32>,
+    /// Between `minconn` and `maxconn`, where there is a `minconn`.
+    pub(super) limit: Cell<u32>,
+    /// What is not plain about its connections.
+    pub(super) way: Option<Box<Way>>,
     /// Alternatives in the resolver's order, at least one.
     targets: Vec<Target>,
     current: Cell<usize>,
@@ -43,6 +54,8 @@ pub struct Server {
     ramp: Cell<u32>,
     /// The running value of smooth weighted round robin.
     pub(super) turn: Cell<i64>,
+    /// The value of its cookie, where it is worked out.
+    pub(super) cookie: Cell<super::cookie::Known>,
 }
 
 /// A server of a backend: weak, since they may name each other in a ring of backends.
@@ -66,14 +79,22 @@ impl Server {
         let unix = |address: rustix::io::Result<SocketAddrUnix>, text: &str| {
             address.map(|address| vec![Target::Unix(address)]).map_err(|error| fail(text, &error))
         };
+        let number = |port: &ServerPort| match port {
+            ServerPort::Fixed(number) => *number,
+            ServerPort::FromClient(_) => 0,
+        };
         match &config.address {
             ServerAddress::Inet(host, port) => {
-                let number = match port {
-                    ServerPort::Fixed(number) => *number,
-                    ServerPort::FromClient(_) => 0,
-                };
-                let addresses = resolve(host, number).map_err(|reason| fail(host, &reason))?;
-                Ok(addresses.into_iter().map(Target::Inet).collect())
+                let addresses = resolve(host, number(port)).map_err(|reason| fail(host, &reason))?;
+                let addresses = addresses.into_iter().map(Target::Inet);
+                Ok(match config.nth_address.and_then(|nth| usize::try_from(nth).ok()) {
+                    Some(nth) => addresses.skip(nth).take(1).collect(),
+                    None => addresses.collect(),
+                })
+            }
+            // Checks go to this machine, as HAProxy's do.
+            ServerAddress::FromClient(port) => {
+                Ok(vec![Target::Inet(SocketAddr::new([0; 4].into(), number(port)))])
             }
             ServerAddress::Unix(path) => unix(SocketAddrUnix::new(path), &path.to_string_lossy()),
             ServerAddress::Abstract(name) => {
@@ -84,8 +105,9 @@ impl Server {
 
     /// A server that is up until a check says otherwise.
     pub fn new(config: config::Server, targets: Vec<Target>) -> Self {
-        debug_assert!(!targets.is_empty());
+        debug_assert!(!targets.is_empty() || config.disabled);
         let weight = Cell::new(config.weight);
+        let limit = Cell::new(config.minconn);
         let maxconn = config.maxconn.unwrap_or(0);
         let counter = config.check.as_ref().map_or(Counter::new(1, 1), |c| Counter::new(c.rise, c.fall));
         let disabled = Admin::CONFIGURED_MAINT.with(Admin::MAINT);
@@ -96,8 +118,12 @@ impl Server {
             maxconn: Cell::new(maxconn),
             ramp: Cell::new(RAMP_TOP),
             connections: Cell::new(0),
-            total: Cell::new(0),
+            counters: Side::default(),
             idle: IdlePool::default(),
+            queue: Queue::default(),
+            promised: Cell::new(0),
+            limit,
+            way: None,
             targets,
             current: Cell::new(0),
             state: State::new(counter, admin, 0),
@@ -107,25 +133,61 @@ impl Server {
             ends: Cell::new(0),
             ended_by: Cell::new(0),
             turn: Cell::new(0),
+            cookie: Cell::default(),
         }
     }
 
-    /// Where to connect to now. `local` is the address the client came to, for servers without a port.
-    pub fn target(&self, local: Option<SocketAddr>) -> Option<Target> {
+    /// Where it is for everybody; `None` where that depends on the client.
+    pub fn own_target(&self) -> Option<Target> {
+        self.target(&ClientEnds::default())
+    }
+
+    /// Its address now; without a port of its own, the port is 0.
+    pub(super) fn address(&self) -> Option<SocketAddr> {
+        match self.targets.get(self.current.get())? {
+            Target::Inet(address) => Some(*address),
+            _ => None,
+        }
+    }
+
+    /// Where to connect to now, for servers without an address or port with the one that the client came to. `None` =
+    /// that is not known, or would lead back to us.
+    pub(super) fn target(&self, client: &ClientEnds) -> Option<Target> {
         let target = self.targets.get(self.current.get()).or(self.targets.first())?;
-        match (target, &self.config.address) {
-            (Target::Inet(address), ServerAddress::Inet(_, ServerPort::FromClient(offset))) => {
-                let port = i32::from(local?.port()).checked_add(*offset)?;
-                Some(Target::Inet(SocketAddr::new(address.ip(), u16::try_from(port).ok()?)))
+        let (ip, port) = match (target, &self.config.address) {
+            (Target::Inet(address), ServerAddress::Inet(_, port @ ServerPort::FromClient(_))) => {
+                (address.ip(), port)
             }
-            _ => Some(target.clone()),
-        }
+            (_, ServerAddress::FromClient(port)) => (client.destination?.ip(), port),
+            _ => return Some(target.clone()),
+        };
+        let port = match port {
+            ServerPort::Fixed(port) => *port,
+            ServerPort::FromClient(offset) => {
+                let port = i32::from(client.destination?.port()).checked_add(*offset)?;
+                u16::try_from(port).ok()?
+            }
+        };
+        let address = SocketAddr::new(ip, port);
+        (client.gateway != Some(address)).then_some(Target::Inet(address))
     }
 
-    /// Whether each connection to it begins with its client's addresses, or takes its port from them.
+    /// Whether each connection to it begins with its client's addresses, or has to do with them.
     pub fn is_told_of_clients(&self) -> bool {
         self.config.send_proxy.is_some()
             || matches!(self.config.address, ServerAddress::Inet(_, ServerPort::FromClient(_)))
+            || self.follows_clients()
+            || self.way.as_ref().is_some_and(|way| way.foreign.is_some())
+    }
+
+    /// Whether it is wherever the client wanted to go.
+    pub fn follows_clients(&self) -> bool {
+        matches!(self.config.address, ServerAddress::FromClient(_))
+    }
+
+    /// The field of requests that tells where connections to it come from, and which of its values.
+    pub fn source_header(&self) -> Option<(&str, i32)> {
+        self.way.as_ref()?.header().map(|(name, occurrence)| (&**name, occurrence))
     }
 
     /// Where to send a health check to; `None` when the server has no port of its own and none for checks.
@@ -150,6 +212,11 @@ impl Server {
             && !self.state.admin.get().is_drain()
     }
 
+    /// Its weight now, 0 to 256.
+    pub fn weight(&self) -> u32 {
+        self.weight.get()
+    }
+
     /// What counts for its share of the traffic: sixteenths of its weight, less while it starts slowly.
     pub fn effective_weight(&self) -> u32 {
         self.weight.get().saturating_mul(self.ramp.get())
@@ -171,14 +238,38 @@ impl Server {
         self.state.admin.get().is_maint()
     }
 
+    /// Whether whoever comes has to wait: it is at its limit, or others wait already.
+    pub fn is_full(&self) -> bool {
+        self.maxconn.get() > 0 && (!self.has_room() || !self.queue.is_empty())
+    }
+
+    /// Whether it is below its limit: `maxconn`, or less while `minconn` or its slow start keep it low.
+    pub(super) fn has_room(&self) -> bool {
+        let maxconn = self.maxconn.get();
+        if maxconn == 0 {
+            return true;
+        }
+        let limit = if self.config.minconn == 0 { maxconn } else { self.limit.get() };
+        let limit = match self.ramp.get() {
+            RAMP_TOP => limit,
+            ramp => (limit.saturating_mul(ramp) / RAMP_TOP).max(1),
+        };
+        self.connections.get() < limit
+    }
+
+    /// Connections (in `mode http`: requests) for the log line: without those that are about to begin.
+    pub fn in_use(&self) -> u32 {
+        self.connections.get().saturating_sub(self.promised.get())
+    }
+
+    /// Sessions that wait for this very server.
+    pub fn queued(&self) -> usize {
+        self.queue.len()
+    }
+
     /// What operators are told of its state, at this time of the loop's clock.
     pub fn facts(&self, now_ms: u64) -> Facts {
         self.state.facts(now_ms)
-    }
-
-    /// Its weight now.
-    pub fn weight(&self) -> u32 {
-        self.weight.get()
     }
 
     /// Changes its weight; [`Backend::servers_changed`] is the caller's.
@@ -186,27 +277,9 @@ impl Server {
         self.weight.set(weight);
     }
 
-    /// Whether it is at its `maxconn`, of which it takes a part only while it starts slowly.
-    pub fn is_full(&self) -> bool {
-        let now = match (self.maxconn.get(), self.ramp.get()) {
-            (0, _) => return false,
-            (maxconn, RAMP_TOP) => maxconn,
-            (maxconn, ramp) => (maxconn.saturating_mul(ramp) / RAMP_TOP).max(1),
-        };
-        self.connections.get() >= now
-    }
-
     /// Changes its `maxconn`; 0 = no limit.
     pub(super) fn set_maxconn(&self, maxconn: u32) {
         self.maxconn.set(maxconn);
-    }
-
-    /// The address that it is reached at now, with the port of its line; `None` for unix sockets.
-    pub(super) fn address(&self) -> Option<SocketAddr> {
-        match self.targets.get(self.current.get())? {
-            Target::Inet(address) => Some(*address),
-            Target::Unix(_) => None,
-        }
     }
 
     /// For tests of the choice.
@@ -276,9 +349,14 @@ impl Server {
         self.current.set(old.current.get());
     }
 
-    /// An idle connection that is still quiet, if there is one; with `proven` one that has carried more than one
-    /// request.
-    pub fn take_idle(&self, proven: bool) -> Option<crate::net::Stream> {
+    /// An idle connection that is still quiet, if there is one, and how many requests it has carried; with `proven`
+    /// more than one.
+    pub fn take_idle(&self, proven: bool) -> Option<(crate::net::Stream, u32)> {
         self.idle.take(proven)
+    }
+
+    /// Whether a connection that has carried so many requests may carry another one.
+    pub fn may_reuse(&self, requests: u32) -> bool {
+        requests <= self.config.pool.reuse_max
     }
 }

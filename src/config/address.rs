@@ -2,7 +2,7 @@
 
 use super::diagnostics::{Fault, Span, quoted};
 use super::lexer::{self, Env, Word};
-use super::model::{BindAddress, LogAddress, ServerAddress, ServerPort};
+use super::model::{BindAddress, LogAddress, ServerAddress, ServerPort, SourceAddress};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
@@ -28,7 +28,7 @@ pub(crate) fn bind(word: &Word, env: Env<'_>, max: usize) -> Result<Vec<(BindAdd
 /// The address of a `server` line.
 ///
 /// # Errors
-/// It cannot be understood, or stands for the address the client came to.
+/// It cannot be understood.
 pub(crate) fn server(word: &Word, env: Env<'_>) -> Result<ServerAddress, Fault> {
     let text = expanded(word, env)?;
     let at = word.span;
@@ -50,18 +50,50 @@ pub(crate) fn server(word: &Word, env: Env<'_>) -> Result<ServerAddress, Fault> 
                 Some(port) => ServerPort::Fixed(parse_port(port, at)?),
             };
             match parse_host(host, family, at)? {
-                Host::Any => Err(Fault::at(
-                    at,
-                    "a server needs an address; sending on to the address the client came to is not built yet",
-                )),
-                Host::Ip(ip) if ip.is_unspecified() => Err(Fault::at(
-                    at,
-                    format!("{ip} stands for the address the client came to, which is not built yet"),
-                )),
+                Host::Any => Ok(ServerAddress::FromClient(port)),
+                Host::Ip(ip) if ip.is_unspecified() => Ok(ServerAddress::FromClient(port)),
                 Host::Ip(ip) => Ok(ServerAddress::Inet(ip.to_string(), port)),
                 Host::Name(name) => Ok(ServerAddress::Inet(name, port)),
             }
         }
+    }
+}
+
+/// An address of ours, and a port or a range of ports: what connections come from.
+///
+/// # Errors
+/// It is no address, or the ports run backwards.
+pub(crate) fn source(word: &Word, env: Env<'_>) -> Result<SourceAddress, Fault> {
+    let text = expanded(word, env)?;
+    let at = word.span;
+    let Form::Inet { family, text } = Form::of(&text, at)? else {
+        return Err(Fault::at(at, "connections come from an address and not from a unix socket"));
+    };
+    let (host, ports) = split_port(text);
+    let address = match parse_host(host, family, at)? {
+        Host::Ip(ip) if !ip.is_unspecified() => Some(ip),
+        Host::Any | Host::Ip(_) => None,
+        Host::Name(name) => {
+            return Err(Fault::at(
+                at,
+                format!("`{name}` is a name; expected an address of this machine, or * for any"),
+            ));
+        }
+    };
+    let ports = match ports {
+        None | Some("" | "0") => None,
+        Some(ports) => {
+            let (first, last) = ports.split_once('-').unwrap_or((ports, ports));
+            // HAProxy takes a range from 0, which is one from 1.
+            let first = if first == "0" { 1 } else { parse_port(first, at)? };
+            Some((first, parse_port(last, at)?))
+        }
+    };
+    match ports {
+        Some((first, last)) if first > last => {
+            Err(Fault::at(at, format!("the port range {first}-{last} runs backwards")))
+        }
+        ports => Ok(SourceAddress { address, ports, ..SourceAddress::default() }),
     }
 }
 
@@ -378,11 +410,37 @@ mod tests {
             ("unix@/s", ServerAddress::Unix("/s".into())),
             ("/s", ServerAddress::Unix("/s".into())),
             ("abns@n", ServerAddress::Abstract(b"n".to_vec())),
+            (":80", ServerAddress::FromClient(ServerPort::Fixed(80))),
+            ("*:80", ServerAddress::FromClient(ServerPort::Fixed(80))),
+            ("0.0.0.0:+1", ServerAddress::FromClient(ServerPort::FromClient(1))),
+            ("[::]:80", ServerAddress::FromClient(ServerPort::Fixed(80))),
+            ("*", ServerAddress::FromClient(ServerPort::FromClient(0))),
         ] {
             assert_eq!(server(text).unwrap(), want, "{text}");
         }
-        for text in ["", ":80", "*:80", "0.0.0.0:80", "a:0", "a:+99999", "a:+", "fd@3", "a/b:80"] {
+        for text in ["a:0", "a:+99999", "a:+", "fd@3", "a/b:80"] {
             assert!(server(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn sources() {
+        let source = |text: &str| source(&word(text), &env);
+        let ip = |text: &str| Some(text.parse::<IpAddr>().unwrap());
+        for (text, want) in [
+            ("127.0.0.2", (ip("127.0.0.2"), None)),
+            ("127.0.0.2:", (ip("127.0.0.2"), None)),
+            ("127.0.0.2:0", (ip("127.0.0.2"), None)),
+            ("[::1]:70-80", (ip("::1"), Some((70, 80)))),
+            ("*", (None, None)),
+            ("0.0.0.0:0-10", (None, Some((1, 10)))),
+            (":80", (None, Some((80, 80)))),
+        ] {
+            let found = source(text).unwrap();
+            assert_eq!((found.address, found.ports), want, "{text}");
+        }
+        for text in ["localhost", "/s", "abns@x", "127.0.0.1:20-10", "127.0.0.1:x", "127.0.0.1:1-", "1.2.3"] {
+            assert!(source(text).is_err(), "{text}");
         }
     }
 

@@ -41,7 +41,11 @@ pub(super) fn check_global(b: &mut Builder<'_>) {
 
 pub(super) fn check_reached(b: &mut Builder<'_>, reached: &[bool]) {
     for (proxy, reached) in b.proxies.iter().zip(reached) {
-        if proxy.kind == ProxyKind::Backend && !reached && !proxy.settings.disabled {
+        if proxy.kind == ProxyKind::Backend
+            && !reached
+            && !proxy.settings.disabled
+            && !proxy.only_holds_a_table()
+        {
             let message = format!("no frontend sends to backend `{}`", proxy.name);
             b.sink.push(Severity::Warning, proxy.spot.clone(), message);
         }
@@ -95,7 +99,7 @@ pub(super) fn warn_of_timeouts(sink: &mut Sink, proxy: &Proxy, tunnel_default: b
     let t = &proxy.settings.timeouts;
     let (client, server) = (proxy.kind.has_client_side(), proxy.kind.has_server_side());
     let needed = client && t.client.is_none() || server && (t.server.is_none() || t.connect.is_none());
-    if !needed || proxy.settings.disabled {
+    if !needed || proxy.settings.disabled || proxy.only_holds_a_table() {
         return;
     }
     let client_side = client_timeouts(t, tunnel_default);

@@ -10,11 +10,12 @@ use std::collections::BTreeMap;
 const COMPARED_MAX: usize = 1_000;
 
 /// Keywords of a section that do something in `mode http` only.
-const HTTP_ONLY: [&str; 29] = [
+const HTTP_ONLY: [&str; 30] = [
     "block",
     "capture cookie",
     "capture request header",
     "capture response header",
+    "cookie",
     "errorfile",
     "errorfiles",
     "errorloc",

@@ -7,10 +7,11 @@ use super::diagnostics::{DIAGNOSTICS_MAX, Severity, Sink};
 use super::draft::{ErrorSource, NameRef, Proxy, ProxyKind, Settings, Timeouts, UseRule};
 use super::model::{
     Acl, Backend, BackendId, Chosen, ClientTimeouts, Config, ErrorPage, Frontend, Global, HttpOptions,
-    HttpRules, LogTarget, Mode, ServerTimeouts, Target, TcpRules, UseBackend, UseServer,
+    HttpRules, LogTarget, Mode, Persistence, Server, ServerCookie, ServerTimeouts, StickTable, Target,
+    TcpRules, TcpTuning, UseBackend, UseServer,
 };
 use super::sample::{Reference, ReferenceKind};
-use super::suggest;
+use super::{keywords::stick, suggest};
 use std::rc::Rc;
 
 /// Above so many proxies no near name is looked for.
@@ -42,17 +43,21 @@ pub(crate) fn resolve(mut b: Builder<'_>) -> (Config, Sink) {
         check_delays(&mut b);
     }
     super::states::resolve_tracks(&mut b, &backends);
-    let references = references(&mut b, &backends);
+    let tables: Vec<StickTable> =
+        std::mem::take(&mut b.shared.tables).into_iter().map(|(table, _)| table).collect();
+    let references = references(&mut b, &backends, &tables);
     let by_name = match b.proxies.iter().any(works_names_out) {
         true => b.named_backends().filter_map(|at| backends.get(at).copied().flatten()).collect(),
         false => Vec::new(),
     };
     check_pages(&mut b, &references);
+    stick::check_keys(&mut b, &references, &tables);
     let variables = std::mem::take(&mut b.shared.variables);
     let mut config = Config {
         global: b.global,
         userlists: std::mem::take(&mut b.userlists),
         references,
+        tables,
         variables,
         by_name,
         ..Config::default()
@@ -87,10 +92,10 @@ pub(crate) fn resolve(mut b: Builder<'_>) -> (Config, Sink) {
 }
 
 /// What the expressions name, in the order of their ids. Disabled frontends are still numbered by name.
-fn references(b: &mut Builder<'_>, backends: &[Option<BackendId>]) -> Vec<Target> {
+fn references(b: &mut Builder<'_>, backends: &[Option<BackendId>], tables: &[StickTable]) -> Vec<Target> {
     let mut targets = Vec::with_capacity(b.shared.references.len());
     for reference in std::mem::take(&mut b.shared.references) {
-        match reference_target(b, backends, &reference) {
+        match reference_target(b, backends, tables, &reference) {
             Ok(target) => targets.push(target),
             Err(message) => b.sink.push(Severity::Error, reference.spot, message),
         }
@@ -101,6 +106,7 @@ fn references(b: &mut Builder<'_>, backends: &[Option<BackendId>]) -> Vec<Target
 fn reference_target(
     b: &Builder<'_>,
     backends: &[Option<BackendId>],
+    tables: &[StickTable],
     reference: &Reference,
 ) -> Result<Target, String> {
     let name = reference.name.as_str();
@@ -115,6 +121,11 @@ fn reference_target(
         let names = || b.userlists.iter().map(|list| list.name.as_str());
         let at = names().position(|known| known == name).map(Target::Users);
         return at.ok_or_else(|| format!("there is no userlist `{name}`{}", suggest::hint(name, names())));
+    }
+    if reference.kind == ReferenceKind::Table {
+        let names = || tables.iter().map(|table| &*table.name);
+        let at = names().position(|known| known == name).map(Target::Table);
+        return at.ok_or_else(|| format!("`{name}` has no stick-table{}", suggest::hint(name, names())));
     }
     if reference.kind == ReferenceKind::Frontend {
         let at = b.proxy_named(false, name);
@@ -356,12 +367,18 @@ fn frontend(
 ) -> Frontend {
     let settings = &proxy.settings;
     let use_backends = proxy.use_backends.into_iter().zip(targets.rules);
+    let [tuning, _] = settings.tunings;
+    let mut binds = proxy.binds;
+    for bind in &mut binds {
+        let TcpTuning { user_timeout_ms, mss, fast_open, .. } = bind.tuning;
+        bind.tuning = TcpTuning { user_timeout_ms, mss, fast_open, ..tuning };
+    }
     Frontend {
         name: proxy.name,
         id: 0,
         place: proxy.spot.place,
         mode: settings.mode.unwrap_or_default(),
-        binds: proxy.binds,
+        binds,
         maxconn: settings.maxconn,
         accepts_a_second: settings.accepts_a_second,
         backlog: settings.backlog,
@@ -432,6 +449,24 @@ fn server_rules(sink: &mut Sink, proxy: &mut Proxy) -> Vec<UseServer> {
     rules
 }
 
+/// Gives each server without a number the first free one from its place on, as HAProxy does.
+fn number_servers(servers: &mut [Server]) {
+    let mut taken: Vec<u32> = servers.iter().map(|server| server.id).filter(|&id| id > 0).collect();
+    taken.sort_unstable();
+    for (mut id, server) in (1..).zip(servers) {
+        if server.id == 0 {
+            let at = loop {
+                match taken.binary_search(&id) {
+                    Ok(_) => id += 1,
+                    Err(at) => break at,
+                }
+            };
+            taken.insert(at, id);
+            server.id = id;
+        }
+    }
+}
+
 /// Takes from a proxy what a client side has no use for.
 fn backend(proxy: &mut Proxy, (acls, http_rules): Rules, global: &Global, tunnel_default: bool) -> Backend {
     let tcp = tcp_rules(proxy);
@@ -440,9 +475,23 @@ fn backend(proxy: &mut Proxy, (acls, http_rules): Rules, global: &Global, tunnel
     for check in servers.iter_mut().filter_map(|server| server.check.as_mut()) {
         check.spread_percent = global.spread_checks;
     }
+    number_servers(&mut servers);
+    // Everything goes there, and nothing to the servers.
+    if let Some(direct) = proxy.direct.take().or_else(|| settings.transparent.clone()) {
+        servers.iter_mut().for_each(|server| server.disabled = true);
+        servers.push(direct);
+    }
     if settings.disabled {
         // What still names it finds no server.
         servers.iter_mut().for_each(|server| server.disabled = true);
+    }
+    let persistence =
+        Persistence { rules: std::mem::take(&mut proxy.persist_rules), ..settings.persistence.clone() };
+    let is_dynamic = persistence.cookie.as_ref().is_some_and(|cookie| cookie.dynamic);
+    if let Some(key) = settings.dynamic_cookie_key.as_ref().filter(|_| is_dynamic) {
+        for server in servers.iter_mut().filter(|server| server.cookie.is_none()) {
+            server.cookie = Some(ServerCookie::Dynamic(key.clone()));
+        }
     }
     Backend {
         name: proxy.name.clone(),
@@ -455,12 +504,17 @@ fn backend(proxy: &mut Proxy, (acls, http_rules): Rules, global: &Global, tunnel
         tcp,
         http_rules,
         server_rules: Vec::new(),
+        persistence,
+        sticks: std::mem::take(&mut proxy.sticks),
         errors: Rc::default(),
         servers,
         timeouts: server_timeouts(&settings.timeouts, tunnel_default),
-        retries: settings.retries.unwrap_or(3),
+        queues: settings.queues,
         http: http_options(settings),
         tcp_keepalive: settings.server_keepalive.unwrap_or(true),
+        source: settings.source.clone(),
+        tuning: settings.tunings[1],
+        send_name: settings.send_name.clone(),
         logs: logs(settings, global),
         log_tag: settings.log_tag.clone(),
         log_checks: settings.log_checks,

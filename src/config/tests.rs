@@ -1,6 +1,8 @@
 //! Whole texts through the loader.
 
+mod connections;
 mod language;
+mod stick;
 
 use super::*;
 use std::fmt::Write as _;
@@ -167,16 +169,25 @@ fn mistakes_and_what_is_said_of_them() {
         (in_frontend("reqirep a"), "a line was expected behind this word"),
         (in_frontend("reqadd a"), "expected a line `Name: value` in one word"),
         (in_frontend("no reqirep a b"), "`no` cannot stand before `reqirep`"),
-        (in_backend("option transparent"), "write `server` lines"),
+        (in_backend("option http_proxy"), "write `server` lines"),
         (in_backend("option external-check"), "never runs another program"),
         (in_backend("cookie"), "`cookie` needs an argument"),
-        (in_backend("fullconn x"), "`x` is not a number"),
+        (in_backend("fullconn x"), "expected a number"),
         (in_backend("stats auth nobody"), "`nobody` is not USER:PASSWORD"),
         (in_backend("stats refresh 5x"), "no time unit"),
-        (in_backend("option persist x"), "unexpected `x`; `option persist` takes no argument"),
+        (in_backend("option persist x"), "`option persist` takes no arguments"),
+        (in_backend("cookie A insert prefix"), "exclude each other"),
+        (in_backend("cookie A rewrite indirect"), "exclude each other"),
+        (in_backend("cookie A preserve"), "needs `insert` or `indirect`"),
+        (in_backend("cookie A insert inderect"), "did you mean `indirect`"),
+        (in_backend("cookie A insert attr a;b"), "`a;b` cannot be a part of a cookie"),
+        (in_backend("cookie A insert domain"), "`domain` needs a value"),
+        (in_backend("cookie A insert maxlife 69y"), "no time unit"),
+        (in_backend("force-persist"), "`force-persist` needs a condition"),
+        (in_backend("dynamic-cookie-key"), "needs the key"),
         (in_backend("server a 1.1.1.1:80 cookie"), "`cookie` needs a value"),
         (in_backend("server a 1.1.1.1:80 ssl verify none"), "TLS (`ssl`) is not built"),
-        (in_frontend("bind :80 interface x"), "not built it yet"),
+        (in_frontend("bind :80 proto h2"), "not built it yet"),
         (in_frontend("ring r"), "HAProxy has the section `ring`"),
         (in_backend("balence x"), "did you mean `balance`"),
         (in_backend("option httpchek"), "did you mean `option httpchk`"),
@@ -249,15 +260,16 @@ fn oddities_are_warnings_and_no_more() {
         (in_frontend("acl a hdr(host)"), "no pattern"),
         (in_backend("contimeout 5000"), "old spelling of `timeout connect`"),
         (in_backend("option forceclose"), "old spelling of `option httpclose`"),
-        (in_backend("option redispatch"), "not active yet"),
+        (in_backend("redispatch"), "option redispatch"),
         (in_frontend("option httpchk"), "no effect here: `option httpchk` is allowed only in"),
         (in_backend("http-check expect status 200"), "do nothing without `option httpchk`"),
         (
-            in_backend("cookie A\n cookie A\n no option persist\n server a 1.1.1.1:1 id 5"),
-            "`cookie` is not active",
+            in_backend("cookie A\n no option persist\n server a 1.1.1.1:1 id 5 cookie b redir /x"),
+            "`cookie` has no effect in `mode tcp`",
         ),
         (in_backend("balance leastconn"), "`balance leastconn` is not active yet"),
         (in_backend("balance hdr(host)"), "`balance hdr` is not active yet"),
+        (in_backend("server a 1.1.1.1:80 resolvers x verify none weight 2"), "`resolvers` is not active"),
         (in_backend("stats refresh 30"), "no statistics page"),
         (in_backend("grace 5s"), "ignored: a stop closes"),
         (in_backend("peers p\n peer a 1.1.1.1:1\n nonsense 'x"), "`peers` is not active yet"),

@@ -100,6 +100,8 @@ pub(super) fn action(out: &mut String, action: &HttpAction) {
         HttpAction::SetVar(..) | HttpAction::SetVarFormat(..) => ("sets a variable", ""),
         HttpAction::UnsetVar(_) => ("removes a variable", ""),
         HttpAction::Capture(..) => ("keeps a value for the log line", ""),
+        HttpAction::SetPriority { .. } => ("sets the place in queues", ""),
+        HttpAction::SendOnce => ("is not sent twice", ""),
         HttpAction::SetLogLevel(None) => ("no log line", ""),
         HttpAction::SetLogLevel(Some(_)) => ("sets the level of the log line", ""),
         HttpAction::WaitForBody { .. } => ("waits for the body", ""),
@@ -213,6 +215,19 @@ fn range(out: &mut String, (low, high): (i64, i64)) {
     }
 }
 
+fn server_port(out: &mut String, port: ServerPort) {
+    match port {
+        ServerPort::Fixed(port) => {
+            out.push(':');
+            number(out, i64::from(port));
+        }
+        ServerPort::FromClient(offset) => {
+            out.push_str(", the port the client came to plus ");
+            number(out, i64::from(offset));
+        }
+    }
+}
+
 /// A server's name, address, and what its share depends on.
 pub(super) fn server(out: &mut String, server: &Server) {
     out.push_str("server ");
@@ -224,16 +239,11 @@ pub(super) fn server(out: &mut String, server: &Server) {
             out.push_str(if is_v6 { "[" } else { "" });
             out.push_str(host);
             out.push_str(if is_v6 { "]" } else { "" });
-            match port {
-                ServerPort::Fixed(port) => {
-                    out.push(':');
-                    number(out, i64::from(*port));
-                }
-                ServerPort::FromClient(offset) => {
-                    out.push_str(", the port the client came to plus ");
-                    number(out, i64::from(*offset));
-                }
-            }
+            server_port(out, *port);
+        }
+        ServerAddress::FromClient(port) => {
+            out.push_str("the address the client came to");
+            server_port(out, *port);
         }
         ServerAddress::Unix(path) => text(out, path.as_os_str().as_encoded_bytes()),
         ServerAddress::Abstract(name) => {

@@ -76,6 +76,8 @@ impl Port {
             && self.bind.unix_user == bind.unix_user
             && self.bind.unix_group == bind.unix_group
             && self.bind.transparent == bind.transparent
+            && self.bind.interface == bind.interface
+            && self.bind.tuning == bind.tuning
     }
 
     /// The address as it was written.

@@ -7,8 +7,9 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 use super::Options;
-use crate::backend::{Backend, Server, Spread, link};
+use crate::backend::{Backend, Server, Spread, Table, link};
 use crate::config::{self, Config, LogAddress, LogTarget, Place};
+use crate::counters::Front;
 use crate::net::{Rate, resolve};
 use crate::observe::{Logger, facade::tell};
 use crate::reactor::Handle;
@@ -97,10 +98,23 @@ fn log_hosts(config: &Config) -> impl Iterator<Item = String> {
     })
 }
 
+/// `fullconn` where it is not set: a tenth of what the frontends that name this backend can take together.
+fn fullconn(frontends: &[config::Frontend], id: config::BackendId, process_max: u32) -> u32 {
+    let leads_here = |frontend: &&config::Frontend| {
+        let by_rule =
+            |rule: &config::UseBackend| matches!(rule.backend, config::Chosen::Known(to) if to == id);
+        frontend.default_backend == Some(id) || frontend.use_backends.iter().any(by_rule)
+    };
+    let maxconn = |frontend: &config::Frontend| u64::from(frontend.maxconn.unwrap_or(process_max));
+    let sum: u64 = frontends.iter().filter(leads_here).map(maxconn).sum();
+    u32::try_from(sum.div_ceil(10)).unwrap_or(u32::MAX).max(1)
+}
+
 /// The frontends and backends of one configuration.
 pub(super) struct Runtime {
     pub frontends: Vec<Rc<Frontend>>,
-    backends: Rc<[Rc<Backend>]>,
+    pub backends: Rc<[Rc<Backend>]>,
+    shared: Rc<Shared>,
     /// Where the program's own messages go: the `log` lines of the global section.
     pub messages: Rc<Logger>,
     /// `hard-stop-after`.
@@ -122,11 +136,21 @@ impl Runtime {
     ) -> Result<Self, Vec<StartError>> {
         let mut errors = Vec::new();
         let mut backends = Vec::with_capacity(config.backends.len());
-        for backend in config.backends {
+        let full = config.backends.iter().enumerate().map(|(at, backend)| match backend.queues.fullconn {
+            0 => fullconn(&config.frontends, config::BackendId(at), options.maxconn),
+            set => set,
+        });
+        let full: Vec<u32> = full.collect();
+        for (mut backend, full) in config.backends.into_iter().zip(full) {
+            backend.queues.fullconn = full;
             let mut servers = Vec::with_capacity(backend.servers.len());
             for server in &backend.servers {
                 match Server::targets(server, |host, port| names.addresses(host, port)) {
-                    Ok(targets) => servers.push(Server::new(server.clone(), targets)),
+                    Ok(targets) => {
+                        // One of `server-template` for which the name has no address.
+                        let disabled = server.disabled || targets.is_empty();
+                        servers.push(Server::new(config::Server { disabled, ..server.clone() }, targets));
+                    }
                     Err(message) => errors.push(StartError { place: server.place.clone(), message }),
                 }
             }
@@ -159,6 +183,7 @@ impl Runtime {
         let mut frontends = Vec::with_capacity(config.frontends.len());
         let shared =
             Rc::new(Shared::new(config.references, config.by_name, &config.variables, config.userlists));
+        *shared.tables.borrow_mut() = config.tables.into_iter().map(Table::new).collect();
         for frontend in config.frontends {
             let Some(logger) = logger(&frontend.logs, frontend.log_tag.as_ref(), &frontend.place) else {
                 continue;
@@ -171,6 +196,7 @@ impl Runtime {
                 logger,
                 process: process.clone(),
                 connections: Cell::new(0),
+                counters: Front::default(),
                 rate: Rate::new(rate),
                 head_bytes_max: global.bufsize_bytes.saturating_sub(global.maxrewrite_bytes),
                 leaving: Cell::new(false),
@@ -188,6 +214,7 @@ impl Runtime {
                 Ok(Self {
                     frontends,
                     backends,
+                    shared,
                     messages,
                     hard_stop_after_ms,
                     accepts_a_second,
@@ -206,8 +233,14 @@ impl Runtime {
         }
     }
 
-    /// Takes over what the old configuration's checks know of servers that are in both.
+    /// Takes over what the old configuration's checks know of servers that are in both, and its stick tables.
     pub(super) fn inherit(&self, old: &Self) {
+        let known = old.shared.tables.borrow();
+        for table in self.shared.tables.borrow_mut().iter_mut() {
+            if let Some(known) = known.iter().find(|known| known.goes_on_as(table)) {
+                table.clone_from(known);
+            }
+        }
         for backend in self.backends.iter() {
             let same = |known: &&Rc<Backend>| known.config.name == backend.config.name;
             if let Some(known) = old.backends.iter().find(same) {

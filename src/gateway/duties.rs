@@ -15,6 +15,7 @@ use super::listen::{Missing, Sockets, open_one};
 use crate::config::{self, BindAddress, Config, Source};
 use crate::process::keeper::{ANSWER_BYTES_MAX, Answer, DESCRIPTORS_MAX, Duties, Keeper, REQUEST_BYTES};
 use crate::process::pidfile::PidFile;
+use crate::reactor::off_loop;
 
 /// A request's first byte.
 const READ: u8 = 1;
@@ -135,8 +136,8 @@ impl GatewayKeeper {
     /// A message: they cannot be read, or the keeper has ended.
     pub async fn read(&self) -> Result<(Vec<Source>, Files, Names), String> {
         let keeper = self.0.clone();
-        let answer = smol::unblock(move || keeper.ask(&Request::Read.encode())).await;
-        let answer = answer.map_err(|error| error.to_string())?;
+        let answer = off_loop(move || keeper.ask(&Request::Read.encode())).await;
+        let answer = answer.ok_or("the keeper was not asked")?.map_err(|error| error.to_string())?;
         if !answer.done {
             return Err(refused(&answer.bytes).to_string());
         }
@@ -158,7 +159,7 @@ impl GatewayKeeper {
             };
             missing.into_iter().map(one).collect()
         };
-        Sockets::Brought(smol::unblock(ask).await)
+        Sockets::Brought(off_loop(ask).await.unwrap_or_default())
     }
 
     /// Signals the older processes that the flags named. Waits; to be called once.

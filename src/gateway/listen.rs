@@ -8,7 +8,9 @@ use super::accept::{Port, Socket};
 use super::wait::{self, Late, Patience};
 use super::{Names, Options, StartError};
 use crate::config::{self, Account, Bind, BindAddress, Config};
-use crate::net::{ListenOptions, Listener, listen_abstract, listen_inherited, listen_tcp, listen_unix};
+use crate::net::{
+    ListenOptions, Listener, Tuning, listen_abstract, listen_inherited, listen_tcp, listen_unix,
+};
 use crate::process::{Kind, id_of, inherited_descriptor};
 use crate::reactor::Handle;
 use crate::session::Frontend;
@@ -244,9 +246,16 @@ fn orders(
         unix_mode: bind.unix_mode,
         unix_owner: [owner(Kind::User, &bind.unix_user)?, owner(Kind::Group, &bind.unix_group)?],
         transparent: bind.transparent,
+        interface: bind.interface.clone(),
+        tuning: tuning(bind.tuning),
         take_over,
     };
     Ok(addresses.into_iter().map(|address| Order { address, options: options.clone() }).collect())
+}
+
+fn tuning(tuning: config::TcpTuning) -> Tuning {
+    let config::TcpTuning { user_timeout_ms, probes, idle_s, interval_s, mss, fast_open, no_linger } = tuning;
+    Tuning { user_timeout_ms, probes, idle_s, interval_s, mss, fast_open, no_linger }
 }
 
 /// The number of a unix socket's user or group.

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use rustix::fs::Mode;
@@ -16,7 +17,7 @@ use rustix::net::{
 };
 use rustix::process::umask;
 
-use super::Stream;
+use super::{Stream, Tuning, option};
 use crate::reactor::{Direction, Handle, Source};
 
 /// How a listening socket is made.
@@ -34,6 +35,10 @@ pub struct ListenOptions {
     pub unix_mode: Option<u32>,
     /// User and group of the same.
     pub unix_owner: [Option<u32>; 2],
+    /// TCP: only what comes through this network interface.
+    pub interface: Option<Rc<str>>,
+    /// TCP: what the kernel is told of the connections, which inherit it.
+    pub tuning: Tuning,
     /// Another process of ours holds the address and is about to let go of it (`-sf`, `-st`): do not
     /// report that as "in use".
     pub take_over: bool,
@@ -107,8 +112,13 @@ pub fn listen_tcp(address: SocketAddr, options: &ListenOptions) -> io::Result<Ow
     if options.keepalive {
         sockopt::set_socket_keepalive(&fd, true)?;
     }
+    options.tuning.apply(&fd)?;
     bind(&fd, &address)?;
     listen(&fd, options.backlog)?;
+    if options.tuning.fast_open {
+        // A kernel without it listens in the usual way.
+        let _ = option::set_fast_open(fd.as_fd(), options.backlog);
+    }
     Ok(fd)
 }
 
@@ -206,6 +216,14 @@ fn tcp_socket(address: SocketAddr, options: &ListenOptions) -> io::Result<OwnedF
     if options.transparent {
         // For IPv6 too: the kernel has one flag for both, and knows this option for longer (before 4.15).
         sockopt::set_ip_freebind(&fd, true)?;
+        // Connections to others, which a firewall redirects here, need more; without the right to it they do not come.
+        let _ = option::set_transparent(fd.as_fd(), address.is_ipv6());
+    }
+    if let Some(interface) = &options.interface {
+        option::bind_to_device(fd.as_fd(), interface).map_err(|error| {
+            let what = format!("the interface '{interface}' cannot be used: {error}");
+            io::Error::new(error.kind(), what)
+        })?;
     }
     Ok(fd)
 }

@@ -4,7 +4,9 @@
 
 mod address;
 mod buffer;
+mod dial;
 mod listener;
+mod option;
 mod pipe;
 mod proxy_protocol;
 mod rate;
@@ -12,6 +14,7 @@ mod stream;
 
 pub use address::{Target, resolve};
 pub use buffer::{Buffer, set_buffer_size};
+pub use dial::{Dial, Ports, SourceError, Tuning};
 pub use listener::{
     Accepted, ListenOptions, Listener, listen_abstract, listen_inherited, listen_tcp, listen_unix,
 };

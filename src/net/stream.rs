@@ -10,64 +10,80 @@ use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType, ipproto, socket_with, sockopt,
 };
 
+use super::dial::{Dial, Lease, is_taken, no_free_ports};
 use super::{Buffer, Target};
 use crate::reactor::{Direction, Handle, Source};
 
 /// How a connection is made.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct ConnectOptions {
+#[derive(Clone, Copy, Default)]
+pub struct ConnectOptions<'a> {
     /// `SO_KEEPALIVE`.
     pub keepalive: bool,
     /// Bytes are written as soon as the connection may stand. The acknowledgement that ends the handshake is
     /// then held back to go with them, which saves a packet; [`Stream::first_sent`] ends that.
     pub sends_first: bool,
+    /// TCP: what is not plain about it.
+    pub dial: Option<&'a Dial>,
+    /// The address that it comes from, where that is the client's and not the same for all.
+    pub client: Option<SocketAddr>,
 }
 
 /// A connected (or connecting) socket. All calls are made on the loop's thread.
 pub struct Stream {
     source: Source,
+    /// The port it has of a range; free again once the socket is closed.
+    _lease: Option<Box<Lease>>,
 }
 
 impl Stream {
     /// Wraps a non-blocking, connected socket.
     pub fn new(reactor: Handle, fd: OwnedFd) -> Self {
-        Self { source: Source::new(reactor, fd) }
+        Self { source: Source::new(reactor, fd), _lease: None }
     }
 
     /// Starts a connection and does not wait for it: the first write may be tried at once, and finds out.
     /// TCP sockets get `TCP_NODELAY`.
     ///
     /// # Errors
-    /// What the kernel says at once: no descriptors, no route, a unix socket that is absent or full.
-    pub fn connect(reactor: Handle, target: &Target, options: ConnectOptions) -> io::Result<Self> {
-        use rustix::io::Errno;
-        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-        let (fd, result) = match target {
-            Target::Inet(address) => {
-                let (family, protocol) = match address {
-                    SocketAddr::V4(_) => (AddressFamily::INET, ipproto::TCP),
-                    SocketAddr::V6(_) => (AddressFamily::INET6, ipproto::TCP),
-                };
-                let fd = socket_with(family, SocketType::STREAM, flags, Some(protocol))?;
-                sockopt::set_tcp_nodelay(&fd, true)?;
-                if options.keepalive {
-                    sockopt::set_socket_keepalive(&fd, true)?;
-                }
-                if options.sends_first {
-                    sockopt::set_tcp_quickack(&fd, false)?;
-                }
-                let result = rustix::net::connect(&fd, address);
-                (fd, result)
+    /// What the kernel says at once: no descriptors, no route, a unix socket that is absent or full. With
+    /// [`ConnectOptions::dial`] a [`super::SourceError`] inside, where it cannot come from where it should.
+    pub fn connect(reactor: Handle, target: &Target, options: ConnectOptions<'_>) -> io::Result<Self> {
+        match (target, options.dial) {
+            (Target::Inet(address), None) => {
+                let fd = tcp_socket(address, options)?;
+                started(rustix::net::connect(&fd, address))?;
+                Ok(Self::new(reactor, fd))
             }
-            Target::Unix(address) => {
-                let fd = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
-                let result = rustix::net::connect(&fd, address);
-                (fd, result)
+            (Target::Inet(address), Some(dial)) => Self::dial(reactor, address, dial, options),
+            (Target::Unix(address), _) => {
+                let fd = socket_with(AddressFamily::UNIX, SocketType::STREAM, new_flags(), None)?;
+                started(rustix::net::connect(&fd, address))?;
+                Ok(Self::new(reactor, fd))
             }
-        };
-        match result {
-            Ok(()) | Err(Errno::INPROGRESS | Errno::INTR) => Ok(Self::new(reactor, fd)),
-            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The same as `dial` says, with one port after the other where it has some.
+    fn dial(
+        reactor: Handle,
+        address: &SocketAddr,
+        dial: &Dial,
+        options: ConnectOptions<'_>,
+    ) -> io::Result<Self> {
+        let mut tries = dial.tries();
+        loop {
+            tries -= 1;
+            let fd = tcp_socket(address, options)?;
+            let lease = dial.prepare(&fd, address, options.client)?;
+            if options.sends_first {
+                dial.open_fast(&fd);
+            }
+            match started(rustix::net::connect(&fd, address)) {
+                Ok(()) => return Ok(Self { _lease: lease.map(Box::new), ..Self::new(reactor, fd) }),
+                Err(error) if is_taken(error) && tries == 0 => return Err(no_free_ports(error)),
+                Err(error) if is_taken(error) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
     }
 
@@ -105,6 +121,11 @@ impl Stream {
     /// That error.
     pub fn take_error(&self) -> io::Result<()> {
         sockopt::socket_error(&self.source)?.map_err(Into::into)
+    }
+
+    /// Ready when the peer has finished sending or the connection is broken, whatever is still to be read.
+    pub fn poll_ended(&self, context: &mut Context<'_>) -> Poll<()> {
+        self.source.poll_ended(context)
     }
 
     /// Reads more into a buffer, taking one from the pool only when there may be something to put into it: an
@@ -201,6 +222,17 @@ impl Stream {
         rustix::net::getsockname(&self.source).ok()?.try_into().ok()
     }
 
+    /// The address that the client wanted to go to before a firewall sent it here (`SO_ORIGINAL_DST`), else our address
+    /// of the connection; `None` for unix sockets.
+    pub fn original_destination(&self) -> Option<SocketAddr> {
+        let local = self.local_address()?;
+        let original = match local {
+            SocketAddr::V4(_) => sockopt::ip_original_dst(&self.source).map(SocketAddr::V4),
+            SocketAddr::V6(_) => sockopt::ipv6_original_dst(&self.source).map(SocketAddr::V6),
+        };
+        Some(original.unwrap_or(local))
+    }
+
     /// The other side's address; `None` for unix sockets.
     pub fn peer_address(&self) -> Option<SocketAddr> {
         rustix::net::getpeername(&self.source).ok()??.try_into().ok()
@@ -227,6 +259,35 @@ impl Stream {
             }
         }
         self.source.is_quiet()
+    }
+}
+
+fn new_flags() -> SocketFlags {
+    SocketFlags::NONBLOCK | SocketFlags::CLOEXEC
+}
+
+fn tcp_socket(address: &SocketAddr, options: ConnectOptions<'_>) -> io::Result<OwnedFd> {
+    let family = match address {
+        SocketAddr::V4(_) => AddressFamily::INET,
+        SocketAddr::V6(_) => AddressFamily::INET6,
+    };
+    let fd = socket_with(family, SocketType::STREAM, new_flags(), Some(ipproto::TCP))?;
+    sockopt::set_tcp_nodelay(&fd, true)?;
+    if options.keepalive {
+        sockopt::set_socket_keepalive(&fd, true)?;
+    }
+    if options.sends_first {
+        sockopt::set_tcp_quickack(&fd, false)?;
+    }
+    Ok(fd)
+}
+
+/// A connection that is on its way counts as begun.
+fn started(result: rustix::io::Result<()>) -> rustix::io::Result<()> {
+    use rustix::io::Errno;
+    match result {
+        Err(Errno::INPROGRESS | Errno::INTR) => Ok(()),
+        result => result,
     }
 }
 

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use crate::config::Mode;
 
 /// Server name of a session that never got as far as a server (configuration §8.2.2).
-pub const NO_SERVER: &str = "<NOSRV>";
+pub const NO_SERVER: &str = crate::config::NO_SERVER;
 
 /// Request of a session whose request was never understood (configuration §8.2.3).
 pub const BAD_REQUEST: &[u8] = b"<BADREQ>";

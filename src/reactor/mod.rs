@@ -14,12 +14,14 @@
 //! Both are polled on this thread; async-io's timers and sockets live on a thread of its own and only meet
 //! this loop in the waker, which writes an eventfd when the loop is asleep.
 
+mod blocking;
 mod clock;
 mod source;
 mod tasks;
 mod timer;
 mod waker;
 
+pub use blocking::off_loop;
 pub use source::{Direction, Source};
 pub use timer::{Deadline, Expired, NEVER};
 

@@ -20,9 +20,9 @@ pub(super) struct Reserve {
 }
 
 impl Session {
-    /// Lays a connection aside for this client's next request to the same server.
-    pub(super) fn reserve(&self, slot: &Slot, stream: Stream, tied: bool) {
-        let Some(reserved) = Reserved::new(stream) else { return };
+    /// Lays a connection that has carried so many requests aside for this client's next one to the same server.
+    pub(super) fn reserve(&self, slot: &Slot, (stream, requests): (Stream, u32), tied: bool) {
+        let Some(reserved) = Reserved::new(stream, requests) else { return };
         let mut extra = self.extra.borrow_mut();
         let reserve = &mut extra.get_or_insert_default().reserve;
         reserve.tied |= tied;
@@ -32,8 +32,8 @@ impl Session {
         reserve.idle.push((slot.backend().clone(), slot.index(), reserved));
     }
 
-    /// One to this server that still stands.
-    pub(super) fn take_reserved(&self, slot: &Slot) -> Option<Stream> {
+    /// One to this server that still stands, and how many requests it has carried.
+    pub(super) fn take_reserved(&self, slot: &Slot) -> Option<(Stream, u32)> {
         let mut extra = self.extra.borrow_mut();
         let idle = &mut extra.as_mut()?.reserve.idle;
         loop {
@@ -42,17 +42,19 @@ impl Session {
             };
             let at = idle.iter().rposition(is_there)?;
             let (_, _, reserved) = idle.remove(at);
-            if let Some(stream) = reserved.take() {
-                return Some(stream);
+            if let Some(taken) = reserved.take() {
+                return Some(taken);
             }
         }
     }
 
-    /// The server that a request must go to because it knows this client by its connection.
-    pub(super) fn tied_slot(&self, backend: &Rc<Backend>) -> Option<Slot> {
+    /// The server that a request must go to because it knows this client by its connection; with `any` the one to
+    /// which a connection stands, whether it does or not.
+    pub(super) fn own_server(&self, backend: &Backend, any: bool) -> Option<usize> {
         let extra = self.extra.borrow();
-        let reserve = &extra.as_ref().filter(|extra| extra.reserve.tied)?.reserve;
-        let (_, index, _) = reserve.idle.iter().rfind(|(known, ..)| Rc::ptr_eq(known, backend))?;
-        backend.slot_of(*index, &self.deadline)
+        let reserve = &extra.as_ref().filter(|extra| any || extra.reserve.tied)?.reserve;
+        let of_backend = |(known, ..): &&(Rc<Backend>, usize, Reserved)| std::ptr::eq(&**known, backend);
+        let (_, index, _) = reserve.idle.iter().rfind(of_backend)?;
+        Some(*index).filter(|&index| backend.takes_back(index, reserve.tied))
     }
 }

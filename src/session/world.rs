@@ -78,19 +78,21 @@ impl World for Scene<'_> {
     }
 
     fn figure(&self, figure: Figure, of: Option<RefId>) -> Option<i64> {
-        let index = |at: Option<usize>| at.and_then(|at| i64::try_from(at + 1).ok());
         let number = |n: usize| i64::try_from(n).ok();
         match figure {
             Figure::FrontendId => Some(i64::from(self.frontend().config.id)),
             Figure::ListenerId => Some(i64::from(self.session.listener_number())),
             Figure::BackendId => Some(i64::from(self.backend?.config.id)),
-            Figure::ServerId => index(self.server),
+            Figure::ServerId => Some(self.server_at(None)?.config.id.into()),
             Figure::FrontendConnections => Some(self.frontend_connections(of).into()),
             Figure::BackendConnections => Some(self.backend_at(of)?.connections.get().into()),
             Figure::ServerConnections => Some(self.server_at(of)?.connections.get().into()),
             Figure::ServerIsUp => Some(self.server_at(of)?.is_usable().into()),
             Figure::UsableServers => number(self.backend_at(of)?.usable_servers()),
             Figure::Queue => number(self.backend_at(of)?.queued()),
+            Figure::ServerQueue => number(self.server_at(of)?.queued()),
+            Figure::PriorityClass => Some(self.session.priority().0.into()),
+            Figure::PriorityOffset => Some(self.session.priority().1.into()),
             Figure::AverageQueue => {
                 let backend = self.backend_at(of)?;
                 number(backend.queued().div_ceil(backend.usable_servers().max(1)))

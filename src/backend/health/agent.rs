@@ -205,9 +205,9 @@ impl Backend {
         let checks_are_up = server.config.check.is_none() || state.check.get().is_up();
         match verdict.status {
             Status::L7Ok if checks_are_up && state.op.get() != Op::Stopping => {
-                self.enter(index, Op::Running, why);
+                self.set_state(index, Op::Running, why);
             }
-            Status::L7Sts => self.enter(index, Op::Stopped, why),
+            Status::L7Sts => self.set_state(index, Op::Stopped, why),
             _ => {}
         }
     }

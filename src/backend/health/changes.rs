@@ -26,13 +26,13 @@ impl Backend {
     }
 
     /// `Backup Server b/s`.
-    fn named(&self, server: &Server) -> String {
+    fn title(&self, server: &Server) -> String {
         let kind = if server.config.backup { "Backup " } else { "" };
         format!("{kind}Server {}/{}", self.config.name, server.config.name)
     }
 
     /// Puts an operational state into force: `why` is the check that has led to it, where it is to be told.
-    pub(super) fn enter(self: &Rc<Self>, index: usize, op: Op, why: Option<&Verdict>) {
+    pub(super) fn set_state(self: &Rc<Self>, index: usize, op: Op, why: Option<&Verdict>) {
         let Some(server) = self.servers.get(index) else { return };
         let was = server.state.op.get();
         let op = if op == Op::Running && server.config.state.slowstart_ms > 0 { Op::Starting } else { op };
@@ -43,7 +43,7 @@ impl Backend {
         let before = self.usable();
         let was_leaving = was == Op::Stopping || server.state.admin.get().is_drain();
         server.state.enter(op, self.reactor.now_ms());
-        let mut text = self.named(server);
+        let mut text = self.title(server);
         text.push_str(match op {
             Op::Stopped => " is DOWN",
             Op::Stopping => " is stopping",
@@ -56,15 +56,15 @@ impl Backend {
         }
         match op {
             Op::Stopped => self.leave_traffic(index, &mut text),
-            Op::Stopping => self.add_online(&mut text),
+            Op::Stopping => self.add_online(index, &mut text),
             Op::Starting | Op::Running => {
                 self.take_up(index);
-                self.add_online(&mut text);
+                self.add_online(index, &mut text);
             }
         }
         self.tell(if op == Op::Stopped && !was_leaving { ALERT } else { NOTICE }, &text);
         if server.state.admin.get().is_drain() {
-            let mut text = self.named(server);
+            let mut text = self.title(server);
             if server.state.admin.get().meets(Admin::DRAIN) {
                 text.push_str(" remains in forced drain mode");
             } else {
@@ -79,7 +79,7 @@ impl Backend {
             self.end_backup_sessions(server);
         }
         for (backend, index) in server.trackers() {
-            backend.enter(index, op, None);
+            backend.set_state(index, op, None);
         }
     }
 
@@ -93,7 +93,7 @@ impl Backend {
         }
         let before = self.usable();
         server.state.admin.set(now);
-        let mut text = self.named(server);
+        let mut text = self.title(server);
         let mut level = NOTICE;
         match (was.is_maint(), now.is_maint()) {
             (false, true) => {
@@ -171,7 +171,7 @@ impl Backend {
             (false, true) => {
                 text.push_str(" enters drain state");
                 self.add_via(text, server);
-                if stopped { self.add_left(text, server) } else { self.add_online(text) }
+                if stopped { self.add_left(index, text) } else { self.add_online(index, text) }
             }
             (true, false) => {
                 let up = if stopped { "DOWN" } else { "UP" };
@@ -182,9 +182,9 @@ impl Backend {
     }
 
     /// What follows wherever a server stops.
-    fn leave_traffic(&self, index: usize, text: &mut String) {
+    fn leave_traffic(self: &Rc<Self>, index: usize, text: &mut String) {
         let Some(server) = self.servers.get(index) else { return };
-        self.add_left(text, server);
+        self.add_left(index, text);
         server.idle.clear();
         if server.config.state.ends_sessions {
             server.end_sessions(BY_DOWN, self.reactor);
@@ -210,7 +210,7 @@ impl Backend {
     }
 
     /// The choice is made anew; says so when nothing is left to be chosen.
-    fn after_change(&self, before: (usize, usize)) {
+    fn after_change(self: &Rc<Self>, before: (usize, usize)) {
         self.servers_changed();
         if before != (0, 0) && self.usable() == (0, 0) {
             let kind = if self.config.listens { "proxy" } else { "backend" };
@@ -226,11 +226,13 @@ impl Backend {
         }
     }
 
-    fn add_left(&self, text: &mut String, server: &Server) {
+    fn add_left(self: &Rc<Self>, index: usize, text: &mut String) {
+        let Some(server) = self.servers.get(index) else { return };
+        let requeued = self.requeue(index);
         let (active, backups) = self.usable();
         let _ = write!(
             text,
-            ". {active} active and {backups} backup servers left.{} {} sessions active, 0 requeued, \
+            ". {active} active and {backups} backup servers left.{} {} sessions active, {requeued} requeued, \
              {} remaining in queue.",
             on_backup(active, backups),
             server.connections.get(),
@@ -238,11 +240,12 @@ impl Backend {
         );
     }
 
-    fn add_online(&self, text: &mut String) {
+    fn add_online(self: &Rc<Self>, index: usize, text: &mut String) {
+        let requeued = self.requeue(index);
         let (active, backups) = self.usable();
         let _ = write!(
             text,
-            ". {active} active and {backups} backup servers online.{} 0 sessions requeued, {} total in queue.",
+            ". {active} active and {backups} backup servers online.{} {requeued} sessions requeued, {} total in queue.",
             on_backup(active, backups),
             self.queued()
         );

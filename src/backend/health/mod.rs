@@ -147,11 +147,11 @@ impl Backend {
         let agent_is_up = state.agent.get().is_up();
         match verdict.status {
             Status::SockErr => {}
-            Status::L7OkC if counter.is_up() && agent_is_up => self.enter(index, Op::Stopping, why),
+            Status::L7OkC if counter.is_up() && agent_is_up => self.set_state(index, Op::Stopping, why),
             status if status.is_ok() && counter.is_up() && agent_is_up => {
-                self.enter(index, Op::Running, why);
+                self.set_state(index, Op::Running, why);
             }
-            status if !status.is_ok() && counter.health == 0 => self.enter(index, Op::Stopped, why),
+            status if !status.is_ok() && counter.health == 0 => self.set_state(index, Op::Stopped, why),
             _ => {}
         }
     }

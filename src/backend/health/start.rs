@@ -46,7 +46,7 @@ impl Backend {
         for (index, server) in self.servers.iter().enumerate() {
             if let Some(check) = &server.config.check {
                 let delay_ms = spread.delay_ms(check.inter_ms);
-                self.keep(watch(Rc::downgrade(self), index, check.clone(), delay_ms));
+                self.keep(watch(Rc::downgrade(self), index, *check, delay_ms));
             }
             if let Some(agent) = &server.config.state.agent {
                 let delay_ms = spread.delay_ms(agent.inter_ms);

@@ -166,7 +166,7 @@ impl State {
     }
 
     /// Notes another operational state.
-    pub(crate) fn enter(&self, op: Op, now_ms: u64) {
+    pub(in crate::backend) fn enter(&self, op: Op, now_ms: u64) {
         let was = self.op.replace(op);
         let span_ms = now_ms.saturating_sub(self.changed_ms.get());
         match (was, op) {

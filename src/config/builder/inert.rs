@@ -67,10 +67,16 @@ impl Builder<'_> {
     }
 
     /// The same for parameters of a line.
-    pub fn tell_set_aside(&mut self, st: &Statement<'_>, set_aside: &[(&'static str, Span, Status)]) {
-        for &(name, span, status) in set_aside {
-            // None of them is refused: those are not in the groups.
-            let _ = self.tell(name, status, st.place, st.line, span, false);
-        }
+    ///
+    /// # Errors
+    /// One of them is refused.
+    pub fn tell_set_aside(
+        &mut self,
+        st: &Statement<'_>,
+        set_aside: &[(&'static str, Span, Status)],
+    ) -> Result<(), Fault> {
+        set_aside
+            .iter()
+            .try_for_each(|&(name, span, status)| self.tell(name, status, st.place, st.line, span, false))
     }
 }

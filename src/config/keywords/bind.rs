@@ -1,11 +1,11 @@
 //! `bind` lines and their parameters (configuration §5.1).
 
-use super::{Entry, Sections, groups, known, listed, parameters};
+use super::{Entry, Sections, connection, groups, known, listed, parameters};
 use crate::config::address;
 use crate::config::builder::{Builder, Statement};
 use crate::config::diagnostics::Fault;
 use crate::config::lexer::Word;
-use crate::config::model::{Bind, BindAddress, Place};
+use crate::config::model::{Bind, BindAddress, Place, TcpTuning};
 use crate::config::privileges::Account;
 use crate::config::suggest;
 use crate::config::values::number;
@@ -65,6 +65,28 @@ pub(crate) const PARAMETERS: &[Entry<BindParse>] = &[
         bind.accept_proxy = true;
         Ok(())
     }),
+    parameter(
+        "interface",
+        "<name>",
+        "1.4",
+        "only what comes through this network interface",
+        |bind, word| {
+            bind.interface = Some(connection::interface(word)?);
+            Ok(())
+        },
+    ),
+    parameter("mss", "<bytes>", "1.4", "the longest TCP segment; below 0 the kernel's own", |bind, word| {
+        bind.tuning.mss = mss(word)?;
+        Ok(())
+    }),
+    parameter("tcp-ut", "<time>", "1.7", "how long sent bytes may stay unacknowledged", |bind, word| {
+        bind.tuning.user_timeout_ms = connection::user_timeout_ms(word)?;
+        Ok(())
+    }),
+    parameter("tfo", "", "1.5", "TCP fast open: bytes may come with the first packet", |bind, _| {
+        bind.tuning.fast_open = true;
+        Ok(())
+    }),
     parameter("v4v6", "", "1.5", "an IPv6 socket takes IPv4 connections as well", |bind, _| {
         bind.v6only = Some(false);
         Ok(())
@@ -107,6 +129,21 @@ fn empty(place: &Place) -> Bind {
         v6only: None,
         transparent: false,
         accept_proxy: false,
+        interface: None,
+        tuning: TcpTuning::default(),
+    }
+}
+
+fn mss(word: &Word) -> Result<i32, Fault> {
+    let text = word.text()?;
+    match text.parse::<i32>() {
+        // Less than usual by so much: there is no such option on Linux, and HAProxy asks for nothing there either.
+        Ok(bytes) if (-65_535..0).contains(&bytes) => Ok(0),
+        Ok(bytes) if (1..=65_535).contains(&bytes) => Ok(bytes),
+        _ => Err(Fault::at(
+            word.span,
+            format!("{}: expected 1 to 65535 bytes, or -1 to -65535", word.quoted()),
+        )),
     }
 }
 
@@ -176,7 +213,7 @@ pub(super) fn parse(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault
     let addresses = address::bind(addresses, b.env, free)?;
     let mut template = empty(st.place);
     let set_aside = parameters(&[PARAMETERS], groups::BIND, words, &mut template, unknown)?;
-    b.tell_set_aside(st, &set_aside);
+    b.tell_set_aside(st, &set_aside)?;
     let spot = b.spot(st, st.args().first().map(|word| word.span));
     let mut binds = Vec::with_capacity(addresses.len());
     for (address, text) in addresses {

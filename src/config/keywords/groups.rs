@@ -35,10 +35,10 @@ const SERVER: Sections = Sections::SERVER_SIDE;
 const TLS: &str = "TLS is not built, and what asks for it is refused";
 const STATISTICS: &str = "there is no statistics page yet";
 const STICKY: &str = "clients are not kept on their server yet";
-const KEEPALIVE: &str = "the kernel's values apply";
 const NO_PROGRAMS: &str = "oneport never runs another program; `check` alone connects to the server";
 const STATE_FILES: &str = "the states of servers are not kept over a restart";
 const ONE_THREAD: &str = "oneport serves on one thread";
+const NAMESPACE: &str = "it would need a process of its own in that network namespace; start oneport in it";
 const NO_COMPRESSION: &str = "answers pass as they are";
 const NEVER_TUNED: &str = "it tunes what is not built in this way here";
 const STRICT: &str = "what the standard forbids is answered with 400 or 502";
@@ -195,8 +195,8 @@ pub(crate) const GROUPS: &[Group] = &[
     group(
         PROXIES,
         Takes::Nothing,
-        NotYet("connections are closed in the usual way"),
-        "option independent-streams|option nolinger",
+        Silent("a tunnel's timeouts count what passes in either direction"),
+        "option independent-streams",
     ),
     group(
         PROXIES,
@@ -211,22 +211,13 @@ pub(crate) const GROUPS: &[Group] = &[
         Silent("HTTP/2 is not built, and names of header fields pass as they came"),
         "option disable-h2-upgrade|option h1-case-adjust-bogus-client|option h1-case-adjust-bogus-server",
     ),
-    group(CLIENT, Takes::Any, NotYet(KEEPALIVE), "clitcpka-cnt|clitcpka-idle|clitcpka-intvl"),
     group(
         CLIENT,
         Takes::Number,
         Silent("idle server connections belong to their server"),
         "max-session-srv-conns",
     ),
-    group(SERVER, Takes::Any, NotYet(KEEPALIVE), "srvtcpka-cnt|srvtcpka-idle|srvtcpka-intvl"),
-    group(
-        SERVER,
-        Takes::AtLeastOne,
-        NotYet(STICKY),
-        "cookie|stick-table|stick match|stick on|stick store-request|stick store-response|persist rdp-cookie|\
-         force-persist|ignore-persist",
-    ),
-    group(SERVER, Takes::Nothing, NotYet(STICKY), "option persist|option prefer-last-server"),
+    group(SERVER, Takes::AtLeastOne, NotYet(STICKY), "persist rdp-cookie"),
     group(
         SERVER,
         Takes::AtLeastOne,
@@ -235,31 +226,11 @@ pub(crate) const GROUPS: &[Group] = &[
     ),
     group(
         SERVER,
-        Takes::Number,
-        NotYet("`maxconn` of servers does not move with the load"),
-        "fullconn|max-keep-alive-queue",
-    ),
-    group(
-        SERVER,
-        Takes::Nothing,
-        NotYet("a client that goes leaves its place in the queue as it was"),
-        "option abortonclose",
-    ),
-    group(
-        SERVER,
         Takes::Nothing,
         NotYet("of several backup servers only the first one serves"),
         "option allbackups",
     ),
-    group(SERVER, Takes::AtLeastOne, NotYet("only connecting is tried again"), "retry-on"),
-    group(
-        SERVER,
-        Takes::AtLeastOne,
-        NotYet("requests go to the server as they came"),
-        "http-send-name-header",
-    ),
     group(SERVER, Takes::Any, NotYet(STATE_FILES), "load-server-state-from-file|server-state-file-name"),
-    group(SERVER, Takes::AtLeastOne, NotYet("the system chooses the address that servers see"), "source"),
     group(
         SERVER,
         Takes::Any,
@@ -269,10 +240,9 @@ pub(crate) const GROUPS: &[Group] = &[
     group(
         PROXIES,
         Takes::Any,
-        Refused("it would send to wherever a client asks for; write `server` lines"),
-        "option http_proxy|option transparent|transparent",
+        Refused("HAProxy 2.5 took it out: it sent to wherever a client asked for; write `server` lines"),
+        "option http_proxy",
     ),
-    group(PROXIES, Takes::Any, Refused("write it as `server NAME ADDRESS`"), "dispatch"),
     group(PROXIES, Takes::Any, Refused("HAProxy 1.6 took it out; write `cookie`"), "appsession"),
     group(
         PROXIES,
@@ -321,20 +291,14 @@ pub(crate) const BIND: &[Parameters] = &[
     Parameters {
         value: true,
         status: Silent(NEVER_TUNED),
-        names: "expose-fd|guid-prefix|id|level|nice|process|severity-output|shards|tcp-ut|thread",
+        names: "expose-fd|guid-prefix|id|level|nice|process|severity-output|shards|thread",
     },
-    Parameters { value: false, status: Silent(NEVER_TUNED), names: "defer-accept|tfo" },
+    Parameters { value: false, status: Silent(NEVER_TUNED), names: "defer-accept" },
+    Parameters { value: true, status: Refused(NAMESPACE), names: "namespace" },
 ];
 
 /// Parameters of a `server` line.
 pub(crate) const SERVERS: &[Parameters] = &[
-    Parameters { value: true, status: NotYet(STICKY), names: "cookie" },
-    Parameters {
-        value: true,
-        status: NotYet("its queue is not bounded, and `maxconn` does not move with the load"),
-        names: "maxqueue|minconn",
-    },
-    Parameters { value: true, status: NotYet("requests are carried and not redirected"), names: "redir" },
     Parameters {
         value: true,
         status: NotYet("the system looks its name up, at the start and at a reload"),
@@ -353,12 +317,34 @@ pub(crate) const SERVERS: &[Parameters] = &[
                 no-ssl-reuse|no-sslv3|no-tls-tickets|no-tlsv10|no-tlsv11|no-tlsv12|no-tlsv13|ssl-reuse|\
                 tls-tickets",
     },
+    Parameters { value: true, status: Silent(NEVER_TUNED), names: "guid|log-proto" },
     Parameters {
         value: true,
-        status: Silent(NEVER_TUNED),
-        names: "guid|id|log-proto|max-reuse|pool-low-conn|pool-max-conn|pool-purge-delay|tcp-ut|ws",
+        status: Silent("idle connections are shared without a threshold: there is one thread"),
+        names: "pool-low-conn",
     },
-    Parameters { value: false, status: Silent(NEVER_TUNED), names: "no-tfo|non-stick|stick|tfo" },
+    Parameters { value: true, status: Refused(NAMESPACE), names: "namespace" },
+    Parameters {
+        value: true,
+        status: Refused("connections go to the server itself, and not through a SOCKS proxy"),
+        names: "socks4",
+    },
+    Parameters {
+        value: false,
+        status: Refused("connections go to the server itself, and not through a SOCKS proxy"),
+        names: "check-via-socks4",
+    },
+    Parameters {
+        value: false,
+        status: Refused("it tells of the client's TLS, which is not built: write `send-proxy-v2`"),
+        names: "send-proxy-v2-ssl|send-proxy-v2-ssl-cn",
+    },
+    Parameters { value: false, status: Silent(TLS), names: "no-send-proxy-v2-ssl|no-send-proxy-v2-ssl-cn" },
+    Parameters {
+        value: true,
+        status: Refused("HAProxy 2.9 has it; version 2 headers tell addresses only"),
+        names: "set-proxy-v2-tlv-fmt",
+    },
 ];
 
 /// Whole sections that do nothing yet; their lines are not looked at.

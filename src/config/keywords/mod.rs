@@ -4,6 +4,7 @@
 
 pub(crate) mod bind;
 mod checks;
+mod connection;
 mod errors;
 pub(crate) mod global;
 pub(crate) mod groups;
@@ -15,14 +16,17 @@ mod logs;
 mod markdown;
 mod old_rules;
 mod options;
+mod persistence;
 mod privileges;
 mod process;
 mod proxy;
+mod queues;
 mod replies;
 mod rules;
 mod scripts;
 pub(crate) mod server;
 pub(crate) mod states;
+pub(crate) mod stick;
 mod takes;
 mod tcp_lint;
 mod timeouts;
@@ -232,16 +236,20 @@ const TOPICS: &[(&str, &[Keyword])] = &[
     ("Process, its start and its end (`global`)", process::TABLE),
     ("Privileges (`global`)", privileges::TABLE),
     ("Proxies", proxy::TABLE),
+    ("Connections", connection::TABLE),
     ("Rules", rules::TABLE),
     ("Rules for HTTP", http_rules::TABLE),
     ("Rules for lines of heads", old_rules::TABLE),
+    ("Stick tables", stick::TABLE),
     ("Errors and monitoring", errors::TABLE),
     ("Timeouts", timeouts::TABLE),
+    ("Queues and retries", queues::TABLE),
     ("Options", options::TABLE),
     ("Health checks", checks::TABLE),
     ("Logs", logs::TABLE),
     ("Users (`userlist`)", users::TABLE),
     ("Session lines", lines::TABLE),
+    ("Persistence", persistence::TABLE),
 ];
 
 /// Most words of a keyword.

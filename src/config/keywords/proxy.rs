@@ -23,15 +23,6 @@ pub(super) const TABLE: &[Keyword] = &[
         super::server::parse,
     ),
     Keyword::new(
-        "default-server",
-        SERVER,
-        "1.4",
-        "<parameters>",
-        "what the `server` lines that follow begin with",
-        super::server::parse_default,
-    )
-    .lenient(),
-    Keyword::new(
         "http-reuse",
         SERVER,
         "1.6",
@@ -63,12 +54,6 @@ pub(super) const TABLE: &[Keyword] = &[
         "how a server is chosen; HAProxy's other algorithms are accepted, with a warning, and roundrobin is used",
         balance,
     )
-    .lenient(),
-    Keyword::new("retries", SERVER, "1.3", "<number>", "further attempts to connect; default 3", |b, st| {
-        let retries = number(st.one("a number")?, 0, 1_000)?;
-        b.settings()?.retries = Some(retries);
-        Ok(())
-    })
     .lenient(),
     Keyword::new(
         "maxconn",

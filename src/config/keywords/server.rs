@@ -1,15 +1,18 @@
 //! `server` lines and their parameters (configuration §5.2).
 
 use super::states::{self, StateParameters};
-use super::{Entry, Sections, groups, known, listed, parameters};
+use super::{Entry, Sections, connection, groups, known, listed, parameters};
 use crate::config::address;
 use crate::config::builder::{Builder, Statement};
 use crate::config::diagnostics::{Fault, Spot};
 use crate::config::lexer::Word;
-use crate::config::model::{Check, SendProxy, Server};
+use crate::config::model::{
+    Check, Pool, SendProxy, Server, ServerAddress, ServerCookie, SourceAddress, StateRules,
+};
 use crate::config::states::Track;
 use crate::config::suggest;
-use crate::config::values::{name, number, positive_time_ms};
+use crate::config::values::{name, number, positive_time_ms, time_ms};
+use std::rc::Rc;
 
 /// What parameters of a `server` line set.
 #[derive(Debug, Clone)]
@@ -18,10 +21,19 @@ pub(crate) struct Parameters {
     check: Check,
     weight: u32,
     maxconn: Option<u32>,
+    minconn: u32,
     maxqueue: u32,
     backup: bool,
     disabled: bool,
     proxy: ProxyHeader,
+    cookie: Option<ServerCookie>,
+    redirect: Option<Rc<str>>,
+    non_stick: bool,
+    id: u32,
+    source: Option<SourceAddress>,
+    user_timeout_ms: u32,
+    fast_open: bool,
+    pool: Pool,
     pub(super) state: StateParameters,
 }
 
@@ -136,6 +148,120 @@ pub(crate) const PARAMETERS: &[Entry<ServerParse>] = &[
         p.proxy.in_checks = false;
         Ok(())
     }),
+    // Keeping clients with it, or sending them elsewhere.
+    parameter("cookie", "<value>", "1.3", "the value of the backend's `cookie` that means it", |p, word| {
+        p.cookie = Some(ServerCookie::Value(filled(word)?.as_bytes().into()));
+        Ok(())
+    }),
+    parameter("redir", "<prefix>", "1.4", "GET and HEAD get a 302 to this and their path", |p, word| {
+        p.redirect = Some(filled(word)?.into());
+        Ok(())
+    }),
+    // Stick tables.
+    parameter("non-stick", "", "1.5", "no stick table learns who was given to it", |p, _| {
+        p.non_stick = true;
+        Ok(())
+    }),
+    parameter("stick", "", "1.8", "take `non-stick` back", |p, _| {
+        p.non_stick = false;
+        Ok(())
+    }),
+    // Queues.
+    parameter(
+        "minconn",
+        "<number>",
+        "1.3",
+        "where its `maxconn` begins while the backend is not full",
+        |p, word| {
+            p.minconn = number(word, 0, u32::MAX)?;
+            Ok(())
+        },
+    ),
+    parameter(
+        "maxqueue",
+        "<number>",
+        "1.3",
+        "how many may wait for it; default 0: however many",
+        |p, word| {
+            p.maxqueue = number(word, 0, i32::MAX as u32)?;
+            Ok(())
+        },
+    ),
+    // Its connections.
+    parameter("id", "<number>", "1.4", "its number (`srv_id`); default: the next that is free", |p, word| {
+        p.id = number(word, 1, i32::MAX as u32)?;
+        Ok(())
+    }),
+    parameter("source", "<address>[:<port>[-<port>]]", "1.3", "where connections come from", |p, word| {
+        p.source = Some(address::source(word, &|_| None)?);
+        Ok(())
+    }),
+    parameter(
+        "usesrc",
+        "<address>|client|clientip|hdr_ip(<name>[,<n>])",
+        "1.3",
+        "behind `source`: the address that servers see instead of ours",
+        |p, word| {
+            source_of(p, word)?.foreign = Some(connection::foreign(word)?);
+            Ok(())
+        },
+    ),
+    parameter(
+        "interface",
+        "<name>",
+        "1.3",
+        "behind `source`: the network interface to go through",
+        |p, word| {
+            source_of(p, word)?.interface = Some(connection::interface(word)?);
+            Ok(())
+        },
+    ),
+    parameter(
+        "pool-max-conn",
+        "<number>",
+        "1.9",
+        "idle connections that are kept at most; -1: all",
+        |p, word| {
+            p.pool.max = connection::count(word)?;
+            Ok(())
+        },
+    ),
+    parameter(
+        "pool-purge-delay",
+        "<time>",
+        "1.9",
+        "how long one is kept; 0: not at all; default 5s",
+        |p, word| {
+            p.pool.keep_ms = time_ms(word)?;
+            Ok(())
+        },
+    ),
+    parameter(
+        "max-reuse",
+        "<number>",
+        "1.9",
+        "requests after the first one of a connection; -1: any",
+        |p, word| {
+            p.pool.reuse_max = connection::count(word)?;
+            Ok(())
+        },
+    ),
+    parameter("tcp-ut", "<time>", "2.1", "how long sent bytes may stay unacknowledged", |p, word| {
+        p.user_timeout_ms = connection::user_timeout_ms(word)?;
+        Ok(())
+    }),
+    parameter("tfo", "", "2.1", "TCP fast open: the first bytes go with the first packet", |p, _| {
+        p.fast_open = true;
+        Ok(())
+    }),
+    parameter("no-tfo", "", "2.1", "take `tfo` back", |p, _| {
+        p.fast_open = false;
+        Ok(())
+    }),
+    parameter("proto", "h1", "1.9", "the protocol spoken", |_, word| connection::only_h1(word, "h1")),
+    parameter("ws", "auto|h1", "2.5", "the protocol for WebSocket", |_, word| {
+        connection::only_h1(word, "auto or h1")
+    }),
 ];
 
 /// All of them, by topic.
@@ -144,6 +270,22 @@ pub(super) const TABLES: &[&[Entry<ServerParse>]] = &[PARAMETERS, states::PARAME
 /// All of them.
 pub(crate) fn all() -> impl Iterator<Item = &'static Entry<ServerParse>> {
     TABLES.iter().copied().flatten()
+}
+
+/// What may stand in a field of a head, and is not empty.
+fn filled(word: &Word) -> Result<&str, Fault> {
+    match word.text()? {
+        text if text.is_empty() || text.bytes().any(|byte| byte < b' ' || byte == 0x7f) => {
+            Err(Fault::at(word.span, format!("{} cannot stand in a head", word.quoted())))
+        }
+        text => Ok(text),
+    }
+}
+
+fn source_of<'a>(p: &'a mut Parameters, word: &Word) -> Result<&'a mut SourceAddress, Fault> {
+    p.source.as_mut().ok_or_else(|| {
+        Fault::at(word.span, "`usesrc` and `interface` stand behind `source` (`source * …` for any address)")
+    })
 }
 
 pub(super) const fn parameter(
@@ -165,36 +307,108 @@ pub(super) fn parse(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault
     let address = address::server(address_word, b.env)?;
     let inherited = b.settings()?.default_server.clone().unwrap_or_default();
     let p = set(b, st, inherited, words)?;
-    let state = p.state_rules(&p.check, name_word)?;
+    add(b, st, name_word, &p, p.server(name, address, st))
+}
+
+/// Parses `server-template`: so many servers, each for another address of one name (configuration §4.2).
+pub(super) fn parse_template(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
+    /// Servers of one line.
+    const MAX: u32 = 4_096;
+    let [prefix, range, address_word, words @ ..] = st.args() else {
+        let expected = "expected `server-template PREFIX NUMBER|FROM-TO ADDRESS[:PORT] [PARAMETERS]`";
+        return Err(Fault::at(st.name_span(), expected));
+    };
+    let name = name(prefix, "server")?;
+    let text = range.text()?;
+    let numbers = match text.split_once('-') {
+        Some((first, last)) => first.parse::<u32>().ok().zip(last.parse::<u32>().ok()),
+        None => text.parse::<u32>().ok().map(|last| (1, last)),
+    };
+    let fits = |&(first, last): &(u32, u32)| (1..=last).contains(&first) && last - first < MAX;
+    let Some((first, last)) = numbers.filter(fits) else {
+        let message =
+            format!("{}: expected a number or a range of at most {MAX}, as 5 or 1-5", range.quoted());
+        return Err(Fault::at(range.span, message));
+    };
+    let address = address::server(address_word, b.env)?;
+    let inherited = b.settings()?.default_server.clone().unwrap_or_default();
+    let p = set(b, st, inherited, words)?;
+    // A literal is one address for all of them.
+    let is_name =
+        matches!(&address, ServerAddress::Inet(host, _) if host.parse::<std::net::IpAddr>().is_err());
+    for (at, number) in (first..=last).enumerate() {
+        let mut server = p.server(format!("{name}{number}"), address.clone(), st);
+        server.nth_address = u32::try_from(at).ok().filter(|_| is_name);
+        // The number is that of the first.
+        server.id = if at == 0 { p.id } else { 0 };
+        add(b, st, prefix, &p, server)?;
+    }
+    Ok(())
+}
+
+fn add(
+    b: &mut Builder<'_>,
+    st: &Statement<'_>,
+    name_word: &Word,
+    p: &Parameters,
+    mut server: Server,
+) -> Result<(), Fault> {
+    server.state = p.state_rules(&p.check, name_word)?;
     if p.checked && p.state.track.is_some() {
         let message = "`check` and `track` exclude each other: its own checks or those of another server";
         return Err(Fault::at(name_word.span, message));
     }
     let proxy = b.proxy()?;
-    if let Some(line) = proxy.server_names.insert(name.clone(), st.place.line) {
+    if let Some(other) = proxy.servers.iter().find(|other| other.id > 0 && other.id == server.id) {
+        let message = format!("the server `{}` has the `id` {} already", other.name, other.id);
+        return Err(Fault::at(name_word.span, message));
+    }
+    if let Some(line) = proxy.server_names.insert(server.name.clone(), st.place.line) {
         return Err(Fault::at(
             name_word.span,
-            format!("`{}` has a server `{name}` already, in line {line}", proxy.name),
+            format!("`{}` has a server `{}` already, in line {line}", proxy.name, server.name),
         ));
     }
-    proxy.servers.push(Server {
-        name,
-        place: st.place.clone(),
-        address,
-        weight: p.weight,
-        maxconn: p.maxconn,
-        maxqueue: p.maxqueue,
-        check: p.checked.then_some(Check { send_proxy: p.proxy.of_checks(p.check.port), ..p.check }),
-        backup: p.backup,
-        disabled: p.disabled,
-        send_proxy: p.proxy.of_traffic(),
-        state,
-    });
-    if let Some(name) = p.state.track {
+    proxy.servers.push(server);
+    if let Some(name) = p.state.track.clone() {
         let server = proxy.servers.len() - 1;
         proxy.tracks.push(Track { server, name, spot: Spot::new(st.place, st.line, None) });
     }
     Ok(())
+}
+
+impl Parameters {
+    fn server(&self, name: String, address: ServerAddress, st: &Statement<'_>) -> Server {
+        let check = Check { send_proxy: self.proxy.of_checks(self.check.port), ..self.check };
+        Server {
+            name,
+            place: st.place.clone(),
+            address,
+            weight: self.weight,
+            // Alone, or as the larger of both, `minconn` is the limit.
+            maxconn: self.maxconn.max(Some(self.minconn).filter(|&n| n > 0)),
+            minconn: if self.maxconn.is_some_and(|maxconn| self.minconn < maxconn) {
+                self.minconn
+            } else {
+                0
+            },
+            maxqueue: self.maxqueue,
+            check: self.checked.then_some(check),
+            backup: self.backup,
+            disabled: self.disabled,
+            send_proxy: self.proxy.of_traffic(),
+            id: self.id,
+            source: self.source.clone(),
+            user_timeout_ms: self.user_timeout_ms,
+            fast_open: self.fast_open,
+            pool: self.pool,
+            nth_address: None,
+            cookie: self.cookie.clone(),
+            redirect: self.redirect.clone(),
+            non_stick: self.non_stick,
+            state: StateRules::default(),
+        }
+    }
 }
 
 /// Parses `default-server`: what later `server` lines begin with (configuration §4.2, "default-server").
@@ -216,10 +430,19 @@ impl Default for Parameters {
             check: Check::default(),
             weight: 1,
             maxconn: None,
+            minconn: 0,
             maxqueue: 0,
             backup: false,
             disabled: false,
             proxy,
+            cookie: None,
+            redirect: None,
+            non_stick: false,
+            id: 0,
+            source: None,
+            user_timeout_ms: 0,
+            fast_open: false,
+            pool: Pool::default(),
             state: StateParameters::default(),
         }
     }
@@ -266,11 +489,7 @@ fn set(
     words: &[Word],
 ) -> Result<Parameters, Fault> {
     let set_aside = parameters(TABLES, groups::SERVERS, words, &mut p, unknown)?;
-    b.tell_set_aside(st, &set_aside);
-    let mut pairs = words.iter().zip(words.iter().skip(1));
-    if let Some((_, value)) = pairs.rfind(|(word, _)| word.is("maxqueue")) {
-        p.maxqueue = number(value, 0, i32::MAX as u32)?;
-    }
+    b.tell_set_aside(st, &set_aside)?;
     Ok(p)
 }
 

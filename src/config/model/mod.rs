@@ -5,23 +5,31 @@
 
 mod actions;
 mod checks;
+mod connection;
 mod format;
 mod logs;
 mod matcher;
+mod persistence;
+mod queues;
 mod rules;
 mod sample;
 mod servers;
 mod states;
+mod stick;
 
 pub use actions::*;
 pub use checks::*;
+pub use connection::*;
 pub use format::*;
 pub use logs::*;
 pub use matcher::*;
+pub use persistence::*;
+pub use queues::*;
 pub use rules::*;
 pub use sample::*;
 pub use servers::*;
 pub use states::*;
+pub use stick::*;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -41,6 +49,8 @@ pub struct Config {
     pub frontends: Vec<Frontend>,
     /// Every `backend`, and the server side of every `listen`, in file order.
     pub backends: Vec<Backend>,
+    /// The stick tables of all proxies.
+    pub tables: Vec<StickTable>,
     /// What expressions name; [`RefId`] is an index into it.
     pub references: Vec<Target>,
     /// The backends in the order of their names, where rules work names out; else empty.
@@ -66,6 +76,8 @@ pub enum Target {
     Pages(std::rc::Rc<[(u16, std::rc::Rc<[u8]>)]>),
     /// A user list: its index in [`Config::userlists`].
     Users(usize),
+    /// A stick table: its index in [`Config::tables`].
+    Table(usize),
 }
 
 /// Index of a backend in [`Config::backends`].
@@ -241,18 +253,28 @@ pub struct Backend {
     pub http_rules: Rc<HttpRules>,
     /// `use-server` rules in file order.
     pub server_rules: Vec<UseServer>,
+    /// What keeps clients with their servers.
+    pub persistence: Persistence,
+    /// Its stick rules.
+    pub sticks: StickRules,
     /// `errorfile` and its like, by status.
     pub errors: Rc<[(u16, ErrorPage)]>,
     /// `server` lines in file order.
     pub servers: Vec<Server>,
     /// Timeouts on the server's side.
     pub timeouts: ServerTimeouts,
-    /// `retries`: further connection attempts after the first has failed; default 3.
-    pub retries: u32,
+    /// Queues and retries.
+    pub queues: Queues,
     /// HTTP options written in the backend (or inherited from its defaults).
     pub http: HttpOptions,
     /// `option srvtcpka` / `option tcpka`: `SO_KEEPALIVE` towards servers. On by default.
     pub tcp_keepalive: bool,
+    /// `source`: where connections to servers come from that do not say it themselves.
+    pub source: Option<SourceAddress>,
+    /// What the kernel is told of connections to servers.
+    pub tuning: TcpTuning,
+    /// `http-send-name-header`: the field that tells a server its name.
+    pub send_name: Option<Rc<str>>,
     /// Where messages about its servers go (state changes); empty = the program's own log only.
     pub logs: Vec<LogTarget>,
     /// `log-tag`: the program name in those.
@@ -290,6 +312,10 @@ pub struct Bind {
     pub transparent: bool,
     /// `accept-proxy`: each connection begins with a PROXY protocol header.
     pub accept_proxy: bool,
+    /// `interface`: what comes through this one only.
+    pub interface: Option<Rc<str>>,
+    /// What the kernel is told of its connections.
+    pub tuning: TcpTuning,
 }
 
 /// What a `bind` line names.

@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use super::{Place, StateRules};
+use super::{Place, Pool, ServerCookie, SourceAddress, StateRules};
+use std::rc::Rc;
 
 /// `balance ALGORITHM`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -26,7 +27,9 @@ pub struct Server {
     pub weight: u32,
     /// `maxconn`: concurrent connections to it; `None` = no limit.
     pub maxconn: Option<u32>,
-    /// `maxqueue`; 0 = no limit. Known to `connslots()` alone.
+    /// `minconn`: where `maxconn` begins while the backend is not full (`fullconn`); 0 = it does not move.
+    pub minconn: u32,
+    /// `maxqueue`: how many may wait for this very server; 0 = no limit.
     pub maxqueue: u32,
     /// `check …`; `None` = never checked, always up.
     pub check: Option<Check>,
@@ -36,6 +39,24 @@ pub struct Server {
     pub disabled: bool,
     /// `send-proxy`, `send-proxy-v2`: each connection begins with a PROXY protocol header.
     pub send_proxy: Option<SendProxy>,
+    /// `cookie`: the value that means it.
+    pub cookie: Option<ServerCookie>,
+    /// `redir`: GET and HEAD are told to ask there, by what stands before their path.
+    pub redirect: Option<Rc<str>>,
+    /// `non-stick`: no stick table learns that a client was given to it.
+    pub non_stick: bool,
+    /// `id`: its number; 0 = the next that is free.
+    pub id: u32,
+    /// `source`: where connections to it come from; `None` = as the backend says.
+    pub source: Option<SourceAddress>,
+    /// `tcp-ut`: how long sent bytes may stay unacknowledged, milliseconds; 0 = as the kernel has it.
+    pub user_timeout_ms: u32,
+    /// `tfo`: the first bytes go with the first packet.
+    pub fast_open: bool,
+    /// Its idle connections.
+    pub pool: Pool,
+    /// `server-template`: of the addresses that its name has, the one with this number; `None` = all of them.
+    pub nth_address: Option<u32>,
     /// How its state changes, but for `check`.
     pub state: StateRules,
 }
@@ -48,11 +69,21 @@ impl Default for Server {
             address: ServerAddress::Inet(String::new(), ServerPort::Fixed(0)),
             weight: 1,
             maxconn: None,
+            minconn: 0,
             maxqueue: 0,
             check: None,
             backup: false,
             disabled: false,
             send_proxy: None,
+            cookie: None,
+            redirect: None,
+            non_stick: false,
+            id: 0,
+            source: None,
+            user_timeout_ms: 0,
+            fast_open: false,
+            pool: Pool::default(),
+            nth_address: None,
             state: StateRules::default(),
         }
     }
@@ -75,6 +106,8 @@ pub enum SendProxy {
 pub enum ServerAddress {
     /// A host (name or address literal as written, brackets removed) and its port.
     Inet(String, ServerPort),
+    /// The address that the client came to (`0.0.0.0`, `*`), and the port.
+    FromClient(ServerPort),
     /// A unix socket's path.
     Unix(PathBuf),
     /// A name in the abstract namespace, without the leading zero byte.

@@ -107,7 +107,7 @@ fn what_means_nothing_here_is_a_detail() {
     let text = format!(
         "global\n nbthread 4\n tune.maxaccept -1\n no busy-polling\n ca-base /etc/ssl\n stats timeout 2m\n noepoll\n\
          ssl-default-bind-options ssl-min-ver TLSv1.2 no-tls-tickets\n{}",
-        in_frontend("bind :2 crt x tfo\n bind-process 1")
+        in_frontend("bind :2 crt x defer-accept\n bind-process 1")
     );
     let loaded = load_text(&text);
     assert!(loaded.config.is_some(), "{:?}", loaded.diagnostics);
@@ -166,7 +166,7 @@ fn ten_thousand_lines_of_all_kinds_load() {
         );
     }
     let (config, warnings) = good(&text);
-    assert_eq!((config.frontends.len(), warnings.len()), (1_000, 2), "{warnings:?}");
+    assert_eq!((config.frontends.len(), warnings.len()), (1_000, 1), "{warnings:?}");
 }
 
 #[test]

@@ -9,11 +9,14 @@ use super::super::relay::{Flow, FlowError, Waiting};
 use super::super::tcp::{self, Carrier, since_wait};
 use super::super::trace::{InUse, Trace};
 use super::handle::end_by_rule;
-use super::prepare::{Request, is_idempotent};
+use super::prepare::Request;
 use super::rules::End;
-use super::{Next, answer};
+use super::told::{set_name, told_address};
+use super::{Next, answer, retry};
 use crate::backend::{Connected, Observed, Slot, connect};
 use crate::config::Reuse;
+use crate::http::answer::compose;
+use crate::http::edit::path_of;
 use crate::http::{Framing, Method, RequestFacts, Version};
 use crate::net::{Buffer, Stream};
 use crate::reactor::Expired;
@@ -26,6 +29,8 @@ pub(super) enum Failure {
     Silent(u8, u8),
     /// No server; `trace` knows why.
     NoServer,
+    /// The answer's status is one that `retry-on` names: its bit.
+    Again(u16),
     /// A rule gives another answer.
     Rule(End),
 }
@@ -97,11 +102,11 @@ pub(super) enum Done {
     Upgraded(Link, Option<Buffer>),
 }
 
-/// A connection to the server, and whether it has been used before.
+/// A connection to the server, and how many requests it has carried before.
 pub(super) struct Link {
     pub stream: Stream,
     pub slot: Slot,
-    pub reused: bool,
+    pub carried: u32,
 }
 
 /// One request under way.
@@ -115,9 +120,11 @@ pub(super) struct Exchange<'a> {
     /// How much of `request.out` has been sent.
     pub sent: usize,
     /// A used connection may turn out to be stale, and the request may then be sent again.
-    may_replay: bool,
-    /// For that, the bytes of `request.out` in a box of their size, once they are sent.
-    replay: Option<Box<[u8]>>,
+    pub may_replay: bool,
+    /// After which failures the request is sent again (`retry-on`), as [`crate::config::RETRY_REASONS`] numbers them.
+    pub armed: u16,
+    /// For both, the bytes of `request.out` in a box of their size, once they are sent.
+    pub replay: Option<Box<[u8]>>,
     /// The server takes no more of the body, but may still answer.
     pub upload_broken: bool,
     /// Bytes of the body that went into `request.out` with the head.
@@ -152,6 +159,7 @@ impl<'a> Exchange<'a> {
             in_use: InUse::new(request.backend.clone()),
             upload_start: request.upload.as_ref().map_or(0, Flow::passed_bytes),
             body_bytes: request.body_bytes,
+            armed: retry::armed(session, &request),
             request,
             sent: 0,
             may_replay: false,
@@ -197,26 +205,25 @@ impl<'a> Exchange<'a> {
 
     /// Gets a connection, sends the request, and passes the answer on.
     async fn attempt(&mut self, response: &mut Option<Buffer>) -> Result<Outcome, Failure> {
-        let slot = match self.session.tied_slot(&self.request.backend) {
-            Some(slot) => {
-                self.trace.chose(&slot);
-                self.trace.timers.wait = 0;
-                Some(slot)
-            }
-            None => {
-                let Request { backend, wish, .. } = &self.request;
-                tcp::slot_for(self.session, backend, wish, &mut self.trace).await
-            }
-        };
-        let mut link = self.link(slot.ok_or(Failure::NoServer)?).await?;
+        let mut wish = self.request.wish;
+        wish.server = wish.server.or_else(|| self.own_server());
+        let slot = tcp::slot_for(self.session, &self.request.backend, &wish, &mut self.trace).await;
+        let slot = slot.ok_or(Failure::NoServer)?;
+        if let Some(end) = self.redirected(&slot) {
+            return Err(Failure::Rule(end));
+        }
+        let mut link = self.link(slot).await?;
         let mut answer = loop {
-            match self.await_head(&link, response).await {
+            let failure = match self.await_head(&link, response).await {
                 Ok(Wait::Head(answer)) => break answer,
-                Ok(Wait::Stale) => link = self.replace(link).await?,
-                Err(failure) => return Err(failure.seen_of(&link.slot)),
-            }
+                Ok(Wait::Stale) => None,
+                Err(failure) => Some(failure.seen_of(&link.slot)),
+            };
+            // Boxed: it is rare, and much larger than what goes on.
+            link = Box::pin(self.try_again(link, failure, response)).await?;
         };
         self.may_replay = false;
+        self.armed = 0;
         self.replay = None;
         self.trace.timers.response = self.since_connect();
         self.trace.log_early(self.session, true, answer.out.len());
@@ -230,6 +237,29 @@ impl<'a> Exchange<'a> {
         Ok(Outcome::Answered(self.finish(link, reusable, answer.keep_alive)))
     }
 
+    /// The server to which a connection of this client's own stands, where that counts.
+    fn own_server(&self) -> Option<usize> {
+        let Request { backend, wish, .. } = &self.request;
+        // What is hashed has a server of its own.
+        let prefers = backend.config.persistence.prefer_last && wish.hash.is_none();
+        self.session.own_server(backend, prefers)
+    }
+
+    /// `redir` of a server: GET and HEAD are answered in its place.
+    fn redirected(&self, slot: &Slot) -> Option<End> {
+        let to = slot.server().config.redirect.as_deref()?;
+        let mut words = self.request.out.bytes().split(|byte| *byte == b' ');
+        if !matches!(words.next()?, b"GET" | b"HEAD") {
+            return None;
+        }
+        let target = words.next()?;
+        let path = target.get(path_of(target).0..).filter(|path| path.starts_with(b"/"))?;
+        let to = if to == "/" { "" } else { to };
+        let location = [to.as_bytes(), path].concat();
+        let bytes = compose(302, &[(b"Cache-Control", b"no-cache"), (b"Location", &location)], b"");
+        Some(End::answer(302, bytes, (b'L', b'C'), false))
+    }
+
     /// Turns a failure into an answer, where one can still be given.
     async fn fail(&mut self, failure: Failure) -> Next {
         let (status, who, phase) = match failure {
@@ -238,6 +268,8 @@ impl<'a> Exchange<'a> {
                 self.trace.end(who, phase);
                 return Next::Close;
             }
+            // Kept from the client only while there is another attempt.
+            Failure::Again(_) => (502, b'S', b'H'),
             // The request was understood and its server answered: the times say so.
             Failure::Rule(End::Drop { .. }) => {
                 self.trace.end(b'P', b'R');
@@ -252,6 +284,9 @@ impl<'a> Exchange<'a> {
             }
             Failure::NoServer => {
                 let [who, phase, ..] = self.trace.termination;
+                if who == b'C' {
+                    return Next::Close;
+                }
                 (503, who, phase)
             }
         };
@@ -267,11 +302,13 @@ impl<'a> Exchange<'a> {
 
     /// An idle connection where one may be used, else a new one.
     async fn link(&mut self, slot: Slot) -> Result<Link, Failure> {
-        if let Some(stream) = self.idle_stream(&slot) {
+        if let Some((stream, carried)) = self.idle_stream(&slot) {
             self.may_replay = self.may_repeat();
             self.trace.timers.connect = 0;
+            slot.note_reuse();
             self.session.note_server(&stream);
-            return Ok(Link { stream, slot, reused: true });
+            self.tell_name(&slot);
+            return Ok(Link { stream, slot, carried });
         }
         self.new_link(slot).await
     }
@@ -281,13 +318,13 @@ impl<'a> Exchange<'a> {
     /// The server can close it in the moment we do. A request that may be repeated is then sent again; where nothing
     /// is configured another one gets an idle connection only when the client itself sent it on a used connection and
     /// so is ready for the same mishap (what HAProxy's manual calls `http-reuse safe`).
-    fn idle_stream(&mut self, slot: &Slot) -> Option<Stream> {
+    fn idle_stream(&mut self, slot: &Slot) -> Option<(Stream, u32)> {
         if !self.request.keeps_server || self.request.upgrade {
             return None;
         }
-        if let Some(stream) = self.session.take_reserved(slot) {
+        if let Some(taken) = self.session.take_reserved(slot) {
             self.is_private = true;
-            return Some(stream);
+            return Some(taken);
         }
         if self.is_for_one_client(slot) {
             return None;
@@ -308,51 +345,46 @@ impl<'a> Exchange<'a> {
         self.request.backend.config.http.reuse == Reuse::Never || slot.server().is_told_of_clients()
     }
 
-    /// Whether sending the request a second time does no harm, and all of it is still at hand.
-    fn may_repeat(&self) -> bool {
-        self.request.upload.is_none() && is_idempotent(self.request.facts)
-    }
-
-    async fn new_link(&mut self, slot: Slot) -> Result<Link, Failure> {
+    pub(super) async fn new_link(&mut self, slot: Slot) -> Result<Link, Failure> {
         let session = self.session;
-        let ends = session.ends_for(slot.backend());
+        let mut ends = session.ends_for(slot.backend());
+        if let Some((name, occurrence)) = slot.server().source_header() {
+            let Some(told) = told_address(self.request.out.bytes(), name, occurrence) else {
+                return Err(Failure::Status(500, b'I', b'C'));
+            };
+            ends.told = told;
+        }
+        // A server's name is told once it is known which one it is.
+        let first = match slot.backend().config.send_name {
+            None => self.request.out.bytes(),
+            Some(_) => &[],
+        };
         // Boxed: a request on a connection that stands already does not need this room.
-        let connecting = Box::pin(connect(slot, self.request.out.bytes(), &ends, &session.deadline));
-        match connecting.await {
-            Ok(Connected { stream, sent, slot, retries }) => {
+        let asker = tcp::asker(session, slot.backend(), &self.trace.course);
+        let connecting = Box::pin(connect(slot, first, &ends, &self.request.wish, &asker));
+        let result = connecting.await;
+        match result {
+            Ok(Connected { stream, sent, slot }) => {
                 self.sent = sent;
                 session.note_server(&stream);
                 self.trace.chose(&slot);
-                self.trace.retries = retries;
+                tcp::note_moved(&mut self.trace);
                 self.trace.timers.connect = since_wait(session, &self.trace);
-                Ok(Link { stream, slot, reused: false })
+                self.tell_name(&slot);
+                Ok(Link { stream, slot, carried: 0 })
             }
             Err(error) => {
-                tcp::note_failure(&error, &mut self.trace);
+                tcp::note_failure(session, &error, &mut self.trace);
                 Err(Failure::NoServer)
             }
         }
     }
 
-    /// The server had closed the idle connection: the same request again, on a new one.
-    async fn replace(&mut self, stale: Link) -> Result<Link, Failure> {
-        let Link { slot, stream, .. } = stale;
-        drop(stream);
-        if !std::mem::take(&mut self.may_replay) {
-            // Not ours to repeat. The client sees its connection close without an answer, and knows what to do.
-            return Err(Failure::Silent(b'S', b'H'));
+    /// Puts the server's name into the request, where its backend asks for that.
+    fn tell_name(&mut self, slot: &Slot) {
+        if let Some(field) = &slot.backend().config.send_name {
+            set_name(&mut self.request.out, field, &slot.server().config.name);
         }
-        // Without a copy it was not sent to its end, and still stands in `request.out`.
-        if let Some(bytes) = self.replay.take() {
-            self.request.out = Buffer::take();
-            if self.request.out.append(&bytes) < bytes.len() {
-                // A reload has made buffers smaller meanwhile.
-                return Err(Failure::Silent(b'S', b'H'));
-            }
-        }
-        self.sent = 0;
-        self.upload_broken = false;
-        self.new_link(slot).await
     }
 
     fn since_connect(&self) -> i32 {
@@ -379,7 +411,7 @@ impl<'a> Exchange<'a> {
                 self.body_until_ms = u64::MAX;
             } else if len == 0 {
                 let nothing_came = response.is_none() && self.trace.bytes_to_client == 0;
-                if link.reused && nothing_came && self.upload_untouched() {
+                if link.carried > 0 && nothing_came && self.upload_untouched() {
                     return Ok(Wait::Stale);
                 }
                 return Err(Failure::Status(502, b'S', b'H'));
@@ -417,6 +449,9 @@ impl<'a> Exchange<'a> {
         if moved {
             self.set_wait_timeout();
         }
+        if self.request.backend.config.queues.abort_on_close && self.is_abandoned(context) {
+            return Poll::Ready(Err(Failure::Status(400, b'C', b'H')));
+        }
         link.stream.poll_fill(context, response).map(Ok)
     }
 
@@ -439,7 +474,7 @@ impl<'a> Exchange<'a> {
         }
         // Sent: the buffer goes back to the pool (a copy of its size is kept where it may be needed again).
         if self.sent > 0 && self.sent >= self.request.out.len() {
-            if self.may_replay {
+            if self.may_replay || self.armed != 0 {
                 self.replay = Some(self.request.out.bytes().into());
             }
             self.request.out.release();

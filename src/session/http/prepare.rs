@@ -6,10 +6,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
 use super::super::Session;
-use super::super::choice::wish;
+use super::super::choice::{goes_even_down, persist_word, stick_to, wish};
 use super::super::relay::{Bound, Flow};
-use super::super::trace::Trace;
+use super::super::trace::{Trace, own_backend};
 use super::super::world::Scene;
+use super::persistence;
 use super::rules::{self, At, End, Within};
 use crate::backend::{Backend, Wish};
 use crate::config::{ConnectionMode, ForwardFor, HeaderNames, HttpOptions, Mode, Net};
@@ -149,6 +150,10 @@ pub(super) fn prepare(
     // Made before any rule changes the request, so that rules and lines agree about it.
     let unique_id = session.unique_id(&View::with_head(bytes, work.head).within(&Scene::of(session)));
     let routed = route(&mut work, trace);
+    if let Err(End::Answer { termination: (b'P', _), .. }) = &routed {
+        // As HAProxy does, for the line: which server a refused request asked for.
+        refused_wish(&mut work, trace);
+    }
     let rules::Request { head, text, backend, at, .. } = work;
     let (backend, wish) = match routed {
         Ok(Some(routed)) => routed,
@@ -172,10 +177,22 @@ pub(super) fn prepare(
     let frontend = &session.frontend.config.http;
     let back = &backend.config.http;
     let keeps_server = [frontend, back].iter().all(|side| side.connection == ConnectionMode::KeepAlive);
+    let mut text = text;
+    if let Some(name) = &backend.config.send_name
+        && head.has(bytes_of(&text, buffer), name)
+    {
+        let text = rules::editable(&mut text, bytes, head.len, session);
+        head.edit().remove(text, &|known| known.eq_ignore_ascii_case(name.as_bytes()));
+    }
     let mut out = Buffer::take();
     let after = if keeps_server || back.pretend_keep_alive { After::KeepAlive } else { After::Close };
-    let head_bytes = text.as_ref().map_or(buffer.bytes(), Text::bytes);
-    let added = Added { options: [back, frontend], unique_id: unique_id.as_deref() };
+    let head_bytes = bytes_of(&text, buffer);
+    let longest_name = || {
+        let names = backend.servers.iter().map(|server| server.config.name.as_str());
+        names.max_by_key(|name| name.len()).unwrap_or_default()
+    };
+    let server = backend.config.send_name.as_deref().map(|field| (field, longest_name()));
+    let added = Added { options: [back, frontend], unique_id: unique_id.as_deref(), server };
     if write_head(session, head, head_bytes, added, after, &mut out).is_none() {
         if text.is_some() {
             return Prepared::End { end: End::Failed(b'R'), facts, keep_alive: false };
@@ -229,6 +246,7 @@ fn begin(
         trace.request = Some(request_line(head, bytes));
     }
     trace.bytes_from_client = head.len as u64;
+    trace.has_begun = true;
     Ok(())
 }
 
@@ -237,6 +255,12 @@ struct Added<'a> {
     /// Of the backend and the frontend.
     options: [&'a HttpOptions; 2],
     unique_id: Option<&'a [u8]>,
+    /// `http-send-name-header`, and the longest name that it may have to tell: room for the one that it will be.
+    server: Option<(&'a str, &'a str)>,
+}
+
+fn bytes_of<'a>(text: &'a Option<Text>, buffer: &'a Buffer) -> &'a [u8] {
+    text.as_ref().map_or(buffer.bytes(), Text::bytes)
 }
 
 /// The name of the header that tells of an address, where one of the sides wants it. Each side can make an exception;
@@ -265,6 +289,9 @@ fn route(work: &mut rules::Request<'_>, trace: &mut Trace) -> Result<Option<Rout
             work.run_all(&frontend.http_rules, frontend.http.header_names, &frontend.acls)?;
         }
         work.backend = chosen(work);
+        if let Some(backend) = &work.backend {
+            trace.kept.word = persist_word(session, backend, work.view());
+        }
         if let Some(backend) = work.backend.as_ref().filter(|backend| backend.config.mode == Mode::Http)
             && let Err(end) = session.ruling_on_request(Some(backend), work.head, work.head_bytes())
         {
@@ -286,8 +313,29 @@ fn route(work: &mut rules::Request<'_>, trace: &mut Trace) -> Result<Option<Rout
             work.run_all(&config.http_rules, config.http.header_names, &config.acls)?;
         }
     }
-    let wish = wish(session, &backend, work.view());
+    let mut wish = wish(session, &backend, work.view(), trace.kept.word);
+    if persistence::reads_cookies(session, Some(&backend)) {
+        persistence::on_request(work, Some(&backend), &mut wish, trace)?;
+    }
+    stick_to(session, &backend, work.view(), &mut wish);
+    trace.kept.server = wish.server;
     Ok(Some((backend, wish)))
+}
+
+/// Notes for the line which server a refused request asked for, and gives it a backend to be logged with.
+fn refused_wish(work: &mut rules::Request<'_>, trace: &mut Trace) {
+    let backend = work.backend.clone().or_else(|| own_backend(work.session).cloned());
+    if persistence::reads_cookies(work.session, backend.as_deref()) {
+        let down = |backend: &Rc<Backend>| goes_even_down(backend, trace.kept.word);
+        let even_down = backend.as_ref().is_some_and(down);
+        let mut wish = Wish { even_down, ..Wish::default() };
+        // The request goes nowhere, so that it may be left half changed.
+        let _ = persistence::on_request(work, backend.as_deref(), &mut wish, trace);
+        trace.asked_for(wish.server);
+        if wish.server.is_some() {
+            trace.backend = backend;
+        }
+    }
 }
 
 /// A backend, and what it asks of the choice of a server.
@@ -320,12 +368,12 @@ fn write_head(
     session: &Session,
     head: &RequestHead,
     bytes: &[u8],
-    Added { options, unique_id }: Added<'_>,
+    Added { options, unique_id, server }: Added<'_>,
     after: After,
     out: &mut Buffer,
 ) -> Option<()> {
     let mut texts = [heapless::String::<46>::new(), heapless::String::new()];
-    let mut fields = heapless::Vec::<(&str, &[u8]), 3>::new();
+    let mut fields = heapless::Vec::<(&str, &[u8]), 4>::new();
     let id_header = session.frontend.config.lines.unique_id_header.as_deref();
     if let Some(field) = id_header.zip(unique_id) {
         fields.push(field).ok()?;
@@ -341,6 +389,9 @@ fn write_head(
     for ((name, address), text) in headers.into_iter().flatten().zip(&mut texts) {
         write_address(text, address).ok()?;
         fields.push((name, text.as_bytes())).ok()?;
+    }
+    if let Some((field, name)) = server {
+        fields.push((field, name.as_bytes())).ok()?;
     }
     let edits = RequestEdits {
         after,

@@ -50,7 +50,7 @@ pub(in crate::session) enum Within {
 }
 
 impl End {
-    fn answer(status: u16, bytes: Vec<u8>, termination: (u8, u8), keep_alive: bool) -> Self {
+    pub(super) fn answer(status: u16, bytes: Vec<u8>, termination: (u8, u8), keep_alive: bool) -> Self {
         Self::Answer { status, bytes, termination, keep_alive, tarpit: false }
     }
 }
@@ -400,6 +400,18 @@ pub(in crate::session) fn common(
         }
         HttpAction::SetLogLevel(level) => {
             session.set_log_level(level.map_or(LogLevel::Silent, LogLevel::Severity));
+            Done::Next
+        }
+        HttpAction::SetPriority { of_offset, to } => {
+            value(to, view, &mut |sample| {
+                if let Some(number) = sample.int() {
+                    session.set_priority(*of_offset, number);
+                }
+            });
+            Done::Next
+        }
+        HttpAction::SendOnce => {
+            session.send_once();
             Done::Next
         }
         HttpAction::UnsetVar(id) => {

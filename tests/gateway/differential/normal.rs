@@ -2,11 +2,14 @@
 //!
 //! What is made equal, and why: names in lower case and fields sorted (case and order mean nothing, RFC 9110
 //! §5.3); `Connection` and `Keep-Alive` dropped (they speak of one connection, and each proxy has its own
-//! way of saying the same; whether the connection stays open is compared instead); chunk sizes (a proxy may
-//! cut anew, RFC 9112 §7.1); reason phrases, and everything but the status of an answer that a proxy has
+//! way of saying the same; whether the connection stays open is compared instead); dates in cookies that keep a client
+//! with its server (those of two runs differ); chunk sizes (a proxy may cut anew, RFC 9112 §7.1; the beginning of one
+//! that breaks off as well); reason phrases, and everything but the status of an answer that a proxy has
 //! made itself (marked by the missing `X-Origin`, which all answers of our backends carry).
 
 use crate::support::show;
+use regex_lite::Regex;
+use std::sync::LazyLock;
 
 /// A backend's bytes: requests, or raw bytes as they are.
 pub fn requests(bytes: &[u8]) -> String {
@@ -47,6 +50,9 @@ pub fn answers(bytes: &[u8]) -> String {
     out
 }
 
+/// Five digits behind a bar.
+static DATES: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\|[A-Za-z0-9+/]{5}\b").unwrap());
+
 struct Message {
     first: String,
     fields: Vec<String>,
@@ -65,7 +71,10 @@ impl Message {
         let mut fields: Vec<String> = lines
             .map(|line| {
                 let (name, value) = line.split_once(':').unwrap_or((line, ""));
-                format!("{}: {}", name.to_ascii_lowercase(), value.trim())
+                let name = name.to_ascii_lowercase();
+                let value =
+                    if name.ends_with("cookie") { DATES.replace_all(value, "|DATE") } else { value.into() };
+                format!("{name}: {}", value.trim())
             })
             .filter(|line| !line.starts_with("connection:") && !line.starts_with("keep-alive:"))
             .collect();
@@ -78,7 +87,7 @@ impl Message {
         let (body, body_len) = if no_body {
             (Vec::new(), 0)
         } else if value("transfer-encoding: ").is_some_and(|coding| coding.ends_with("chunked")) {
-            unchunk(rest).unwrap_or_else(|| (rest.to_vec(), rest.len()))
+            unchunk(rest).unwrap_or_else(|| (unfinished(rest), rest.len()))
         } else if let Some(length) = value("content-length: ") {
             let length = length.parse::<usize>().ok()?.min(rest.len());
             (rest[..length].to_vec(), length)
@@ -97,6 +106,25 @@ impl Message {
         }
         out
     }
+}
+
+/// The same of a body that breaks off: what there is of it, and a word that it is not all. A proxy may pass half a
+/// chunk on as a whole one.
+fn unfinished(bytes: &[u8]) -> Vec<u8> {
+    let mut body = Vec::new();
+    let mut rest = bytes;
+    while let Some(line_len) = rest.windows(2).position(|two| two == b"\r\n") {
+        let line = String::from_utf8_lossy(&rest[..line_len]);
+        let Ok(size) = usize::from_str_radix(line.split(';').next().unwrap_or_default().trim(), 16) else {
+            break;
+        };
+        rest = &rest[line_len + 2..];
+        let len = size.min(rest.len());
+        body.extend(&rest[..len]);
+        rest = rest.get(len + 2..).unwrap_or_default();
+    }
+    body.extend(b"|unfinished");
+    body
 }
 
 /// A chunked body without its framing, its trailers behind it, and how long it was; `None` when it is not
