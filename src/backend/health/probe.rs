@@ -10,7 +10,7 @@ use super::script::{self, Failure};
 use super::state::Op;
 use super::verdict::Verdict;
 use crate::config::{Check, CheckAct, CheckConnect, CheckPlan, CheckStep, SendProxy};
-use crate::net::{Buffer, ConnectOptions, Ends, Stream, Target};
+use crate::net::{Buffer, ConnectOptions, Dial, Ends, Stream, Target};
 use crate::reactor::{Deadline, Handle};
 
 /// Checks a server once; `None` when its backend is gone. A check that waits does not keep a dropped backend alive.
@@ -29,6 +29,8 @@ pub(super) struct Order {
     target: Target,
     /// What is said and expected; `None` = the connection is all.
     pub plan: Option<Rc<CheckPlan>>,
+    /// Where its connections come from; `None` = the system knows best.
+    dial: Option<Dial>,
     /// What the header of the server's connections is, and that of its checks.
     traffic_header: Option<SendProxy>,
     check_header: Option<SendProxy>,
@@ -53,6 +55,7 @@ impl Order {
             reactor: backend.reactor,
             target: server.check_target()?,
             plan,
+            dial: server.way.as_ref().map(|way| plain(&way.dial)),
             traffic_header: server.config.send_proxy,
             check_header: check.send_proxy,
             inter_ms: check.inter_ms,
@@ -81,6 +84,13 @@ impl Order {
         }
         self.check_header.filter(|_| how.as_server)
     }
+}
+
+/// The way of connections without data in their first packet: a connection that is to stand must be one.
+fn plain(dial: &Dial) -> Dial {
+    let mut dial = dial.clone();
+    dial.tuning.fast_open = false;
+    dial
 }
 
 /// How a server stands with us, for itself (`http-check send-state`).
@@ -144,7 +154,8 @@ impl<'o> Link<'o> {
         let header = self.order.header(how);
         // Where the server speaks first it waits for the acknowledgement; a reset need not even have one before it.
         let sends_first = header.is_some() || !matches!(next, Some(CheckAct::Expect(_)));
-        let options = ConnectOptions { sends_first, ..ConnectOptions::default() };
+        let dial = self.order.dial.as_ref();
+        let options = ConnectOptions { sends_first, dial, ..ConnectOptions::default() };
         let stream = Stream::connect(self.order.reactor, &target, options).map_err(Failure::Broken)?;
         self.stream = Some(stream);
         // Sending nothing waits for the connection, and asks for its state in the same call.

@@ -7,7 +7,7 @@ use super::answer::{Answer, Judgement, judge, looked_for, text};
 use super::probe::{Link, Order};
 use super::verdict::Status;
 use crate::config::{CheckAct, CheckConnect, CheckKind, CheckPlan, CheckStep};
-use crate::net::Buffer;
+use crate::net::{Buffer, SourceError};
 
 /// The only step of a check that has no plan.
 const PLAIN: &[CheckStep] = &[CheckStep {
@@ -183,9 +183,12 @@ pub(super) fn of_failure(error: &io::Error) -> (Status, Option<Box<str>>) {
     (status, Some(words.split(" (os error").next().unwrap_or_default().into()))
 }
 
-/// Whether a check failed for want of our own descriptors, memory or ports.
+/// Whether a check failed for want of our own descriptors, memory, ports or addresses.
 fn is_our_fault(error: &io::Error) -> bool {
     use rustix::io::Errno;
+    if SourceError::of(error).is_some() {
+        return true;
+    }
     [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM, Errno::ADDRNOTAVAIL]
         .iter()
         .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
