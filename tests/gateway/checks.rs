@@ -50,6 +50,17 @@ struct Seen {
     asked: String,
 }
 
+/// Every line of a configuration that is compared here.
+pub fn compared_lines() -> Vec<String> {
+    let all = [http::CASES, tcp::CASES, protocols::CASES, protocols::HELLOS].concat();
+    let lines = all.iter().flat_map(|(lines, _)| {
+        let (lines, parameters) = lines.split_once("server ").unwrap_or((lines, ""));
+        let server = format!("server s 127.0.0.1:1 check {parameters}");
+        lines.split("; ").map(str::to_owned).chain([server]).collect::<Vec<_>>()
+    });
+    lines.collect()
+}
+
 /// Runs all cases in one process.
 fn run(program: Program, cases: &[Case]) -> Vec<Seen> {
     let port = free_port();
