@@ -18,7 +18,7 @@ mod wish;
 
 pub use balance::{hash, mixed};
 pub use connect::{Asker, ClientEnds, ConnectError, ConnectFailure, Connected, Course, again, connect};
-pub use health::{Admin, Facts, Observed, Op, Spread, link};
+pub use health::{Admin, Answer, Facts, Judgement, Observed, Op, Spread, judge, link};
 pub use idle::{Reserved, set_idle_max};
 pub use queue::{NoServer, Reason};
 pub use server::Server;
