@@ -10,6 +10,7 @@ mod cookie;
 mod health;
 mod idle;
 mod queue;
+mod resolve;
 mod server;
 mod stick;
 mod tally;

@@ -77,7 +77,7 @@ fn pause_ms_of(server: &Server, check: &Check) -> u64 {
 fn can_be_checked(backend: &Weak<Backend>, index: usize) -> bool {
     let Some(backend) = backend.upgrade() else { return false };
     let Some(server) = backend.servers.get(index) else { return false };
-    if server.check_target().is_none() {
+    if server.check_target().is_none() && server.address().is_some() {
         let (name, server) = (&backend.config.name, &server.config.name);
         log::warn!("Server {name}/{server} is not checked: it has no port of its own; add 'port N' to it");
         return false;
@@ -85,10 +85,14 @@ fn can_be_checked(backend: &Weak<Backend>, index: usize) -> bool {
     true
 }
 
-/// Whether the server is in maintenance: no check is made.
+/// Whether the server is in maintenance: no check is made, but the address that it may lack is looked for.
 fn is_paused(backend: &Weak<Backend>, index: usize) -> bool {
-    let backend = backend.upgrade();
-    backend.and_then(|backend| backend.servers.get(index).map(Server::is_in_maintenance)).unwrap_or(false)
+    let Some(backend) = backend.upgrade() else { return false };
+    let Some(server) = backend.servers.get(index) else { return false };
+    if server.address().is_none() {
+        backend.look_up_again(index);
+    }
+    server.is_in_maintenance()
 }
 
 /// Sleeps, or less where somebody is in a hurry.
@@ -130,8 +134,9 @@ impl Backend {
                 counter.pass()
             }
             _ => {
-                // The name's next address, where it has several.
+                // The name's next address, where it has several, and where it may have moved.
                 server.rotate_target();
+                self.look_up_again(index);
                 let is_news = counter.fail();
                 state.failed_checks.set(state.failed_checks.get().saturating_add(is_news.into()));
                 is_news

@@ -180,6 +180,14 @@ impl State {
         self.changed_ms.set(now_ms);
     }
 
+    /// An address was found after all, before anybody asked for it.
+    pub(crate) fn end_without_address(&self) {
+        self.admin.set(self.admin.get().without(Admin::NO_ADDRESS));
+        if !self.admin.get().is_maint() {
+            self.op.set(Op::Running);
+        }
+    }
+
     /// Takes over what was known before a reload; what the configuration says of maintenance wins.
     pub(crate) fn inherit(&self, old: &Self, same_checks: bool) {
         let configured = Admin::CONFIGURED_MAINT.with(Admin::MAINT);
