@@ -79,7 +79,7 @@ impl Backend {
         let addresses = match found {
             Ok(addresses) => addresses,
             Err(reason) => {
-                if !server.is_lost.replace(true) {
+                if server.address().is_some() && !server.is_lost.replace(true) {
                     let (name, server) = (&self.config.name, &server.config.name);
                     log::warn!("Server {name}/{server}: {host} is not found any more: {reason}; its last address stays");
                 }
