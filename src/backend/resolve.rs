@@ -81,7 +81,9 @@ impl Backend {
             Err(reason) => {
                 if server.address().is_some() && !server.is_lost.replace(true) {
                     let (name, server) = (&self.config.name, &server.config.name);
-                    log::warn!("Server {name}/{server}: {host} is not found any more: {reason}; its last address stays");
+                    log::warn!(
+                        "Server {name}/{server}: {host} is not found any more: {reason}; its last address stays"
+                    );
                 }
                 return;
             }
@@ -95,7 +97,9 @@ impl Backend {
             Some(before) if before.ip() != now.ip() => {
                 let (name, server_name) = (&self.config.name, &server.config.name);
                 let (from, to) = (before.ip(), now.ip());
-                self.tell_notice(&format!("{name}/{server_name} changed its IP from {from} to {to} by libc."));
+                self.tell_notice(&format!(
+                    "{name}/{server_name} changed its IP from {from} to {to} by libc."
+                ));
                 server.idle.clear();
             }
             Some(_) => {}

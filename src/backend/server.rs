@@ -117,7 +117,8 @@ impl Server {
         match &config.address {
             ServerAddress::Inet(host, port) => {
                 let addresses = first_addresses(config, host, number(port), resolve);
-                let addresses = addresses.map_err(|reason| fail(host, &reason))?.into_iter().map(Target::Inet);
+                let addresses =
+                    addresses.map_err(|reason| fail(host, &reason))?.into_iter().map(Target::Inet);
                 Ok(match config.nth_address.and_then(|nth| usize::try_from(nth).ok()) {
                     Some(nth) => addresses.skip(nth).take(1).collect(),
                     None => addresses.collect(),
@@ -405,7 +406,9 @@ impl Server {
             self.targets.replace(old.targets.borrow().clone());
             self.state.end_without_address();
         }
-        let at = |targets: &[Target]| targets.iter().position(|t| matches!(t, Target::Inet(a) if Some(*a) == known));
+        let at = |targets: &[Target]| {
+            targets.iter().position(|t| matches!(t, Target::Inet(a) if Some(*a) == known))
+        };
         self.current.set(at(&self.targets.borrow()).unwrap_or(0));
     }
 

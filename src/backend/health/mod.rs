@@ -19,15 +19,13 @@ pub use state::{Admin, Counter, Facts, Op};
 pub(super) use agent::attend;
 pub(super) use state::State;
 
-use std::future::{Future, poll_fn};
-use std::pin::Pin;
+use std::future::poll_fn;
 use std::rc::{Rc, Weak};
-use std::time::{Duration, Instant};
-
-use async_io::Timer;
+use std::time::Instant;
 
 use super::{Backend, Server};
 use crate::config::Check;
+use crate::reactor::Deadline;
 use changes::NOTICE;
 use probe::probe;
 use verdict::{Status, Verdict};
@@ -37,10 +35,11 @@ pub(super) async fn watch(backend: Weak<Backend>, index: usize, check: Check, fi
     if !can_be_checked(&backend, index) {
         return;
     }
+    let Some(deadline) = backend.upgrade().map(|backend| Deadline::new(backend.reactor)) else { return };
     let mut pause_ms = first_delay_ms;
     let start = Instant::now();
     loop {
-        sleep(&backend, index, pause_ms).await;
+        sleep(&backend, index, &deadline, pause_ms).await;
         if is_paused(&backend, index) {
             pause_ms = check.inter_ms.max(1);
             continue;
@@ -95,20 +94,22 @@ fn is_paused(backend: &Weak<Backend>, index: usize) -> bool {
     server.is_in_maintenance()
 }
 
-/// Sleeps, or less where somebody is in a hurry.
-async fn sleep(backend: &Weak<Backend>, index: usize, pause_ms: u64) {
-    let mut due = Instant::now() + Duration::from_millis(pause_ms);
-    let mut timer = Timer::at(due);
+/// Sleeps, or less where somebody is in a hurry. The timer is the loop's own, which costs no second thread: a thousand
+/// checks are not to be noticed.
+async fn sleep(backend: &Weak<Backend>, index: usize, deadline: &Deadline, pause_ms: u64) {
+    deadline.set_after(pause_ms);
+    if pause_ms == 0 {
+        return;
+    }
     poll_fn(|context| {
         if let Some(backend) = backend.upgrade()
             && let Some(server) = backend.servers.get(index)
-            && let Some(at) = server.state.hurry.take(context.waker())
-            && at < due
+            && let Some(at_ms) = server.state.hurry.take(context.waker())
+            && at_ms < deadline.at_ms()
         {
-            due = at;
-            timer.set_at(at);
+            deadline.set_at(at_ms);
         }
-        Pin::new(&mut timer).poll(context).map(drop)
+        deadline.poll_expired(context).map(drop)
     })
     .await;
 }

@@ -3,7 +3,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::task::Waker;
-use std::time::Instant;
 
 use super::verdict::{Status, Verdict};
 
@@ -221,14 +220,14 @@ impl State {
 /// Makes the next check come earlier.
 #[derive(Default)]
 pub(super) struct Hurry {
-    at: Cell<Option<Instant>>,
+    at_ms: Cell<Option<u64>>,
     waker: RefCell<Option<Waker>>,
 }
 
 impl Hurry {
-    /// Not later than then.
-    pub(super) fn by(&self, at: Instant) {
-        self.at.set(Some(at));
+    /// Not later than at this time of the loop's clock.
+    pub(super) fn by(&self, at_ms: u64) {
+        self.at_ms.set(Some(at_ms));
         let waker = self.waker.borrow_mut().take();
         if let Some(waker) = waker {
             waker.wake();
@@ -236,13 +235,13 @@ impl Hurry {
     }
 
     /// When, if somebody is in a hurry; who asks is woken when somebody is.
-    pub(super) fn take(&self, waker: &Waker) -> Option<Instant> {
-        let at = self.at.take();
+    pub(super) fn take(&self, waker: &Waker) -> Option<u64> {
+        let at_ms = self.at_ms.take();
         let mut known = self.waker.borrow_mut();
         if !known.as_ref().is_some_and(|known| known.will_wake(waker)) {
             *known = Some(waker.clone());
         }
-        at
+        at_ms
     }
 }
 
