@@ -400,6 +400,13 @@ impl Server {
     pub(super) fn inherit(&self, old: &Self) {
         let is_checked = |server: &Self| server.config.check.is_some() || server.config.state.is_followed();
         self.state.inherit(&old.state, is_checked(self) == is_checked(old));
+        // What an agent or an operator has changed holds until the file says otherwise.
+        if self.config.weight == old.config.weight {
+            self.weight.set(old.weight.get());
+        }
+        if self.config.maxconn == old.config.maxconn {
+            self.maxconn.set(old.maxconn.get());
+        }
         let known = old.address();
         if self.targets.borrow().is_empty() && known.is_some() {
             // `init-addr last`: there is none now, but there was one.

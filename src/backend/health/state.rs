@@ -179,6 +179,11 @@ impl State {
         self.changed_ms.set(now_ms);
     }
 
+    /// It is as it is since this time of the loop's clock.
+    pub(crate) fn begin(&self, now_ms: u64) {
+        self.changed_ms.set(now_ms);
+    }
+
     /// An address was found after all, before anybody asked for it.
     pub(crate) fn end_without_address(&self) {
         self.admin.set(self.admin.get().without(Admin::NO_ADDRESS));
