@@ -10,6 +10,7 @@ mod cookie;
 mod health;
 mod idle;
 mod queue;
+mod resolve;
 mod server;
 mod stick;
 mod tally;
@@ -72,6 +73,7 @@ impl Backend {
     pub fn new(reactor: Handle, config: config::Backend, mut servers: Vec<Server>) -> Rc<Self> {
         for server in &mut servers {
             server.way = way::Way::of(&config, &server.config);
+            server.state.begin(reactor.now_ms());
         }
         let moves = servers.iter().any(|server| server.config.minconn > 0);
         let ends =
