@@ -86,8 +86,11 @@ pub(super) const TABLE: &[Keyword] = &[
     .lenient(),
 ];
 
+/// Sets what a word says.
+type Set = fn(&mut PersistCookie);
+
 /// The words that take no value.
-const FLAGS: &[(&str, fn(&mut PersistCookie))] = &[
+const FLAGS: &[(&str, Set)] = &[
     ("rewrite", |cookie| cookie.rewrite = true),
     ("insert", |cookie| cookie.insert = true),
     ("prefix", |cookie| cookie.prefix = true),
