@@ -243,7 +243,7 @@ pub(super) fn record<'a>(
         actconn: frontend.process.connections.get(),
         feconn: frontend.connections.get(),
         beconn: backend.map_or(0, |backend| backend.connections.get()),
-        srvconn: server.map_or(0, |server| server.connections.get()),
+        srvconn: server.map_or(0, |server| server.in_use()),
         ..Record::default()
     };
     if let Some(trace) = trace {

@@ -136,7 +136,7 @@ fn load_balancer_cfg() {
         ],
     );
     let gateway = start(&text, &[port]);
-    not_active(&gateway, &["stats socket", "stats uri", "option httpchk"]);
+    not_active(&gateway, &["stats socket", "stats uri"]);
     let node = |host: &str| {
         let answer = ask(port, &format!("GET / HTTP/1.1\r\nHost: {host}"));
         answer.header("x-backend").unwrap_or_default().to_owned()
@@ -222,7 +222,6 @@ fn two_weights_cfg() {
         ],
     );
     let gateway = start(&text, &[port]);
-    not_active(&gateway, &["option httpchk"]);
     gateway.wait_stderr("sets no value for these timeouts");
     let mut web1 = 0;
     for _ in 0..6 {
@@ -327,7 +326,6 @@ fn three_sites_cfg_routes_blocks_and_redirects() {
     let stats =
         ["refresh", "uri", "realm", "auth", "hide-version", "admin"].map(|word| format!("stats {word}"));
     not_active(&sites.gateway, &stats.each_ref().map(String::as_str));
-    not_active(&sites.gateway, &["option httpchk", "option redispatch", "option abortonclose"]);
 
     for (host, backend) in [
         ("www.itnihao.cn", "server_web"),
