@@ -44,23 +44,37 @@ pub(super) fn on_request(
         }
     };
     let bytes = work.head_bytes();
-    let fields = work.head.values(bytes, "cookie");
-    let edited: Vec<Option<Vec<u8>>> = fields.map(|field| edit_request(field, &mut visit)).collect();
-    if edited.iter().all(Option::is_none) {
-        return Ok(());
-    }
-    let mut edited = edited.into_iter();
-    let text = editable(&mut work.text, work.bytes, work.head.len, session);
-    let done = work.head.edit().each(text, b"cookie", &mut |_| changed(edited.next().flatten()));
-    done.map_err(|_| End::Failed(b'R'))
-}
-
-fn changed(field: Option<Vec<u8>>) -> Change {
-    match field {
+    let mut plan = |field: &[u8]| match edit_request(field, &mut visit) {
         None => Change::Keep,
         Some(field) if field.is_empty() => Change::Remove,
         Some(field) => Change::To(field),
+    };
+    let planned = changes(&mut work.head.values(bytes, "cookie"), &mut plan);
+    if planned.is_empty() {
+        return Ok(());
     }
+    let text = editable(&mut work.text, work.bytes, work.head.len, session);
+    work.head.edit().each(text, b"cookie", &mut in_turn(planned)).map_err(|_| End::Failed(b'R'))
+}
+
+/// What is to become of fields, up to the last that changes: nothing is allocated where none does.
+fn changes(fields: &mut dyn Iterator<Item = &[u8]>, plan: &mut dyn FnMut(&[u8]) -> Change) -> Vec<Change> {
+    let mut planned = Vec::new();
+    for (nth, field) in fields.enumerate() {
+        match plan(field) {
+            Change::Keep => {}
+            change => {
+                planned.resize_with(nth, || Change::Keep);
+                planned.push(change);
+            }
+        }
+    }
+    planned
+}
+
+fn in_turn(planned: Vec<Change>) -> impl FnMut(&[u8]) -> Change {
+    let mut planned = planned.into_iter();
+    move |_| planned.next().unwrap_or(Change::Keep)
 }
 
 /// What a cookie of ours says, and what becomes of it. Of several the first that finds a server counts.
@@ -136,9 +150,10 @@ pub(super) fn on_answer(
     let server = trace.server().and_then(|index| backend.servers.get(index));
     let ignored = trace.kept.word == PersistWord::Ignore;
     let direct = trace.kept.server.is_some();
-    let mut value = Vec::new();
-    let has_value = rule.is_some() && server.is_some_and(|server| server.push_cookie(&mut value));
-
+    let value = || {
+        let mut value = Vec::new();
+        server?.push_cookie(&mut value).then_some(value)
+    };
     let mut is_captured = false;
     let mut flag = trace.kept.flags[1];
     let mut plan = |field: &[u8]| {
@@ -151,30 +166,34 @@ pub(super) fn on_answer(
         let (told, change) = match rule {
             _ if rule.preserve => (b'P', tidied(&set)),
             _ if rule.insert || direct && rule.indirect => (b'D', Change::Remove),
-            _ if has_value && rule.rewrite => (b'R', Change::To(set.with(b"", &value))),
-            _ if has_value && rule.prefix => {
-                (b'R', Change::To(set.with(&[&value[..], b"~"].concat(), set.cookie.value)))
-            }
-            _ => (b'P', tidied(&set)),
+            _ if !rule.rewrite && !rule.prefix => (b'P', tidied(&set)),
+            _ => match value() {
+                None => (b'P', tidied(&set)),
+                Some(value) if rule.rewrite => (b'R', Change::To(set.with(b"", &value))),
+                Some(mut value) => {
+                    value.push(b'~');
+                    (b'R', Change::To(set.with(&value, set.cookie.value)))
+                }
+            },
         };
         flag = told;
         change
     };
     let bytes = work.head_bytes();
-    let planned: Vec<Change> = work.head.values(bytes, "set-cookie").map(&mut plan).collect();
+    let planned = changes(&mut work.head.values(bytes, "set-cookie"), &mut plan);
     trace.kept.flags[1] = flag;
-    if planned.iter().any(|change| !matches!(change, Change::Keep)) {
-        let mut planned = planned.into_iter();
+    if !planned.is_empty() {
         let text = editable(&mut work.text, work.bytes, work.head.len, session);
-        let mut next = |_: &[u8]| planned.next().unwrap_or(Change::Keep);
-        work.head.edit().each(text, b"set-cookie", &mut next).map_err(fail)?;
+        work.head.edit().each(text, b"set-cookie", &mut in_turn(planned)).map_err(fail)?;
     }
     let Some(rule) = rule.filter(|rule| rule.insert && !ignored) else { return Ok(()) };
     let now_s = seconds(session);
     if !wants_cookie(rule, &trace.kept, now_s) || rule.post_only && method != Method::Post {
         return Ok(());
     }
-    let field = new_cookie(rule, has_value.then_some(&value), trace.kept.first_s, now_s);
+    let value = value();
+    let has_value = value.is_some();
+    let field = new_cookie(rule, value, trace.kept.first_s, now_s);
     let cached = rule.no_cache && may_be_cached(work.head, work.head_bytes(), method);
     let text: &mut Text = editable(&mut work.text, work.bytes, work.head.len, session);
     work.head.edit().add(text, b"Set-Cookie", &field).map_err(fail)?;
@@ -200,12 +219,12 @@ fn wants_cookie(rule: &PersistCookie, kept: &Kept, now_s: u32) -> bool {
 }
 
 /// A field `Set-Cookie`; for a server without a value one that takes the client's cookie back.
-fn new_cookie(rule: &PersistCookie, value: Option<&Vec<u8>>, first_s: u32, now_s: u32) -> Vec<u8> {
+fn new_cookie(rule: &PersistCookie, value: Option<Vec<u8>>, first_s: u32, now_s: u32) -> Vec<u8> {
     let mut field = [rule.name.as_bytes(), b"="].concat();
     match value {
         None => field.extend_from_slice(b"; Expires=Thu, 01-Jan-1970 00:00:01 GMT"),
         Some(value) => {
-            field.extend_from_slice(value);
+            field.extend(value);
             if rule.max_idle_s > 0 || rule.max_life_s > 0 {
                 field.push(b'|');
                 push_date(now_s, &mut field);
