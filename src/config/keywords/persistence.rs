@@ -71,6 +71,20 @@ pub(super) const TABLE: &[Keyword] = &[
     .with_no()
     .lenient(),
     Keyword::new(
+        "option checkcache",
+        SERVER,
+        "1.3",
+        "",
+        "an answer that sets a cookie and that anybody may keep is blocked: 502",
+        |b, st| {
+            st.none()?;
+            b.settings()?.persistence.check_cache = !st.negated;
+            Ok(())
+        },
+    )
+    .with_no()
+    .lenient(),
+    Keyword::new(
         "option prefer-last-server",
         SERVER,
         "1.4",
