@@ -110,6 +110,11 @@ impl Server {
         self.target(&ClientEnds::default())
     }
 
+    /// Whether it is at this address.
+    pub fn is_at(&self, address: SocketAddr) -> bool {
+        matches!(self.own_target(), Some(Target::Inet(target)) if target == address)
+    }
+
     /// Where to connect to now, for servers without an address or port with the one that the client came to. `None` =
     /// that is not known, or would lead back to us.
     pub(super) fn target(&self, client: &ClientEnds) -> Option<Target> {
