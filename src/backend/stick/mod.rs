@@ -67,6 +67,11 @@ impl Table {
         Rc::new(Self { config: RefCell::new(config), entries, servers: RefCell::default() })
     }
 
+    /// What the configuration says of it now.
+    pub fn config(&self) -> StickTable {
+        self.config.borrow().clone()
+    }
+
     /// What its keys are, and how long they may be.
     pub fn key_kind(&self) -> (KeyKind, usize) {
         let config = self.config.borrow();
