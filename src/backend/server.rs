@@ -173,6 +173,11 @@ impl Server {
         self.target(&ClientEnds::default())
     }
 
+    /// Whether it is at this address.
+    pub fn is_at(&self, address: SocketAddr) -> bool {
+        matches!(self.own_target(), Some(Target::Inet(target)) if target == address)
+    }
+
     /// Its address now; without a port of its own, the port is 0.
     pub(super) fn address(&self) -> Option<SocketAddr> {
         match self.targets.borrow().get(self.current.get())? {

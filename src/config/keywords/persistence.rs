@@ -98,6 +98,28 @@ pub(super) const TABLE: &[Keyword] = &[
     )
     .with_no()
     .lenient(),
+    Keyword::new(
+        "persist",
+        SERVER,
+        "1.4",
+        "rdp-cookie[(<name>)]",
+        "in `mode tcp`, go to the server whose address is in the cookie of a Remote Desktop connection; default `msts`",
+        |b, st| {
+            let word = st.one("`rdp-cookie`")?;
+            let name = match word.text()?.strip_prefix("rdp-cookie") {
+                Some("") => Some("msts"),
+                Some(rest) => rest.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')),
+                None => None,
+            };
+            let Some(name) = name.filter(|name| !name.is_empty()) else {
+                let message = format!("{}: expected `rdp-cookie` or `rdp-cookie(NAME)`", word.quoted());
+                return Err(Fault::at(word.span, message));
+            };
+            b.settings()?.persistence.rdp_cookie = Some(name.into());
+            Ok(())
+        },
+    )
+    .lenient(),
 ];
 
 /// Sets what a word says.
