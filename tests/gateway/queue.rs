@@ -9,7 +9,7 @@ use crate::support::ports::free_port;
 use crate::support::process::{Gateway, Signal, Starter};
 use crate::support::program::{Program, only_oneport};
 use crate::support::syslog::Syslog;
-use crate::support::{eventually, ms};
+use crate::support::{eventually, ignore, ms};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
@@ -92,6 +92,11 @@ impl Rig {
                 self.clients.insert(who.to_owned(), client);
             }
             "release" => self.gate.release(1),
+            "read" => assert_eq!(self.clients.get_mut(who).unwrap().answer().status, 200),
+            // The same client asks for the same once more.
+            "again" => ignore(
+                self.clients.get_mut(who).unwrap().send(format!("GET {who} HTTP/1.1\r\nHost: h\r\n\r\n")),
+            ),
             "leave" => drop(self.clients.remove(who)),
             "pause" => std::thread::sleep(ms(who.parse().unwrap())),
             _ => panic!("no step `{step}`"),
@@ -130,7 +135,7 @@ impl Rig {
 /// Both programs do the same.
 #[track_caller]
 fn same(lines: &str, steps: &[&str]) -> String {
-    let asked = steps.iter().filter(|step| step.starts_with("ask")).count();
+    let asked = steps.iter().filter(|step| step.starts_with('a')).count();
     let picture = |program| {
         let mut rig = Rig::start(program, lines);
         steps.iter().for_each(|step| rig.step(step));
@@ -239,12 +244,15 @@ fn fullconn_follows_the_frontends() {
 
 #[test]
 fn a_clients_last_server_is_waited_for() {
-    for (max, line) in [("0", "/again"), ("1", "/again"), ("3", "/again")] {
+    for (max, line) in
+        [("0", "line /1 l/s1 200 ---- 0 1/0."), ("1", " 0/1."), ("3", "line /1 l/s1 200 ---- 0 1/0.")]
+    {
         let lines = format!(
-            "option prefer-last-server\n option http-server-close\n max-keep-alive-queue {max}\n \
-             server s1 @a@ maxconn 1\n server s2 @b@ maxconn 1"
+            "option prefer-last-server\n http-reuse never\n max-keep-alive-queue {max}\n server s1 @a@ maxconn 1\n \
+             server s2 @b@ maxconn 1"
         );
-        same(&lines, &["ask /1", "ask /2", &format!("ask {line}")]);
+        let picture = same(&lines, &["ask /1", "release", "read /1", "ask /2", "ask /3", "again /1"]);
+        assert!(picture.contains(line), "{max}: {picture}");
     }
 }
 
