@@ -245,7 +245,7 @@ fn fullconn_follows_the_frontends() {
 #[test]
 fn a_clients_last_server_is_waited_for() {
     for (max, line) in
-        [("0", "line /1 l/s1 200 ---- 0 1/0."), ("1", " 0/1."), ("3", "line /1 l/s1 200 ---- 0 1/0.")]
+        [("-1", "line /1 l/s1 200 ---- 0 1/0."), ("0", " 0/1."), ("1", "line /1 l/s1 200 ---- 0 1/0.")]
     {
         let lines = format!(
             "option prefer-last-server\n http-reuse never\n max-keep-alive-queue {max}\n server s1 @a@ maxconn 1\n \
