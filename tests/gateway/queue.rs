@@ -218,6 +218,59 @@ fn whoever_leaves_keeps_the_place_without_the_option() {
     same("server s1 @a@ maxconn 1", &["ask /1", "ask /2", "ask /3", "leave /2"]);
 }
 
+/// In `mode tcp` one that has sent nothing has nothing to wait for.
+#[test]
+fn whoever_leaves_a_queue_of_connections_is_forgotten() {
+    for (option, sends, finishes) in [
+        ("", "", true),
+        ("", "", false),
+        ("", "x", true),
+        ("option abortonclose", "x", true),
+        ("", "x", false),
+    ] {
+        let picture = |program| {
+            let server = Backend::start(|peer| {
+                peer.write("hi");
+                peer.read_to_end();
+            });
+            let syslog = Syslog::udp();
+            let port = free_port();
+            let gateway = Starter::of(program).ready_port(port).start(&format!(
+                "defaults\n mode tcp\n timeout connect 5s\n timeout client 30s\n timeout server 30s\n \
+                 timeout queue 3s\nlisten l\n bind 127.0.0.1:{port}\n log 127.0.0.1:{} local0\n {option}\n \
+                 log-format \"line %b/%s %ts %rc %sq/%bq.\"\n server s 127.0.0.1:{} maxconn 1\n",
+                syslog.port, server.port
+            ));
+            // The look whether the port listens has its line first.
+            std::thread::sleep(SETTLED);
+            let before = syslog.lines().len();
+            let mut first = gateway.client();
+            assert_eq!(first.read_exact(2), b"hi");
+            let mut second = gateway.client();
+            second.send(sends);
+            std::thread::sleep(SETTLED);
+            let kept = if finishes {
+                second.finish();
+                Some(second)
+            } else {
+                drop(second);
+                None
+            };
+            std::thread::sleep(SETTLED);
+            first.finish();
+            eventually("both have their lines", || syslog.lines().len() >= before + 2);
+            drop(kept);
+            let lines = syslog.lines().into_iter().skip(before);
+            let mut lines: Vec<String> =
+                lines.map(|line| line[line.find("line").unwrap()..].trim_end().to_owned()).collect();
+            lines.sort();
+            lines
+        };
+        let (ours, theirs) = (picture(Program::Oneport), picture(Program::Haproxy));
+        assert_eq!(ours, theirs, "{option} {sends} {finishes}");
+    }
+}
+
 #[test]
 fn limits_move_with_the_load() {
     let lines = "fullconn 4\n server s1 @a@ minconn 1 maxconn 4";
