@@ -134,7 +134,7 @@ pub(super) async fn server_for(
 /// The session, as far as backends know it.
 pub(super) fn asker<'a>(session: &'a Session, backend: &Backend, course: &'a Course) -> Asker<'a> {
     let leaving = backend.config.queues.abort_on_close.then_some(&session.client);
-    Asker { deadline: &session.deadline, leaving, course }
+    Asker { deadline: &session.deadline, leaving, is_silent: false, course }
 }
 
 /// The right to use a server, or the reason in `trace`. A client that has sent nothing (`is_silent`) and closes is not
@@ -148,8 +148,8 @@ pub(super) async fn slot_for(
 ) -> Option<Slot> {
     let before_ms = trace.elapsed_ms(session);
     let mut asker = asker(session, backend, &trace.course);
-    if is_silent {
-        asker.leaving = Some(&session.client);
+    if is_silent && asker.leaving.is_none() {
+        (asker.leaving, asker.is_silent) = (Some(&session.client), true);
     }
     let result = backend.slot(&asker, wish).await;
     match result {

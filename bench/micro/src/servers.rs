@@ -33,7 +33,7 @@ fn pick_one_of(bencher: Bencher, count: usize) {
     let backend = Backend::new(reactor, config, servers);
     let deadline = Deadline::new(reactor);
     let (wish, course) = (Wish::default(), Course::default());
-    let asker = Asker { deadline: &deadline, leaving: None, course: &course };
+    let asker = Asker { deadline: &deadline, leaving: None, is_silent: false, course: &course };
     let mut context = Context::from_waker(Waker::noop());
     bencher.bench_local(|| match pin!(backend.slot(&asker, &wish)).poll(&mut context) {
         Poll::Ready(Ok(slot)) => slot.index(),
