@@ -254,11 +254,12 @@ async fn attempt(slot: &Slot, first: &[u8], client: &ClientEnds) -> io::Result<(
 fn leads_nowhere(slot: &Slot, client: &ClientEnds) -> io::Error {
     if slot.server().follows_clients() && client.gateway.is_some() {
         log::error!(
-            "backend {} sends to the address that clients came to, and one came to the gateway itself: redirect              connections by the firewall, or write 'bind ... transparent'",
+            "backend {} sends to the address that clients came to, and one came to the gateway itself: \
+             let the firewall redirect connections, or write 'bind ... transparent'",
             slot.backend().config.name
         );
     }
-    io::Error::new(io::ErrorKind::AddrNotAvailable, "the server has no address or port for this client")
+    SourceError::nowhere()
 }
 
 /// Sends the PROXY protocol header, and as much of `first` as goes with it in one write; returns how much that was.

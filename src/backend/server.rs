@@ -142,6 +142,14 @@ impl Server {
         self.target(&ClientEnds::default())
     }
 
+    /// Its address now; without a port of its own, the port is 0.
+    pub(super) fn address(&self) -> Option<SocketAddr> {
+        match self.targets.get(self.current.get())? {
+            Target::Inet(address) => Some(*address),
+            _ => None,
+        }
+    }
+
     /// Where to connect to now, for servers without an address or port with the one that the client came to. `None` =
     /// that is not known, or would lead back to us.
     pub(super) fn target(&self, client: &ClientEnds) -> Option<Target> {
@@ -272,14 +280,6 @@ impl Server {
     /// Changes its `maxconn`; 0 = no limit.
     pub(super) fn set_maxconn(&self, maxconn: u32) {
         self.maxconn.set(maxconn);
-    }
-
-    /// The address that it is reached at now, with the port of its line; `None` for unix sockets.
-    pub(super) fn address(&self) -> Option<SocketAddr> {
-        match self.targets.get(self.current.get())? {
-            Target::Inet(address) => Some(*address),
-            Target::Unix(_) => None,
-        }
     }
 
     /// For tests of the choice.

@@ -449,17 +449,21 @@ fn server_rules(sink: &mut Sink, proxy: &mut Proxy) -> Vec<UseServer> {
     rules
 }
 
-/// Gives each server without a number the next that is free.
+/// Gives each server without a number the first free one from its place on, as HAProxy does.
 fn number_servers(servers: &mut [Server]) {
     let mut taken: Vec<u32> = servers.iter().map(|server| server.id).filter(|&id| id > 0).collect();
     taken.sort_unstable();
-    let mut next = 1;
-    for server in servers.iter_mut().filter(|server| server.id == 0) {
-        while taken.binary_search(&next).is_ok() {
-            next += 1;
+    for (mut id, server) in (1..).zip(servers) {
+        if server.id == 0 {
+            let at = loop {
+                match taken.binary_search(&id) {
+                    Ok(_) => id += 1,
+                    Err(at) => break at,
+                }
+            };
+            taken.insert(at, id);
+            server.id = id;
         }
-        server.id = next;
-        next += 1;
     }
 }
 

@@ -7,7 +7,9 @@
 mod support;
 
 mod bad_input;
+mod checks;
 mod config_errors;
+mod connections;
 mod counters;
 mod device;
 mod differential;

@@ -193,8 +193,7 @@ pub(crate) const PARAMETERS: &[Entry<ServerParse>] = &[
         Ok(())
     }),
     parameter("source", "<address>[:<port>[-<port>]]", "1.3", "where connections come from", |p, word| {
-        let (address, ports) = address::source(word, &|_| None)?;
-        p.source = Some(SourceAddress { address, ports, ..SourceAddress::default() });
+        p.source = Some(address::source(word, &|_| None)?);
         Ok(())
     }),
     parameter(
@@ -340,8 +339,8 @@ pub(super) fn parse_template(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<
     for (at, number) in (first..=last).enumerate() {
         let mut server = p.server(format!("{name}{number}"), address.clone(), st);
         server.nth_address = u32::try_from(at).ok().filter(|_| is_name);
-        // The number is that of the first; those behind it count on.
-        server.id = p.id.checked_add(number - first).filter(|_| p.id > 0).unwrap_or(0);
+        // The number is that of the first.
+        server.id = if at == 0 { p.id } else { 0 };
         add(b, st, prefix, &p, server)?;
     }
     Ok(())
