@@ -106,7 +106,7 @@ fn load(port: u16, number: usize, tally: &Tally) {
         asked += 1;
         tally.slowest_ms.fetch_max(started.elapsed().as_millis() as usize, Ordering::Relaxed);
         // A part of the load comes over new connections, whose requests are the first.
-        if number % 2 == 0 && asked % 10 == 0 {
+        if number.is_multiple_of(2) && asked % 10 == 0 {
             client = Client::to(port);
         }
         std::thread::sleep(PACE);
