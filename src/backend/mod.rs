@@ -153,10 +153,11 @@ impl Backend {
     /// Whether a client may come back to this server rather than be given another: not where too many wait for it
     /// (`max-keep-alive-queue`), unless the server knows the client by its connection (`is_tied`).
     pub fn takes_back(&self, index: usize, is_tied: bool) -> bool {
-        let max = self.config.queues.keep_alive_max as usize;
-        self.servers.get(index).is_some_and(|server| {
-            server.is_usable() && (is_tied || max == 0 || !server.is_full() || server.queued() + 1 < max)
-        })
+        let max = self.config.queues.keep_alive_max;
+        let is_near = |server: &Server| max.is_none_or(|max| server.queued() < max as usize);
+        self.servers
+            .get(index)
+            .is_some_and(|server| server.is_usable() && (is_tied || !server.is_full() || is_near(server)))
     }
 
     /// Lets a server end the session of this deadline, where one may.
