@@ -32,6 +32,7 @@ pub mod admin;
 pub mod backend;
 pub mod cli;
 pub mod config;
+pub mod counters;
 #[cfg(feature = "demo")]
 pub mod demo;
 #[cfg(feature = "explain")]

@@ -3,21 +3,22 @@
 use std::path::{Path, PathBuf};
 
 /// Each room with those it may name; its own is always allowed.
-const ROOMS: [(&str, &[&str]); 14] = [
+const ROOMS: [(&str, &[&str]); 15] = [
     ("admin", &["backend", "observe"]),
-    ("backend", &["config", "net", "reactor"]),
+    ("backend", &["config", "counters", "http", "net", "reactor"]),
     ("cli", &["config", "observe", "process"]),
     ("config", &["http"]),
+    ("counters", &[]),
     ("demo", &["process"]),
     ("explain", &["cli", "config", "http", "rules"]),
-    ("gateway", &["backend", "config", "net", "observe", "process", "reactor", "session"]),
+    ("gateway", &["backend", "config", "counters", "net", "observe", "process", "reactor", "session"]),
     ("http", &[]),
     ("net", &["reactor"]),
     ("observe", &["config", "process"]),
     ("process", &["config"]),
     ("reactor", &["process"]),
     ("rules", &["config", "http"]),
-    ("session", &["backend", "config", "http", "net", "observe", "reactor", "rules"]),
+    ("session", &["backend", "config", "counters", "http", "net", "observe", "reactor", "rules"]),
 ];
 
 /// The Rust files of a room: `src/room.rs` and all under `src/room`.

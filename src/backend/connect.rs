@@ -1,15 +1,18 @@
 //! Getting a connection to a server: connect timeout, retries, and the first bytes sent along.
 
-use std::future::poll_fn;
+use std::cell::Cell;
+use std::future::{Future, pending, poll_fn};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
+use std::task::{Context, Poll};
 
-use super::{NoServer, Slot, Wish};
+use super::{Backend, NoServer, Observed, Slot, Wish};
 use crate::config::SendProxy;
 use crate::net::{
     Buffer, ConnectOptions, Ends, SourceError, Stream, Target, Written, write_binary, write_line,
 };
-use crate::reactor::{Deadline, Expired};
+use crate::reactor::Deadline;
 
 /// The longest pause before the same server is tried again, milliseconds (configuration §4.2, "retries").
 const TURN_AROUND_MS: u64 = 1_000;
@@ -27,6 +30,65 @@ pub struct ClientEnds {
     pub told: Option<IpAddr>,
 }
 
+/// Who asks for a server.
+pub struct Asker<'a> {
+    /// Its timer.
+    pub deadline: &'a Deadline,
+    /// Its client, where the wait is over when that one closes (`option abortonclose`).
+    pub leaving: Option<&'a Stream>,
+    /// What it meets on its way.
+    pub course: &'a Course,
+}
+
+/// What a request or a connection has met on its way to a server, for its log line.
+#[derive(Default)]
+pub struct Course {
+    /// Attempts after the first.
+    pub retries: Cell<u32>,
+    /// It came to another server than the one that was chosen first.
+    pub redispatched: Cell<bool>,
+    /// How many were served before it, itself included: in the queues of servers, and in the backend's.
+    pub places: [Cell<u32>; 2],
+    /// Loop clock when it was given the server of a redispatch; 0 without one.
+    pub moved_ms: Cell<u64>,
+}
+
+impl Course {
+    pub(super) fn note_place(&self, of_server: bool, position: u32) {
+        let [server, backend] = &self.places;
+        let place = if of_server { server } else { backend };
+        place.set(place.get().saturating_add(position));
+    }
+}
+
+/// What ends a wait before its time.
+enum Cut {
+    Expired,
+    ClientGone,
+}
+
+impl Asker<'_> {
+    /// Whether the client has closed, where that matters.
+    pub(super) fn is_gone(&self, context: &mut Context<'_>) -> bool {
+        self.leaving.is_some_and(|client| client.poll_ended(context).is_ready())
+    }
+
+    /// Whether there are retries left.
+    pub fn may_retry(&self, backend: &Backend) -> bool {
+        self.course.retries.get() < backend.config.queues.retries
+    }
+
+    async fn guard<T>(&self, future: impl Future<Output = T>) -> Result<T, Cut> {
+        let mut future = pin!(future);
+        poll_fn(|context| match future.as_mut().poll(context) {
+            Poll::Ready(value) => Poll::Ready(Ok(value)),
+            Poll::Pending if self.is_gone(context) => Poll::Ready(Err(Cut::ClientGone)),
+            Poll::Pending => self.deadline.poll_expired(context).map(|_| Err(Cut::Expired)),
+        })
+        .await
+    }
+}
+
 /// A connection that stands.
 pub struct Connected {
     /// The connection.
@@ -35,16 +97,12 @@ pub struct Connected {
     pub sent: usize,
     /// The server it leads to.
     pub slot: Slot,
-    /// Attempts that failed before.
-    pub retries: u32,
 }
 
 /// No connection, after all retries.
 pub struct ConnectError {
     /// Why the last attempt failed.
     pub failure: ConnectFailure,
-    /// Attempts that were made after the first.
-    pub retries: u32,
     /// The server that was tried last; `None` when none was left.
     pub slot: Option<Slot>,
 }
@@ -58,14 +116,15 @@ pub enum ConnectFailure {
     TimedOut,
     /// Refused, unreachable, …
     Failed(io::Error),
+    /// The client has closed its connection (`option abortonclose`).
+    ClientGone,
 }
 
 /// Connects to the slot's server and sends the beginning of `first` at once: on a connection that stands
 /// immediately this costs no wake-up. With nothing to send it waits until the connection stands.
 ///
-/// After a failure the same server is tried again, `retries` times, each after a pause of a second (less
-/// where `timeout connect` is shorter). A server that a check has found to be down in the meantime is
-/// left for another one.
+/// After a failure there are `retries` more attempts, at the same server or, as `option redispatch` says, at another
+/// one (see [`again`]).
 ///
 /// Where the server is to be told of the client (`send-proxy`), a PROXY protocol header goes before `first`; it does not
 /// count in [`Connected::sent`].
@@ -76,47 +135,80 @@ pub async fn connect(
     slot: Slot,
     first: &[u8],
     client: &ClientEnds,
-    deadline: &Deadline,
+    wish: &Wish,
+    asker: &Asker<'_>,
 ) -> Result<Connected, ConnectError> {
-    let backend = slot.backend().clone();
-    let timeouts = backend.config.timeouts;
     let mut slot = slot;
-    let mut retries = 0;
     loop {
-        deadline.set_after(timeouts.connect_ms);
-        let failure = match deadline.guard(attempt(&slot, first, client)).await {
-            Ok(Ok((stream, sent))) => return Ok(Connected { stream, sent, slot, retries }),
+        let config = &slot.backend().config;
+        asker.deadline.set_after(config.timeouts.connect_ms);
+        slot.note_attempt();
+        let failure = match asker.guard(attempt(&slot, first, client)).await {
+            Ok(Ok((stream, sent))) => {
+                slot.observe(Observed::Connected);
+                return Ok(Connected { stream, sent, slot });
+            }
             Ok(Err(error)) => ConnectFailure::Failed(error),
-            Err(Expired) => ConnectFailure::TimedOut,
+            Err(Cut::Expired) => ConnectFailure::TimedOut,
+            Err(Cut::ClientGone) => ConnectFailure::ClientGone,
         };
+        slot.observe(Observed::NotConnected);
         slot.server().rotate_target();
-        if retries >= backend.config.retries {
-            return Err(ConnectError { failure, retries, slot: Some(slot) });
+        let is_over = matches!(failure, ConnectFailure::ClientGone) || !config.queues.retries_connections();
+        if is_over || !asker.may_retry(slot.backend()) {
+            return Err(ConnectError { failure, slot: Some(slot) });
         }
-        retries += 1;
-        // What is our own fault is known at once.
-        if matches!(&failure, ConnectFailure::Failed(error) if SourceError::of(error).is_none()) {
-            let pause_ms = match timeouts.connect_ms {
-                0 => TURN_AROUND_MS,
-                ms => ms.min(TURN_AROUND_MS),
-            };
-            deadline.set_after(pause_ms);
-            deadline.expired().await;
-        }
-        if !slot.server().is_up() {
-            drop(slot);
-            slot = match backend.slot(deadline, &Wish::default()).await {
-                Ok(slot) => slot,
-                Err(none) => {
-                    return Err(ConnectError {
-                        failure: ConnectFailure::NoServer(none),
-                        retries,
-                        slot: None,
-                    });
-                }
-            };
+        // One that has taken its time needs no pause, and what is our own fault is known at once.
+        let pauses = matches!(&failure, ConnectFailure::Failed(error) if SourceError::of(error).is_none());
+        slot = Box::pin(again(slot, wish, asker, pauses)).await?;
+    }
+}
+
+/// The server of the next attempt after one at this server has failed; counts a retry.
+///
+/// With `option redispatch` another one is chosen on the retries that it names, at once where the failed one was not
+/// chosen for a reason and others are up, and always when it is down. Before the same server is tried again comes a
+/// pause of a second (less where `timeout connect` is shorter), where `pauses` asks for it.
+///
+/// # Errors
+/// No other server has room in time, or the client is gone.
+pub async fn again(slot: Slot, wish: &Wish, asker: &Asker<'_>, pauses: bool) -> Result<Slot, ConnectError> {
+    let backend = slot.backend().clone();
+    let queues = &backend.config.queues;
+    let course = asker.course;
+    course.retries.set(course.retries.get().saturating_add(1));
+    let others = backend.active_servers() > 1;
+    let by_turn = wish.server.is_none() && wish.hash.is_none() && others;
+    let moves = queues.redispatch.is_some()
+        && !wish.insists
+        && (by_turn || queues.moves(course.retries.get()) || !slot.server().is_up());
+    let from = slot.index();
+    slot.note_another_attempt(moves);
+    let kept = if moves { None } else { Some(slot) };
+    if pauses && (kept.is_some() || !others) {
+        let connect_ms = backend.config.timeouts.connect_ms;
+        asker.deadline.set_after(if connect_ms == 0 {
+            TURN_AROUND_MS
+        } else {
+            connect_ms.min(TURN_AROUND_MS)
+        });
+        if let Err(Cut::ClientGone) = asker.guard(pending::<()>()).await {
+            return Err(ConnectError { failure: ConnectFailure::ClientGone, slot: kept });
         }
     }
+    if let Some(slot) = kept {
+        return Ok(slot);
+    }
+    let wish = Wish { server: None, avoid: Some(from), ..*wish };
+    let slot = backend
+        .slot(asker, &wish)
+        .await
+        .map_err(|none| ConnectError { failure: ConnectFailure::NoServer(none), slot: None })?;
+    course.moved_ms.set(backend.reactor.now_ms());
+    if slot.index() != from {
+        course.redispatched.set(true);
+    }
+    Ok(slot)
 }
 
 async fn attempt(slot: &Slot, first: &[u8], client: &ClientEnds) -> io::Result<(Stream, usize)> {

@@ -6,25 +6,32 @@
 
 mod balance;
 mod connect;
+mod cookie;
 mod health;
 mod idle;
 mod queue;
 mod server;
+mod stick;
+mod tally;
 mod way;
 mod wish;
 
-pub use connect::{ClientEnds, ConnectError, ConnectFailure, Connected, connect};
+pub use connect::{Asker, ClientEnds, ConnectError, ConnectFailure, Connected, Course, again, connect};
+pub use health::{Admin, Facts, Observed, Op, Spread, link};
 pub use idle::{Reserved, set_idle_max};
-pub use queue::NoServer;
+pub use queue::{NoServer, Reason};
 pub use server::Server;
+pub use stick::{Place, Table, TableEntry};
 pub use wish::Wish;
 
 use std::cell::{Cell, RefCell};
+use std::num::NonZeroU32;
 use std::rc::Rc;
 
 use crate::config;
+use crate::counters::Side;
 use crate::reactor::{Deadline, Handle};
-use queue::Queue;
+use queue::{Queue, Start};
 
 /// A backend at work.
 pub struct Backend {
@@ -34,12 +41,28 @@ pub struct Backend {
     pub servers: Vec<Server>,
     /// Sessions (in `mode http`: requests) that use it now.
     pub connections: Cell<u32>,
+    /// What happened here.
+    pub counters: Side,
     reactor: Handle,
+    /// Those who wait for any server.
     queue: Queue,
+    /// All who wait, for this server or that.
+    waiting: Cell<u32>,
+    /// The number of the next one who waits.
+    tickets: Cell<u32>,
+    /// `fullconn` where some server's limit moves with the load, else 0.
+    full: u32,
     idle: idle::IdleWatch,
     /// Health checks and the purge of idle connections; they end when the backend is dropped.
     tasks: RefCell<Vec<smol::Task<()>>>,
+    /// Where messages about servers go; without one, to the program's own log.
+    voice: RefCell<Option<Voice>>,
+    /// Sessions may be ended when a server goes down or up.
+    ends_sessions: bool,
 }
+
+/// Takes a message and its level in syslog.
+pub type Voice = Rc<dyn Fn(u8, &str)>;
 
 impl Backend {
     /// Makes the servers; starts nothing. The addresses were resolved by [`Server::new`]'s caller.
@@ -47,12 +70,22 @@ impl Backend {
         for server in &mut servers {
             server.way = way::Way::of(&config, &server.config);
         }
+        let moves = servers.iter().any(|server| server.config.minconn > 0);
+        let ends =
+            |server: &Server| server.config.state.ends_sessions || server.config.state.ends_backup_sessions;
+        let ends_sessions = servers.iter().any(ends);
         Rc::new(Self {
+            full: if moves { config.queues.fullconn.max(1) } else { 0 },
             config,
             servers,
+            voice: RefCell::default(),
+            ends_sessions,
             connections: Cell::new(0),
+            counters: Side::default(),
             reactor,
             queue: Queue::default(),
+            waiting: Cell::new(0),
+            tickets: Cell::new(0),
             idle: idle::IdleWatch::default(),
             tasks: RefCell::default(),
         })
@@ -68,25 +101,9 @@ impl Backend {
         }
     }
 
-    /// Starts the health checks and the purge of idle connections.
-    pub fn start(self: &Rc<Self>) {
-        let mut tasks = self.tasks.borrow_mut();
-        let checked = self.servers.iter().filter(|server| server.is_checked()).count();
-        let mut nth = 0;
-        for (index, server) in self.servers.iter().enumerate() {
-            if let Some(check) = server.config.check.filter(|_| server.is_checked()) {
-                // The first checks are spread over one interval, so that they never come all at once.
-                let delay_ms = check.inter_ms * nth / (checked.max(1) as u64);
-                nth += 1;
-                tasks.push(self.reactor.spawn_control(health::watch(
-                    Rc::downgrade(self),
-                    index,
-                    check,
-                    delay_ms,
-                )));
-            }
-        }
-        tasks.push(self.reactor.spawn_control(idle::purge(Rc::downgrade(self), self.reactor)));
+    /// Gives messages about servers somewhere to go: to this function, with their level in syslog.
+    pub fn speak_through(&self, voice: Voice) {
+        *self.voice.borrow_mut() = Some(voice);
     }
 
     /// Whether connections to some server depend on who the client is: see [`Server::is_told_of_clients`].
@@ -104,64 +121,71 @@ impl Backend {
         self.servers.iter().filter(|server| server.is_usable()).count()
     }
 
-    /// Waits for the right to use a server: at once when one has room, else in the queue. `deadline` is set
-    /// to `timeout queue` by this call.
+    /// Active servers (no backups) that can take traffic.
+    fn active_servers(&self) -> usize {
+        self.servers.iter().filter(|server| server.is_usable() && !server.config.backup).count()
+    }
+
+    /// Waits for the right to use a server: at once when one has room, else in the queue. `asker`'s deadline is set
+    /// to `timeout queue` for that.
     ///
     /// # Errors
-    /// [`NoServer`] when none is up, or the time in the queue was up.
-    pub async fn slot(self: &Rc<Self>, deadline: &Deadline, wish: &Wish) -> Result<Slot, NoServer> {
-        deadline.set_after(self.config.timeouts.queue_ms);
-        let pick = || {
-            let up = |index: &usize| self.servers.get(*index).is_some_and(Server::is_up);
-            match wish.server.filter(up) {
-                Some(index) if self.servers.get(index).is_some_and(Server::is_full) => Pick::Full,
-                Some(index) => Pick::Server(index),
-                None => self.pick(wish),
-            }
+    /// [`NoServer`] when none is up, or the wait came to nothing.
+    pub async fn slot(self: &Rc<Self>, asker: &Asker<'_>, wish: &Wish) -> Result<Slot, NoServer> {
+        let named = self.named(wish);
+        let slot = match self.begin(wish) {
+            Start::Now(index) => Slot::new(self.clone(), index),
+            Start::Wait(place) => Box::pin(queue::wait(self, asker, wish, place)).await?,
+            Start::Never(none) => return Err(none),
         };
-        let index = self.queue.wait(deadline, wish.server, pick).await?;
-        Ok(Slot::new(self.clone(), index))
+        if named.is_some_and(|index| index != slot.index()) {
+            asker.course.redispatched.set(true);
+        }
+        Ok(self.joined(slot, asker.deadline))
     }
 
     /// The right to use this very server, if it takes traffic and has room.
-    pub fn slot_of(self: &Rc<Self>, index: usize) -> Option<Slot> {
+    pub fn slot_of(self: &Rc<Self>, index: usize, deadline: &Deadline) -> Option<Slot> {
         let server = self.servers.get(index)?;
-        (server.is_usable() && !server.is_full()).then(|| Slot::new(self.clone(), index))
+        (server.is_usable() && !server.is_full())
+            .then(|| self.joined(Slot::new(self.clone(), index), deadline))
+    }
+
+    /// Lets a server end the session of this deadline, where one may.
+    fn joined(&self, mut slot: Slot, deadline: &Deadline) -> Slot {
+        if self.ends_sessions {
+            slot.join(deadline);
+        }
+        slot
     }
 
     /// Chooses a server for now.
     fn pick(&self, wish: &Wish) -> Pick {
-        balance::pick(self.config.balance, &self.servers, wish)
-    }
-
-    /// A server has room: those in the queue look again.
-    fn wake_queue(&self) {
-        self.queue.wake_one();
+        self.note_choice(balance::pick(self.config.balance, &self.servers, wish))
     }
 
     /// A server's state or weight has changed: the choice between servers is worked out anew, and those in the queue
-    /// look again. Every change goes through here.
-    fn servers_changed(&self) {
-        self.wake_queue();
+    /// get what room there is. Every change goes through here.
+    fn servers_changed(self: &Rc<Self>) {
+        if self.waiting.get() > 0 {
+            (0..self.servers.len()).for_each(|index| {
+                self.requeue(index);
+            });
+        }
     }
 
     /// Closes all idle connections, for want of descriptors; false when there were none.
     fn close_idle(&self) -> bool {
         self.servers.iter().filter(|server| server.idle.clear()).count() > 0
     }
-
-    /// Sessions that wait for a server.
-    pub fn queued(&self) -> usize {
-        self.queue.len()
-    }
 }
 
 /// What choosing a server came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Pick {
-    /// This one.
+    /// This one. Where a function of the request has chosen it, it may be full.
     Server(usize),
-    /// Some are up, but all of them are at their `maxconn`.
+    /// Some are up, but all of them are full.
     Full,
     /// None is up.
     Down,
@@ -170,28 +194,49 @@ enum Pick {
 /// The right to use one server.
 pub struct Slot {
     backend: Rc<Backend>,
-    index: usize,
+    index: u32,
+    /// The session's deadline, where the server may end its sessions, and how often it had.
+    deadline: Option<NonZeroU32>,
+    ends: u32,
 }
 
 impl Slot {
     fn new(backend: Rc<Backend>, index: usize) -> Self {
         if let Some(server) = backend.servers.get(index) {
-            server.connections.set(server.connections.get().saturating_add(1));
-            server.total.set(server.total.get().wrapping_add(1));
+            let connections = server.connections.get().saturating_add(1);
+            server.connections.set(connections);
+            server.counters.sessions_max.see(connections);
         }
-        Self { backend, index }
+        Self { backend, index: index as u32, deadline: None, ends: 0 }
+    }
+
+    /// Lets the server end the session whose deadline this is.
+    fn join(&mut self, deadline: &Deadline) {
+        self.deadline = NonZeroU32::new(deadline.key().wrapping_add(1));
+        self.ends = self.server().join(deadline.key());
+    }
+
+    /// Why the server has ended the session, if it has: the first character of its termination state.
+    pub fn ended_by(&self) -> Option<u8> {
+        self.deadline?;
+        self.server().ended_since(self.ends)
+    }
+
+    /// Tells what was seen of the server. Costs nothing where nobody looks.
+    pub fn observe(&self, seen: Observed) {
+        self.backend.observe(self.index(), seen);
     }
 
     /// The server.
     #[allow(clippy::indexing_slicing, reason = "from enumerating this list, which never changes")]
     pub fn server(&self) -> &Server {
         // `index` came from enumerating this very list, which never changes.
-        &self.backend.servers[self.index]
+        &self.backend.servers[self.index as usize]
     }
 
     /// The server's index in its backend.
     pub fn index(&self) -> usize {
-        self.index
+        self.index as usize
     }
 
     /// Its backend.
@@ -212,6 +257,11 @@ impl Drop for Slot {
     fn drop(&mut self) {
         let server = self.server();
         server.connections.set(server.connections.get().saturating_sub(1));
-        self.backend.wake_queue();
+        if let Some(deadline) = self.deadline {
+            server.part(deadline.get().wrapping_sub(1));
+        }
+        if self.backend.waiting.get() > 0 {
+            self.backend.serve(self.index());
+        }
     }
 }

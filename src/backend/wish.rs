@@ -11,6 +11,12 @@ pub struct Wish {
     pub hash: Option<u32>,
     /// A server that has just failed: another one, if there is one (`option redispatch`).
     pub avoid: Option<usize>,
+    /// To no other than `server`, whatever becomes of it (`force-persist`).
+    pub insists: bool,
+    /// Whether it is served before others that wait: the smaller the earlier (`set-priority-class`).
+    pub class: i16,
+    /// So much later than it came, or where negative earlier, among those of its class (`set-priority-offset`).
+    pub offset_ms: i32,
 }
 
 impl Wish {

@@ -41,7 +41,11 @@ pub(super) fn check_global(b: &mut Builder<'_>) {
 
 pub(super) fn check_reached(b: &mut Builder<'_>, reached: &[bool]) {
     for (proxy, reached) in b.proxies.iter().zip(reached) {
-        if proxy.kind == ProxyKind::Backend && !reached && !proxy.settings.disabled {
+        if proxy.kind == ProxyKind::Backend
+            && !reached
+            && !proxy.settings.disabled
+            && !proxy.only_holds_a_table()
+        {
             let message = format!("no frontend sends to backend `{}`", proxy.name);
             b.sink.push(Severity::Warning, proxy.spot.clone(), message);
         }
@@ -95,7 +99,7 @@ pub(super) fn warn_of_timeouts(sink: &mut Sink, proxy: &Proxy, tunnel_default: b
     let t = &proxy.settings.timeouts;
     let (client, server) = (proxy.kind.has_client_side(), proxy.kind.has_server_side());
     let needed = client && t.client.is_none() || server && (t.server.is_none() || t.connect.is_none());
-    if !needed || proxy.settings.disabled {
+    if !needed || proxy.settings.disabled || proxy.only_holds_a_table() {
         return;
     }
     let client_side = client_timeouts(t, tunnel_default);
@@ -115,7 +119,6 @@ pub(super) fn warn_of_timeouts(sink: &mut Sink, proxy: &Proxy, tunnel_default: b
     note(client && http, t.http_request, "http-request", client_side.http_request_ms);
     note(client && http, t.http_keep_alive, "http-keep-alive", client_side.http_keep_alive_ms);
     note(tunnel_default, t.tunnel, "tunnel", client_side.tunnel_ms.unwrap_or(0));
-    note(server && proxy.servers.iter().any(|s| s.check.is_some()), t.check, "check", server_side.check_ms);
     let message = format!(
         "{} `{}` sets no value for these timeouts; defaults are used: {}",
         proxy.kind.name(),

@@ -4,9 +4,11 @@ use super::diagnostics::Spot;
 use super::keywords::server::Parameters;
 use super::model::{
     Acl, AclId, AclTest, Balance, Bind, Captures, Chosen, Condition, ConnectionMode, ErrorPage, HttpAction,
-    HttpOptions, HttpRule, HttpRules, Lines, LogFormat, LogTarget, Mode, Net, Place, RefId, Server,
-    SourceAddress, TcpRules, TcpTuning,
+    HttpOptions, HttpRule, HttpRules, Lines, LogFormat, LogTarget, Mode, Net, PersistRule, Persistence,
+    Place, Queues, RefId, Server, SourceAddress, StickRules, TcpRules, TcpTuning,
 };
+use super::probes::Probes;
+use super::states::Track;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -19,13 +21,14 @@ pub(crate) struct Settings {
     pub accepts_a_second: u32,
     pub backlog: Option<u32>,
     pub balance: Option<Balance>,
-    pub retries: Option<u32>,
+    pub queues: Queues,
     pub default_backend: Option<NameRef>,
     pub timeouts: Timeouts,
     pub connection: Option<ConnectionMode>,
     /// All but `connection`, which stands above.
     pub http: HttpOptions,
     pub default_server: Option<Parameters>,
+    pub probes: Probes,
     pub log_global: bool,
     pub logs: Vec<LogTarget>,
     pub log_format: LogFormat,
@@ -40,6 +43,7 @@ pub(crate) struct Settings {
     pub send_name: Option<Rc<str>>,
     /// `option transparent`.
     pub transparent: Option<Server>,
+    pub log_checks: bool,
     pub disabled: bool,
     /// `errorfile` and its like; a later one wins.
     pub errors: Vec<ErrorSource>,
@@ -47,6 +51,10 @@ pub(crate) struct Settings {
     pub monitor_nets: Vec<Net>,
     /// Rules of the `defaults` section, by their number in the builder.
     pub template: Option<usize>,
+    /// All but the rules, which stand in the proxy.
+    pub persistence: Persistence,
+    /// `dynamic-cookie-key`.
+    pub dynamic_cookie_key: Option<Rc<[u8]>>,
 }
 
 /// A line about pages for errors.
@@ -127,12 +135,18 @@ pub(crate) struct Proxy {
     pub monitor_fail: Vec<Condition>,
     pub use_backends: Vec<UseRule>,
     pub use_servers: Vec<(Chosen<NameRef>, Condition)>,
+    pub persist_rules: Vec<PersistRule>,
+    /// It has a `stick-table`.
+    pub has_table: bool,
+    pub sticks: StickRules,
     pub captures: Captures,
     pub servers: Vec<Server>,
     /// `dispatch`.
     pub direct: Option<Server>,
     /// Names of `servers` and the line each was written in.
     pub server_names: BTreeMap<String, u32>,
+    /// `track` of its servers, resolved at the end.
+    pub tracks: Vec<Track>,
 }
 
 impl Proxy {
@@ -142,6 +156,11 @@ impl Proxy {
         let ends = |rule: &HttpRule| rule.condition.is_none() && rule.action.is_final();
         self.settings.mode == Some(Mode::Http)
             && rules.into_iter().flatten().any(|rule| ends(rule) && !matches!(rule.action, HttpAction::Allow))
+    }
+
+    /// Whether it is only there for its stick table.
+    pub fn only_holds_a_table(&self) -> bool {
+        self.has_table && self.kind == ProxyKind::Backend && self.servers.is_empty()
     }
 
     /// An empty proxy that inherits `settings`.
@@ -161,10 +180,14 @@ impl Proxy {
             monitor_fail: Vec::new(),
             use_backends: Vec::new(),
             use_servers: Vec::new(),
+            persist_rules: Vec::new(),
+            has_table: false,
+            sticks: StickRules::default(),
             captures: Captures::default(),
             servers: Vec::new(),
             direct: None,
             server_names: BTreeMap::new(),
+            tracks: Vec::new(),
         }
     }
 }

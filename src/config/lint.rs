@@ -10,11 +10,12 @@ use std::collections::BTreeMap;
 const COMPARED_MAX: usize = 1_000;
 
 /// Keywords of a section that do something in `mode http` only.
-const HTTP_ONLY: [&str; 29] = [
+const HTTP_ONLY: [&str; 30] = [
     "block",
     "capture cookie",
     "capture request header",
     "capture response header",
+    "cookie",
     "errorfile",
     "errorfiles",
     "errorloc",
@@ -143,6 +144,9 @@ pub(crate) fn lint(b: &mut Builder<'_>, speaks_http: &[bool]) {
         }
         if proxy.settings.disabled {
             continue;
+        }
+        if proxy.kind.has_server_side() {
+            found.extend(proxy.settings.probes.idle_lines());
         }
         if !speaks_http {
             for (spot, keyword) in std::mem::take(&mut proxy.http_only) {

@@ -7,10 +7,11 @@ use super::diagnostics::{DIAGNOSTICS_MAX, Severity, Sink};
 use super::draft::{ErrorSource, NameRef, Proxy, ProxyKind, Settings, Timeouts, UseRule};
 use super::model::{
     Acl, Backend, BackendId, Chosen, ClientTimeouts, Config, ErrorPage, Frontend, Global, HttpOptions,
-    HttpRules, LogTarget, Mode, Server, ServerTimeouts, Target, TcpRules, TcpTuning, UseBackend, UseServer,
+    HttpRules, LogTarget, Mode, Persistence, Server, ServerCookie, ServerTimeouts, StickTable, Target,
+    TcpRules, TcpTuning, UseBackend, UseServer,
 };
 use super::sample::{Reference, ReferenceKind};
-use super::suggest;
+use super::{keywords::stick, suggest};
 use std::rc::Rc;
 
 /// Above so many proxies no near name is looked for.
@@ -41,17 +42,22 @@ pub(crate) fn resolve(mut b: Builder<'_>) -> (Config, Sink) {
         check_listening(&mut b);
         check_delays(&mut b);
     }
-    let references = references(&mut b, &backends);
+    super::states::resolve_tracks(&mut b, &backends);
+    let tables: Vec<StickTable> =
+        std::mem::take(&mut b.shared.tables).into_iter().map(|(table, _)| table).collect();
+    let references = references(&mut b, &backends, &tables);
     let by_name = match b.proxies.iter().any(works_names_out) {
         true => b.named_backends().filter_map(|at| backends.get(at).copied().flatten()).collect(),
         false => Vec::new(),
     };
     check_pages(&mut b, &references);
+    stick::check_keys(&mut b, &references, &tables);
     let variables = std::mem::take(&mut b.shared.variables);
     let mut config = Config {
         global: b.global,
         userlists: std::mem::take(&mut b.userlists),
         references,
+        tables,
         variables,
         by_name,
         ..Config::default()
@@ -86,10 +92,10 @@ pub(crate) fn resolve(mut b: Builder<'_>) -> (Config, Sink) {
 }
 
 /// What the expressions name, in the order of their ids. Disabled frontends are still numbered by name.
-fn references(b: &mut Builder<'_>, backends: &[Option<BackendId>]) -> Vec<Target> {
+fn references(b: &mut Builder<'_>, backends: &[Option<BackendId>], tables: &[StickTable]) -> Vec<Target> {
     let mut targets = Vec::with_capacity(b.shared.references.len());
     for reference in std::mem::take(&mut b.shared.references) {
-        match reference_target(b, backends, &reference) {
+        match reference_target(b, backends, tables, &reference) {
             Ok(target) => targets.push(target),
             Err(message) => b.sink.push(Severity::Error, reference.spot, message),
         }
@@ -100,6 +106,7 @@ fn references(b: &mut Builder<'_>, backends: &[Option<BackendId>]) -> Vec<Target
 fn reference_target(
     b: &Builder<'_>,
     backends: &[Option<BackendId>],
+    tables: &[StickTable],
     reference: &Reference,
 ) -> Result<Target, String> {
     let name = reference.name.as_str();
@@ -114,6 +121,11 @@ fn reference_target(
         let names = || b.userlists.iter().map(|list| list.name.as_str());
         let at = names().position(|known| known == name).map(Target::Users);
         return at.ok_or_else(|| format!("there is no userlist `{name}`{}", suggest::hint(name, names())));
+    }
+    if reference.kind == ReferenceKind::Table {
+        let names = || tables.iter().map(|table| &*table.name);
+        let at = names().position(|known| known == name).map(Target::Table);
+        return at.ok_or_else(|| format!("`{name}` has no stick-table{}", suggest::hint(name, names())));
     }
     if reference.kind == ReferenceKind::Frontend {
         let at = b.proxy_named(false, name);
@@ -332,7 +344,7 @@ pub(super) fn server_timeouts(t: &Timeouts, tunnel_default: bool) -> ServerTimeo
         server_fin_ms: t.server_fin,
         tunnel_ms: t.tunnel.or(default.tunnel_ms.filter(|_| tunnel_default)),
         queue_ms: t.queue.unwrap_or(connect_ms),
-        check_ms: t.check.unwrap_or(default.check_ms),
+        check_ms: t.check,
     }
 }
 
@@ -473,25 +485,39 @@ fn backend(proxy: &mut Proxy, (acls, http_rules): Rules, global: &Global, tunnel
         // What still names it finds no server.
         servers.iter_mut().for_each(|server| server.disabled = true);
     }
+    let persistence =
+        Persistence { rules: std::mem::take(&mut proxy.persist_rules), ..settings.persistence.clone() };
+    let is_dynamic = persistence.cookie.as_ref().is_some_and(|cookie| cookie.dynamic);
+    if let Some(key) = settings.dynamic_cookie_key.as_ref().filter(|_| is_dynamic) {
+        for server in servers.iter_mut().filter(|server| server.cookie.is_none()) {
+            server.cookie = Some(ServerCookie::Dynamic(key.clone()));
+        }
+    }
     Backend {
         name: proxy.name.clone(),
         id: 0,
         place: proxy.spot.place.clone(),
         mode: settings.mode.unwrap_or_default(),
         balance: settings.balance.unwrap_or_default(),
+        check_plan: settings.probes.plan(),
         acls,
         tcp,
         http_rules,
         server_rules: Vec::new(),
+        persistence,
+        sticks: std::mem::take(&mut proxy.sticks),
         errors: Rc::default(),
         servers,
         timeouts: server_timeouts(&settings.timeouts, tunnel_default),
-        retries: settings.retries.unwrap_or(3),
+        queues: settings.queues,
         http: http_options(settings),
         tcp_keepalive: settings.server_keepalive.unwrap_or(true),
         source: settings.source.clone(),
         tuning: settings.tunings[1],
         send_name: settings.send_name.clone(),
         logs: logs(settings, global),
+        log_tag: settings.log_tag.clone(),
+        log_checks: settings.log_checks,
+        listens: proxy.kind.has_client_side(),
     }
 }

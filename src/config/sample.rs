@@ -13,7 +13,7 @@ use super::keywords::{known, listed};
 use super::lexer::Word;
 use super::model::{
     Converter, Credential, End, Expr, Fetch, Figure, LinePart, MatchKind, Named, Operand, Operation, Part,
-    REQUEST_LINE, RefId, Side, VarId,
+    Place, REQUEST_LINE, RefId, Side, StickTable, VarId,
 };
 use super::patterns::Files;
 use super::suggest;
@@ -34,6 +34,10 @@ pub(crate) struct Shared {
     pub variables: Vec<Rc<str>>,
     /// Statuses for which a section is to have a page, and where that was written.
     pub wanted_pages: Vec<(RefId, u16, Spot)>,
+    /// The stick tables, and where they were written.
+    pub tables: Vec<(StickTable, Place)>,
+    /// Stick tables that are to take keys of a type, the expression as written, and where.
+    pub wanted_keys: Vec<(RefId, KeyTypes, Rc<str>, Spot)>,
     /// How files are read.
     pub files: Files,
 }
@@ -56,6 +60,15 @@ pub(crate) enum ReferenceKind {
     /// An `http-errors` section.
     Pages,
     Users,
+    /// The stick table of a proxy.
+    Table,
+}
+
+/// What the samples of an expression can become as keys of a stick table; text and bytes all can.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct KeyTypes {
+    pub address: bool,
+    pub integer: bool,
 }
 
 /// What the reading of one expression needs to know and to fill.

@@ -11,6 +11,19 @@ const TIME_MS_MAX: u64 = i32::MAX as u64;
 /// # Errors
 /// No number, no such unit, too long.
 pub(crate) fn time_ms(word: &Word) -> Result<u64, Fault> {
+    Ok(time_us(word, 1_000)?.div_ceil(1_000))
+}
+
+/// The same in seconds, which are the unit where none is written.
+///
+/// # Errors
+/// As [`time_ms`].
+pub(crate) fn time_s(word: &Word) -> Result<u32, Fault> {
+    Ok(u32::try_from(time_us(word, 1_000_000)?.div_ceil(1_000_000)).unwrap_or(u32::MAX))
+}
+
+/// A time in microseconds; `plain_us` is the unit where none is written, of which there can be so many as HAProxy counts.
+fn time_us(word: &Word, plain_us: u64) -> Result<u64, Fault> {
     let text = word.text()?;
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
@@ -20,7 +33,8 @@ pub(crate) fn time_ms(word: &Word) -> Result<u64, Fault> {
     }
     let factor_us: u64 = match unit {
         "us" => 1,
-        "" | "ms" => 1_000,
+        "" => plain_us,
+        "ms" => 1_000,
         // HAProxy before 3.0 reads the first letter and no further, and `15min` is on many a device.
         "s" | "sec" | "secs" | "second" | "seconds" => 1_000_000,
         "m" | "min" | "mins" | "minute" | "minutes" => 60_000_000,
@@ -30,24 +44,17 @@ pub(crate) fn time_ms(word: &Word) -> Result<u64, Fault> {
             return Err(Fault::at(word.span, format!("{} has no time unit; {expected}", word.quoted())));
         }
     };
-    let time_ms = number
+    let time_us = number
         .parse::<u64>()
         .ok()
         .and_then(|n| n.checked_mul(factor_us))
-        .map(|us| us.div_ceil(1_000))
-        .filter(|&ms| ms <= TIME_MS_MAX);
-    time_ms.ok_or_else(|| Fault::at(word.span, format!("{} is longer than 24.8 days", word.quoted())))
-}
-
-/// A time with an optional unit; without one, seconds. Rounded up to seconds.
-///
-/// # Errors
-/// As [`time_ms`].
-pub(crate) fn time_s(word: &Word) -> Result<u32, Fault> {
-    if word.bytes.iter().all(u8::is_ascii_digit) && !word.bytes.is_empty() {
-        return number(word, 0, u32::MAX);
-    }
-    Ok(u32::try_from(time_ms(word)?.div_ceil(1_000)).unwrap_or(u32::MAX))
+        .filter(|&us| us <= TIME_MS_MAX * plain_us);
+    time_us.ok_or_else(|| {
+        Fault::at(word.span, {
+            let most = if plain_us == 1_000 { "24.8 days" } else { "68 years" };
+            format!("{} is longer than {most}", word.quoted())
+        })
+    })
 }
 
 /// A time that is not 0.

@@ -7,10 +7,11 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 use super::Options;
-use crate::backend::{Backend, Server};
+use crate::backend::{Backend, Server, Spread, Table, link};
 use crate::config::{self, Config, LogAddress, LogTarget, Place};
+use crate::counters::Front;
 use crate::net::{Rate, resolve};
-use crate::observe::Logger;
+use crate::observe::{Logger, facade::tell};
 use crate::reactor::Handle;
 use crate::session::{Frontend, HeaderRefusals, Process, Shared, Tasks};
 
@@ -90,22 +91,38 @@ impl Names {
 
 fn log_hosts(config: &Config) -> impl Iterator<Item = String> {
     let targets = config.frontends.iter().flat_map(|frontend| &frontend.logs).chain(&config.global.logs);
+    let targets = targets.chain(config.backends.iter().flat_map(|backend| &backend.logs));
     targets.filter_map(|target| match &target.address {
         LogAddress::Udp(host, _) => Some(host.clone()),
         _ => None,
     })
 }
 
+/// `fullconn` where it is not set: a tenth of what the frontends that name this backend can take together.
+fn fullconn(frontends: &[config::Frontend], id: config::BackendId, process_max: u32) -> u32 {
+    let leads_here = |frontend: &&config::Frontend| {
+        let by_rule =
+            |rule: &config::UseBackend| matches!(rule.backend, config::Chosen::Known(to) if to == id);
+        frontend.default_backend == Some(id) || frontend.use_backends.iter().any(by_rule)
+    };
+    let maxconn = |frontend: &config::Frontend| u64::from(frontend.maxconn.unwrap_or(process_max));
+    let sum: u64 = frontends.iter().filter(leads_here).map(maxconn).sum();
+    u32::try_from(sum.div_ceil(10)).unwrap_or(u32::MAX).max(1)
+}
+
 /// The frontends and backends of one configuration.
 pub(super) struct Runtime {
     pub frontends: Vec<Rc<Frontend>>,
-    backends: Rc<[Rc<Backend>]>,
+    pub backends: Rc<[Rc<Backend>]>,
+    shared: Rc<Shared>,
     /// Where the program's own messages go: the `log` lines of the global section.
     pub messages: Rc<Logger>,
     /// `hard-stop-after`.
     pub hard_stop_after_ms: Option<u64>,
     /// Connections of the process a second; 0 = no bound.
     pub accepts_a_second: u32,
+    /// `max-spread-checks`.
+    max_spread_checks_ms: Option<u64>,
 }
 
 impl Runtime {
@@ -119,7 +136,13 @@ impl Runtime {
     ) -> Result<Self, Vec<StartError>> {
         let mut errors = Vec::new();
         let mut backends = Vec::with_capacity(config.backends.len());
-        for backend in config.backends {
+        let full = config.backends.iter().enumerate().map(|(at, backend)| match backend.queues.fullconn {
+            0 => fullconn(&config.frontends, config::BackendId(at), options.maxconn),
+            set => set,
+        });
+        let full: Vec<u32> = full.collect();
+        for (mut backend, full) in config.backends.into_iter().zip(full) {
+            backend.queues.fullconn = full;
             let mut servers = Vec::with_capacity(backend.servers.len());
             for server in &backend.servers {
                 match Server::targets(server, |host, port| names.addresses(host, port)) {
@@ -137,6 +160,7 @@ impl Runtime {
             return Err(errors);
         }
         let backends: Rc<[Rc<Backend>]> = backends.into();
+        link(&backends);
         let global = config.global;
         if let Some(name) = &global.log_host {
             options.sinks.tell_host(name);
@@ -150,9 +174,16 @@ impl Runtime {
             .ok()
         };
         let messages = logger(&global.logs, None, &Place::default());
+        for backend in backends.iter().filter(|backend| !backend.config.logs.is_empty()) {
+            let config = &backend.config;
+            if let Some(logger) = logger(&config.logs, config.log_tag.as_ref(), &config.place) {
+                backend.speak_through(Rc::new(move |severity, text| tell(&logger, severity, text)));
+            }
+        }
         let mut frontends = Vec::with_capacity(config.frontends.len());
         let shared =
             Rc::new(Shared::new(config.references, config.by_name, &config.variables, config.userlists));
+        *shared.tables.borrow_mut() = config.tables.into_iter().map(Table::new).collect();
         for frontend in config.frontends {
             let Some(logger) = logger(&frontend.logs, frontend.log_tag.as_ref(), &frontend.place) else {
                 continue;
@@ -165,6 +196,7 @@ impl Runtime {
                 logger,
                 process: process.clone(),
                 connections: Cell::new(0),
+                counters: Front::default(),
                 rate: Rate::new(rate),
                 head_bytes_max: global.bufsize_bytes.saturating_sub(global.maxrewrite_bytes),
                 leaving: Cell::new(false),
@@ -178,7 +210,16 @@ impl Runtime {
                 let hard_stop_after_ms = global.hard_stop_after_ms;
                 let accepts_a_second = global.accepts_a_second;
                 let messages = Rc::new(messages);
-                Ok(Self { frontends, backends, messages, hard_stop_after_ms, accepts_a_second })
+                let max_spread_checks_ms = global.max_spread_checks_ms;
+                Ok(Self {
+                    frontends,
+                    backends,
+                    shared,
+                    messages,
+                    hard_stop_after_ms,
+                    accepts_a_second,
+                    max_spread_checks_ms,
+                })
             }
             _ => Err(errors),
         }
@@ -186,13 +227,20 @@ impl Runtime {
 
     /// Starts checks and housekeeping of the backends.
     pub(super) fn start(&self) {
+        let mut spread = Spread::over(&self.backends, self.max_spread_checks_ms);
         for backend in self.backends.iter() {
-            backend.start();
+            backend.start(&mut spread);
         }
     }
 
-    /// Takes over what the old configuration's checks know of servers that are in both.
+    /// Takes over what the old configuration's checks know of servers that are in both, and its stick tables.
     pub(super) fn inherit(&self, old: &Self) {
+        let known = old.shared.tables.borrow();
+        for table in self.shared.tables.borrow_mut().iter_mut() {
+            if let Some(known) = known.iter().find(|known| known.goes_on_as(table)) {
+                table.clone_from(known);
+            }
+        }
         for backend in self.backends.iter() {
             let same = |known: &&Rc<Backend>| known.config.name == backend.config.name;
             if let Some(known) = old.backends.iter().find(same) {

@@ -6,6 +6,7 @@ mod duties;
 mod files;
 pub mod limits;
 mod listen;
+mod stats;
 mod wait;
 
 pub use build::{Names, StartError};
@@ -21,7 +22,7 @@ use async_io::Timer;
 
 use crate::backend::set_idle_max;
 use crate::config::Config;
-use crate::observe::{Logger, Sinks};
+use crate::observe::{Logger, Row, ServerState, Sinks};
 use crate::reactor::Handle;
 use crate::session::{Frontend, Process};
 use accept::{Port, Room};
@@ -224,6 +225,16 @@ impl Gateway {
     /// because of that. The log has been told.
     pub async fn waited(&self) -> bool {
         self.room.waits.next().await
+    }
+
+    /// What happened since the configuration in force began, proxy after proxy: plain values.
+    pub fn stats(&self) -> Vec<Row> {
+        stats::all(&self.runtime.borrow(), self.reactor.now_ms())
+    }
+
+    /// How all servers are: plain values.
+    pub fn server_states(&self) -> Vec<ServerState> {
+        stats::states(&self.runtime.borrow())
     }
 
     /// Client connections now.

@@ -100,17 +100,33 @@ impl FieldEdits<'_> {
         name: &[u8],
         make: &dyn Fn(&[u8]) -> Option<Vec<u8>>,
     ) -> Result<(), TooLong> {
+        self.each(text, name, &mut |value| make(value).map_or(Change::Keep, Change::To))
+    }
+
+    /// Does with the value of each field of this name what `work` says; those that the gateway writes itself stay.
+    ///
+    /// # Errors
+    /// There is no room, or a new value cannot stand in a head.
+    pub fn each(
+        &mut self,
+        text: &mut Text,
+        name: &[u8],
+        work: &mut dyn FnMut(&[u8]) -> Change,
+    ) -> Result<(), TooLong> {
         if is_own(name) {
             return Ok(());
         }
         let done = self.fields.iter_mut().try_for_each(|field| {
-            if field.name.of(&text.bytes).eq_ignore_ascii_case(name)
-                && let Some(value) = make(field.value.of(&text.bytes))
-            {
-                field.value = text.push(field_value(&value)?)?;
+            if field.name.of(&text.bytes).eq_ignore_ascii_case(name) {
+                match work(field.value.of(&text.bytes)) {
+                    Change::Keep => {}
+                    Change::Remove => field.name = Span::default(),
+                    Change::To(value) => field.value = text.push(field_value(&value)?)?,
+                }
             }
             Ok(())
         });
+        self.fields.retain(|field| field.name != Span::default());
         // Without strict mode the request goes on with those that could be changed.
         self.changed(text);
         done
@@ -155,7 +171,7 @@ impl FieldEdits<'_> {
     }
 }
 
-/// What becomes of a line.
+/// What becomes of a line, or of a value.
 pub enum Change {
     /// Nothing.
     Keep,

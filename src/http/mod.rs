@@ -8,6 +8,7 @@
 pub mod answer;
 mod body;
 pub mod chunked;
+pub mod cookies;
 pub mod edit;
 mod fields;
 pub mod head;

@@ -123,6 +123,11 @@ impl Stream {
         sockopt::socket_error(&self.source)?.map_err(Into::into)
     }
 
+    /// Ready when the peer has finished sending or the connection is broken, whatever is still to be read.
+    pub fn poll_ended(&self, context: &mut Context<'_>) -> Poll<()> {
+        self.source.poll_ended(context)
+    }
+
     /// Reads more into a buffer, taking one from the pool only when there may be something to put into it: an
     /// idle connection holds none. Returns 0 at the end of input; the buffer must not be full. A short read is
     /// taken as "drained": the next one waits for an edge.

@@ -34,7 +34,7 @@ pub fn httplog(line: &mut LogLine, record: &Record, zone: &Zone) {
     line.push_u64(record.bytes_to_client);
     for cookie in record.cookies {
         line.push(b' ');
-        line.push_encoded(cookie.unwrap_or(b"-"));
+        line.push_text(cookie.unwrap_or(b"-"));
     }
     line.push(b' ');
     line.push_bytes(&record.termination);

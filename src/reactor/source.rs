@@ -145,6 +145,25 @@ impl Source {
         if self.ready_or_park(context, direction)? { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
 
+    /// Ready when the peer has finished sending, or the connection is broken; parks the task otherwise. Reads nothing.
+    pub fn poll_ended(&self, context: &mut Context<'_>) -> Poll<()> {
+        // Without a watch it is as if it never ended.
+        if self.watch().is_err() {
+            return Poll::Pending;
+        }
+        let mut sources = self.reactor.sources.borrow_mut();
+        let Some(entry) = sources.entries.get_mut(self.key.get() as usize) else { return Poll::Ready(()) };
+        if entry.ready & ENDED != 0 {
+            return Poll::Ready(());
+        }
+        entry.wanted |= ENDED;
+        match &entry.waker {
+            Some(waker) if waker.will_wake(context.waker()) => {}
+            _ => entry.waker = Some(context.waker().clone()),
+        }
+        Poll::Pending
+    }
+
     /// Whether a call may succeed. Where not, the task is woken when one may; the source is registered for
     /// that, if it was not yet.
     fn ready_or_park(&self, context: &mut Context<'_>, direction: Direction) -> io::Result<bool> {

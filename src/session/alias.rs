@@ -100,7 +100,12 @@ impl Facts<'_> {
             Alias::TermCookies => line.push_bytes(&record.termination),
             Alias::Cc | Alias::Cs => {
                 let [client, server] = record.cookies;
-                text(if alias == Alias::Cc { client } else { server }.unwrap_or_default(), flags, line);
+                let cookie = if alias == Alias::Cc { client } else { server }.unwrap_or_default();
+                match flags.escape || cookie.is_empty() {
+                    true => text(cookie, flags, line),
+                    // As it came: only what would end the line is encoded.
+                    false => quoted(flags.quote, line, &|line| line.push_text(cookie)),
+                }
             }
             Alias::Hr | Alias::Hrl | Alias::Hs | Alias::Hsl => self.headers(alias, flags, line),
             Alias::R if self.trace.is_some() => text(record.request, flags, line),

@@ -3,6 +3,7 @@
 use super::Session;
 use super::extra::Extra;
 use crate::config::{Capture, Side};
+use crate::http::cookies::Cookie;
 use crate::http::{RequestHead, ResponseHead};
 
 /// The kept texts, in the order of the `capture` lines.
@@ -32,13 +33,13 @@ impl Session {
                 *slot = found;
             }
         }
-        captured.cookies = [cookie(&wanted.cookie, &mut head.values(bytes, "cookie"), false), None];
+        captured.cookies = [None, None];
     }
 
     /// Keeps what is wanted of an answer.
     pub(super) fn capture_response(&self, head: &ResponseHead, bytes: &[u8]) {
         let wanted = &self.frontend.config.captures;
-        if wanted.response.is_empty() && wanted.cookie.name.is_empty() {
+        if wanted.response.is_empty() {
             return;
         }
         let mut extra = self.extra.borrow_mut();
@@ -49,8 +50,22 @@ impl Session {
                 *slot = found;
             }
         }
-        let [_, from_server] = &mut captured.cookies;
-        *from_server = cookie(&wanted.cookie, &mut head.values(bytes, "set-cookie"), true);
+    }
+
+    /// Keeps a cookie whose text `name=value` begins as wanted; true where it does.
+    pub(super) fn capture_cookie(&self, side: Side, cookie: Cookie<'_>) -> bool {
+        let wanted = &self.frontend.config.captures.cookie;
+        if wanted.name.is_empty() {
+            return false;
+        }
+        let text = [cookie.name, b"=", cookie.value].concat();
+        let found = text.starts_with(wanted.name.as_bytes());
+        if found {
+            let mut extra = self.extra.borrow_mut();
+            let [client, server] = &mut extra.get_or_insert_default().captured.cookies;
+            *(if side == Side::Request { client } else { server }) = keep(wanted, Some(&text));
+        }
+        found
     }
 
     /// Fills a slot: `http-request capture`, `http-response capture`.
@@ -75,19 +90,4 @@ fn cut(text: &[u8], len: usize) -> &[u8] {
 
 fn keep(capture: &Capture, value: Option<&[u8]>) -> Option<Box<[u8]>> {
     value.map(|value| cut(value, capture.len_bytes).into())
-}
-
-/// The first cookie whose text begins with the name. `Set-Cookie` has one, and attributes behind it.
-fn cookie(wanted: &Capture, fields: &mut dyn Iterator<Item = &[u8]>, set: bool) -> Option<Box<[u8]>> {
-    if wanted.name.is_empty() {
-        return None;
-    }
-    for field in fields {
-        let parts = field.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
-        let mut parts = parts.take(if set { 1 } else { usize::MAX });
-        if let Some(found) = parts.find(|part| part.starts_with(wanted.name.as_bytes())) {
-            return keep(wanted, Some(found));
-        }
-    }
-    None
 }

@@ -1,23 +1,51 @@
 //! What is asked of the choice of a server: by rules, and by what the client was given before.
 
-use super::Session;
 use super::world::Scene;
+use super::{Session, stick};
 use crate::backend::{Backend, Server, Wish};
-use crate::config::Chosen;
+use crate::config::{Chosen, PersistWord};
 use crate::rules::fill::fill;
 use crate::rules::{View, applies};
 
-/// What `backend` asks for this request or connection. Costs nothing where it asks for nothing.
-pub(super) fn wish(session: &Session, backend: &Backend, view: View<'_>) -> Wish {
+/// What `backend` asks for this request or connection. Costs nothing where it asks for nothing. `word` is what
+/// [`persist_word`] said.
+pub(super) fn wish(session: &Session, backend: &Backend, view: View<'_>, word: PersistWord) -> Wish {
+    let even_down = goes_even_down(backend, word);
     let server = match backend.config.server_rules.as_slice() {
         [] => None,
-        _ => preferred_server(session, backend, view),
+        _ => preferred_server(session, backend, view, even_down),
     };
-    Wish { server, ..Wish::default() }
+    let (class, offset_ms) = session.priority();
+    Wish { server, even_down, class, offset_ms, ..Wish::default() }
+}
+
+/// The same by the stick rules of `backend`, after all else that asks for a server.
+pub(super) fn stick_to(session: &Session, backend: &Backend, view: View<'_>, wish: &mut Wish) {
+    if !backend.config.sticks.is_empty() {
+        let scene = Scene { session, backend: Some(backend), server: None };
+        stick::on_request(session, backend, &view.within(&scene), wish);
+    }
+}
+
+/// Whether requests go to the server they ask for even while it is down.
+pub(super) fn goes_even_down(backend: &Backend, word: PersistWord) -> bool {
+    backend.config.persistence.even_down || word == PersistWord::Force
+}
+
+/// What the backend's `force-persist` and `ignore-persist` rules say of this request; they come before its others.
+pub(super) fn persist_word(session: &Session, backend: &Backend, view: View<'_>) -> PersistWord {
+    let rules = &backend.config.persistence.rules;
+    if rules.is_empty() {
+        return PersistWord::Usual;
+    }
+    let scene = Scene { session, backend: Some(backend), server: None };
+    let view = view.within(&scene);
+    let rule = rules.iter().find(|rule| applies(Some(&rule.condition), &backend.config.acls, &view));
+    rule.map(|rule| rule.word).unwrap_or_default()
 }
 
 /// The first server that is up among those that the backend's `use-server` rules prefer for this request.
-fn preferred_server(session: &Session, backend: &Backend, view: View<'_>) -> Option<usize> {
+fn preferred_server(session: &Session, backend: &Backend, view: View<'_>, even_down: bool) -> Option<usize> {
     let scene = Scene { session, backend: Some(backend), server: None };
     let view = view.within(&scene);
     for rule in &backend.config.server_rules {
@@ -34,7 +62,7 @@ fn preferred_server(session: &Session, backend: &Backend, view: View<'_>) -> Opt
             }
         };
         // One that is down leaves it to the next rule.
-        if backend.servers.get(index).is_some_and(Server::is_up) {
+        if even_down || backend.servers.get(index).is_some_and(Server::is_up) {
             return Some(index);
         }
     }

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use super::capture::Captured;
 use super::fill;
 use super::reserve::Reserve;
+use super::stick::Store;
 use super::world::Scene;
 use super::{Scope, Session};
 use crate::config::{SetVar, VarId};
@@ -36,10 +37,16 @@ pub(super) struct Extra {
     unique_id: Option<Box<[u8]>>,
     /// Our address towards the server, and the server's.
     pub server_addresses: [Option<SocketAddr>; 2],
+    /// What stick tables will learn of the request at hand.
+    pub stores: Vec<Store>,
     /// Loop clock at the end of the request before; 0 = there was none.
     pub idle_since_ms: u64,
     /// `http-request set-log-level`.
     log_level: LogLevel,
+    /// `set-priority-class` and `set-priority-offset`.
+    priority: (i16, i32),
+    /// `http-request disable-l7-retry`.
+    sent_once: bool,
     /// `tcp-request connection expect-proxy`.
     expects_header: bool,
     /// Server connections of this client alone.
@@ -186,6 +193,34 @@ impl Session {
         self.extra.borrow().as_ref().map_or(LogLevel::Usual, |extra| extra.log_level)
     }
 
+    /// Class and offset (milliseconds) in queues, as rules have set them.
+    pub(super) fn priority(&self) -> (i16, i32) {
+        self.extra.borrow().as_ref().map_or((0, 0), |extra| extra.priority)
+    }
+
+    /// Sets one of both, cut to what HAProxy takes.
+    pub(super) fn set_priority(&self, of_offset: bool, value: i64) {
+        const CLASS_MAX: i64 = 2_047;
+        const OFFSET_MAX_MS: i64 = 524_287;
+        let mut extra = self.extra.borrow_mut();
+        let (class, offset_ms) = &mut extra.get_or_insert_default().priority;
+        if of_offset {
+            *offset_ms = value.clamp(-OFFSET_MAX_MS, OFFSET_MAX_MS) as i32;
+        } else {
+            *class = value.clamp(-CLASS_MAX, CLASS_MAX) as i16;
+        }
+    }
+
+    /// The request at hand is not sent again once it was sent (`http-request disable-l7-retry`).
+    pub(super) fn send_once(&self) {
+        self.extra.borrow_mut().get_or_insert_default().sent_once = true;
+    }
+
+    /// Whether a rule has said so.
+    pub(super) fn is_sent_once(&self) -> bool {
+        self.extra.borrow().as_ref().is_some_and(|extra| extra.sent_once)
+    }
+
     /// The line is written: what was kept for it is gone.
     pub(super) fn forget_request(&self) {
         if let Some(extra) = self.extra.borrow_mut().as_mut() {
@@ -195,6 +230,8 @@ impl Session {
             extra.request_line = None;
             extra.server_addresses = [None; 2];
             extra.log_level = LogLevel::Usual;
+            extra.priority = (0, 0);
+            extra.sent_once = false;
             extra.idle_since_ms = self.reactor().now_ms();
         }
     }

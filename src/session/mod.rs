@@ -14,6 +14,8 @@ mod proxy_header;
 mod relay;
 mod reserve;
 mod sniff;
+mod stick;
+mod tally;
 mod tcp;
 mod tcp_rules;
 mod trace;
@@ -24,8 +26,9 @@ use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::{Rc, Weak};
 
-use crate::backend::{Backend, ClientEnds};
+use crate::backend::{Backend, ClientEnds, Table};
 use crate::config::{self, BackendId, Bind, Mode};
+use crate::counters::Front;
 use crate::http::parse_request;
 use crate::net::{Accepted, Buffer, Rate, Stream};
 use crate::observe::{Logger, Peer};
@@ -58,6 +61,8 @@ pub struct Frontend {
     pub process: Rc<Process>,
     /// Client connections now.
     pub connections: Cell<u32>,
+    /// What happened here.
+    pub counters: Front,
     /// `rate-limit sessions`.
     pub rate: Rate,
     /// The longest request head, bytes (`tune.bufsize` less `tune.maxrewrite`).
@@ -108,6 +113,8 @@ pub struct Shared {
     userlists: Vec<config::UserList>,
     /// Whether rules read the request's line (`capture.req.uri` and the like).
     keeps_line: bool,
+    /// The stick tables of the process that the configuration has.
+    pub tables: RefCell<Vec<Rc<Table>>>,
     /// Every frontend of the configuration, for `fe_conn(name)`.
     pub frontends: RefCell<Vec<Weak<Frontend>>>,
 }
@@ -132,6 +139,7 @@ impl Shared {
             variables: RefCell::default(),
             keeps_line: variables.iter().any(|name| **name == *config::REQUEST_LINE),
             userlists,
+            tables: RefCell::default(),
             frontends: RefCell::default(),
         }
     }
@@ -230,11 +238,13 @@ pub fn serve(frontend: Rc<Frontend>, bind: u16, accepted: Accepted) -> impl Futu
 
 impl Session {
     fn new(frontend: Rc<Frontend>, bind: u16, accepted: Accepted) -> Self {
-        frontend.connections.set(frontend.connections.get().saturating_add(1));
+        let connections = frontend.connections.get().saturating_add(1);
+        frontend.connections.set(connections);
         let process = &frontend.process;
         process.connections.set(process.connections.get().saturating_add(1));
         let Accepted { stream, peer } = accepted;
         let reactor = stream.reactor();
+        tally::note_connection(&frontend, connections, reactor.now_ms());
         Self {
             frontend,
             peer: Cell::new(peer),
@@ -250,8 +260,9 @@ impl Session {
 
     async fn run(&self) {
         let mut buffer = None;
+        let counters = &self.frontend.counters;
         if !self.is_let_in(&self.frontend.config.tcp.connection) {
-            return;
+            return counters.denied_connections.increment();
         }
         if self.is_of_monitor() {
             return Box::pin(self.answer_monitor()).await;
@@ -260,8 +271,9 @@ impl Session {
             return;
         }
         if !self.is_let_in(&self.frontend.config.tcp.session) {
-            return;
+            return counters.denied_sessions.increment();
         }
+        tally::note_session(self);
         match self.route(&mut buffer).await {
             Some(Route::Http(sniffed)) => http::serve(self, &sniffed, &mut buffer).await,
             Some(Route::Tcp(backend)) => {

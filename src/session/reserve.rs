@@ -48,11 +48,12 @@ impl Session {
         }
     }
 
-    /// The server that a request must go to because it knows this client by its connection.
-    pub(super) fn tied_slot(&self, backend: &Rc<Backend>) -> Option<Slot> {
+    /// The server that a request must go to because it knows this client by its connection; with `any` the one to
+    /// which a connection stands, whether it does or not.
+    pub(super) fn tied_slot(&self, backend: &Rc<Backend>, any: bool) -> Option<Slot> {
         let extra = self.extra.borrow();
-        let reserve = &extra.as_ref().filter(|extra| extra.reserve.tied)?.reserve;
+        let reserve = &extra.as_ref().filter(|extra| any || extra.reserve.tied)?.reserve;
         let (_, index, _) = reserve.idle.iter().rfind(|(known, ..)| Rc::ptr_eq(known, backend))?;
-        backend.slot_of(*index)
+        backend.slot_of(*index, &self.deadline)
     }
 }

@@ -3,11 +3,14 @@
 use std::rc::Rc;
 
 use super::Session;
-use super::choice::wish;
+use super::choice::{persist_word, stick_to, wish};
+use super::stick;
 use super::tcp_rules;
-use super::trace::{InUse, Trace};
+use super::trace::{InUse, Trace, timer_ms};
 use super::tunnel::Tunnel;
-use crate::backend::{Backend, ConnectError, ConnectFailure, Connected, NoServer, Slot, Wish, connect};
+use crate::backend::{
+    Asker, Backend, ConnectError, ConnectFailure, Connected, Course, NoServer, Reason, Slot, Wish, connect,
+};
 use crate::config::Mode;
 use crate::net::{Buffer, Stream};
 use crate::rules::View;
@@ -80,12 +83,17 @@ impl Carrier {
         let backend = slot.backend();
         // A tunnel that began as an HTTP answer was asked about as such.
         let asks = backend.config.mode == Mode::Tcp && !backend.config.tcp.response.is_empty();
+        if !asks && backend.config.mode == Mode::Tcp && !backend.config.sticks.is_empty() {
+            stick::on_answer(session, backend, View::of_answer(&[], true), Some(slot.index()));
+        }
         if !asks || Box::pin(tcp_rules::lets_out(session, backend, server, tunnel, trace)).await {
             trace.log_early(session, *http, 0);
             let end = tunnel.run(&session.client, server, &session.deadline).await;
             trace.bytes_from_client = trace.bytes_from_client.saturating_add(end.up_bytes);
             trace.bytes_to_client = trace.bytes_to_client.saturating_add(end.down_bytes);
-            if end.who != b'-' {
+            if let Some(who) = slot.ended_by() {
+                trace.end(who, b'-');
+            } else if end.who != b'-' {
                 trace.end(end.who, b'D');
             }
         }
@@ -103,21 +111,30 @@ pub(super) async fn server_for(
     first: &[u8],
     trace: &mut Trace,
 ) -> Option<Connected> {
-    let wish = wish(session, backend, View::new(first, true));
+    let word = persist_word(session, backend, View::new(first, true));
+    let mut wish = wish(session, backend, View::new(first, true), word);
+    stick_to(session, backend, View::new(first, true), &mut wish);
     let slot = slot_for(session, backend, &wish, trace).await?;
-    match connect(slot, first, &session.ends_for(backend), &session.deadline).await {
+    let asker = asker(session, backend, &trace.course);
+    match connect(slot, first, &session.ends_for(backend), &wish, &asker).await {
         Ok(connected) => {
             trace.chose(&connected.slot);
-            trace.retries = connected.retries;
+            note_moved(trace);
             trace.timers.connect = since_wait(session, trace);
             session.note_server(&connected.stream);
             Some(connected)
         }
         Err(error) => {
-            note_failure(&error, trace);
+            note_failure(session, &error, trace);
             None
         }
     }
+}
+
+/// The session, as far as backends know it.
+pub(super) fn asker<'a>(session: &'a Session, backend: &Backend, course: &'a Course) -> Asker<'a> {
+    let leaving = backend.config.queues.abort_on_close.then_some(&session.client);
+    Asker { deadline: &session.deadline, leaving, course }
 }
 
 /// The right to use a server, or the reason in `trace`.
@@ -128,7 +145,8 @@ pub(super) async fn slot_for(
     trace: &mut Trace,
 ) -> Option<Slot> {
     let before_ms = trace.elapsed_ms(session);
-    match backend.slot(&session.deadline, wish).await {
+    let result = backend.slot(&asker(session, backend, &trace.course), wish).await;
+    match result {
         Ok(slot) => {
             trace.chose(&slot);
             trace.timers.wait = match trace.timers.request {
@@ -138,14 +156,34 @@ pub(super) async fn slot_for(
             };
             Some(slot)
         }
-        Err(NoServer::Down) => {
-            trace.end(b'S', b'C');
+        Err(none) => {
+            note_none(session, none, trace);
             None
         }
-        Err(NoServer::QueueTimeout) => {
-            trace.end(b's', b'Q');
-            None
-        }
+    }
+}
+
+/// Notes that there is no server, and why.
+fn note_none(session: &Session, none: NoServer, trace: &mut Trace) {
+    trace.asked_for(none.server);
+    let (who, phase) = match none.reason {
+        Reason::Down => (b'S', b'C'),
+        Reason::QueueFull => (b'S', b'Q'),
+        Reason::QueueTimeout => (b's', b'Q'),
+        Reason::ClientGone => (b'C', b'Q'),
+    };
+    if matches!(none.reason, Reason::QueueTimeout | Reason::ClientGone) {
+        trace.timers.wait = trace.elapsed_ms(session).saturating_sub(trace.timers.request.max(0));
+    }
+    trace.end(who, phase);
+}
+
+/// A redispatch counts as a wait until the moment when it had another server.
+pub(super) fn note_moved(trace: &mut Trace) {
+    let at_ms = trace.course.moved_ms.get();
+    if at_ms > 0 {
+        let since_start = timer_ms(at_ms.saturating_sub(trace.start_ms()));
+        trace.timers.wait = since_start.saturating_sub(trace.timers.request.max(0));
     }
 }
 
@@ -155,14 +193,15 @@ pub(super) fn since_wait(session: &Session, trace: &Trace) -> i32 {
     trace.elapsed_ms(session).saturating_sub(before)
 }
 
-pub(super) fn note_failure(error: &ConnectError, trace: &mut Trace) {
-    trace.retries = error.retries;
+pub(super) fn note_failure(session: &Session, error: &ConnectError, trace: &mut Trace) {
+    note_moved(trace);
     if let Some(slot) = &error.slot {
         trace.chose(slot);
     }
     match &error.failure {
         ConnectFailure::TimedOut => trace.end(b's', b'C'),
-        ConnectFailure::NoServer(NoServer::QueueTimeout) => trace.end(b's', b'Q'),
-        ConnectFailure::NoServer(NoServer::Down) | ConnectFailure::Failed(_) => trace.end(b'S', b'C'),
+        ConnectFailure::NoServer(none) => note_none(session, *none, trace),
+        ConnectFailure::Failed(_) => trace.end(b'S', b'C'),
+        ConnectFailure::ClientGone => trace.end(b'C', b'C'),
     }
 }

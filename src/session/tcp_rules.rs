@@ -7,6 +7,7 @@ use super::Session;
 use super::http::rules::Done;
 use super::http::rules::{End, common, filled};
 use super::sniff::{Sniffed, sniff};
+use super::stick;
 use super::trace::Trace;
 use super::tunnel::Tunnel;
 use super::world::Scene;
@@ -177,7 +178,12 @@ pub(super) async fn lets_out(
     let decide = &mut |bytes: &[u8], is_final: bool| {
         let view = View::of_answer(bytes, is_final).within(&scene);
         ruling = scene.ruling(&tcp.response, &backend.config.acls, &view);
-        ruling != Ruling::NotYet || is_final
+        let decided = ruling != Ruling::NotYet || is_final;
+        let passes = matches!(ruling, Ruling::Accept | Ruling::NotYet);
+        if decided && passes && !backend.config.sticks.is_empty() {
+            stick::on_answer(session, backend, view, trace.server());
+        }
+        decided
     };
     tunnel.withhold(&session.client, server, &session.deadline, tcp.response_delay_ms, decide).await;
     match ruling {

@@ -1,13 +1,15 @@
 //! What a session or a request leaves for its log line, gathered on the way.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use super::Session;
 use super::alias::Facts;
 use super::capture::Captured;
 use super::extra::LogLevel;
-use crate::backend::{Backend, Server, Slot};
-use crate::config::{Format, LogFormat, Mode};
+use super::tally;
+use crate::backend::{Backend, Course, Server, Slot};
+use crate::config::{Format, LogFormat, Mode, PersistWord};
 use crate::net::Buffer;
 use crate::observe::{BAD_REQUEST, LogLine, NO_SERVER, Peer, Record, SESSION_SEVERITY, Timers};
 
@@ -23,7 +25,8 @@ pub(super) struct Trace {
     pub bytes_to_client: u64,
     pub status: i16,
     pub termination: [u8; 4],
-    pub retries: u32,
+    /// Its way to a server.
+    pub course: Course,
     /// The request line; kept only when a line will be written.
     pub request: Option<Box<[u8]>>,
     /// Loop clock and unix time at which it began.
@@ -33,8 +36,27 @@ pub(super) struct Trace {
     pub number: u32,
     /// From the client, heads included.
     pub bytes_from_client: u64,
+    /// A request's head was read.
+    pub has_begun: bool,
+    /// A rule has ended it, or refused its answer.
+    pub ruled: bool,
     /// The line is written already.
     logged: bool,
+    /// What became of the cookie that keeps the client with its server.
+    pub kept: Kept,
+}
+
+/// What a request asked of its server by what it was given before.
+pub(super) struct Kept {
+    /// The last two characters of the termination state: the client's cookie, and the one that the answer sets.
+    pub flags: [u8; 2],
+    /// What rules say.
+    pub word: PersistWord,
+    /// The server that was asked for, while it is the one that is used.
+    pub server: Option<usize>,
+    /// The dates in the client's cookie, seconds of unix time; 0 = there are none.
+    pub last_s: u32,
+    pub first_s: u32,
 }
 
 impl Trace {
@@ -67,13 +89,16 @@ impl Trace {
             bytes_to_client: 0,
             status: -1,
             termination: *b"----",
-            retries: 0,
+            course: Course::default(),
             request: None,
             start_ms,
             start_wall_ms,
             number: session.frontend.process.next_number(),
             bytes_from_client: 0,
+            has_begun: false,
+            ruled: false,
             logged: false,
+            kept: Kept { flags: *b"NN", word: PersistWord::Usual, server: None, last_s: 0, first_s: 0 },
         }
     }
 
@@ -95,15 +120,28 @@ impl Trace {
     /// Notes the server that was chosen.
     pub(super) fn chose(&mut self, slot: &Slot) {
         self.server = Some(slot.index());
+        // The one that was asked for did not do.
+        if self.kept.server.take_if(|wanted| *wanted != slot.index()).is_some() && self.kept.flags[0] == b'V'
+        {
+            self.kept.flags[0] = b'D';
+        }
+    }
+
+    /// Notes the server that a request asked for, or in whose queue it was, when it came to nothing; `None` = in the
+    /// backend's.
+    pub(super) fn asked_for(&mut self, server: Option<usize>) {
+        self.server = server;
     }
 
     /// Sets the first two characters of the termination state: who, and in which phase.
     pub(super) fn end(&mut self, who: u8, phase: u8) {
-        self.termination = [who, phase, b'-', b'-'];
+        self.termination[..2].copy_from_slice(&[who, phase]);
     }
 
     /// Writes the line, where the frontend has somewhere to write it. `http` = it was an HTTP session.
     pub(super) fn log(&mut self, session: &Session, http: bool) {
+        self.timers.total = self.elapsed_ms(session);
+        tally::count(self, session, http);
         self.write(session, http, false);
         session.forget_request();
     }
@@ -181,7 +219,8 @@ impl Trace {
     /// Whether this is more than a session that went as it should.
     fn failed(&self) -> bool {
         let [who, ..] = self.termination;
-        !matches!(who, b'-' | b'L') || self.retries > 0 || self.status >= 500
+        let Course { retries, redispatched, .. } = &self.course;
+        !matches!(who, b'-' | b'L') || retries.get() > 0 || redispatched.get() || self.status >= 500
     }
 }
 
@@ -212,10 +251,25 @@ pub(super) fn record<'a>(
         record.bytes_to_client = trace.bytes_to_client;
         record.status = trace.status;
         record.termination = trace.termination;
-        record.retries = trace.retries;
+        if trace.has_begun && backend.or(own_backend(session)).is_some_and(tells_of_cookies) {
+            record.termination[2..].copy_from_slice(&trace.kept.flags);
+        }
+        record.retries = trace.course.retries.get();
+        record.redispatched = trace.course.redispatched.get();
+        [record.srv_queue, record.backend_queue] = trace.course.places.each_ref().map(Cell::get);
         record.request = trace.request.as_deref().unwrap_or(BAD_REQUEST);
     }
     record
+}
+
+fn tells_of_cookies(backend: &Backend) -> bool {
+    backend.config.persistence.cookie.as_ref().is_some_and(|cookie| cookie.is_told())
+}
+
+/// Before a backend is chosen a `listen` has its own.
+fn own_backend(session: &Session) -> Option<&Backend> {
+    let frontend = &session.frontend;
+    frontend.config.own_backend.and_then(|id| frontend.backend(id)).map(|backend| &**backend)
 }
 
 /// Fills `error-log-format` for a connection that never became a session.
@@ -247,7 +301,7 @@ pub(super) struct InUse(Rc<Backend>);
 
 impl InUse {
     pub(super) fn new(backend: Rc<Backend>) -> Self {
-        backend.connections.set(backend.connections.get().saturating_add(1));
+        backend.enter();
         Self(backend)
     }
 }

@@ -15,7 +15,7 @@ mod lines;
 mod normal;
 
 use crate::support::client::Client;
-use crate::support::peers::{Backend, Peer};
+use crate::support::peers::{Backend, BlackHole, Peer};
 use crate::support::ports::free_port;
 use crate::support::process::{Gateway, Starter};
 use crate::support::program::Program;
@@ -130,6 +130,10 @@ fn run(case: &Case, program: Program, segments: Segments) -> String {
     let port = free_port();
     let mut config =
         case.config.replace("@listen@", &port.to_string()).replace("@dead@", &free_port().to_string());
+    let hole = config.contains("@hole@").then(BlackHole::new);
+    if let Some(hole) = &hole {
+        config = config.replace("@hole@", &hole.port.to_string());
+    }
     for (name, backend) in &backends {
         config = config.replace(&format!("@{name}@"), &backend.port.to_string());
     }
@@ -258,6 +262,26 @@ fn play(peer: &mut Peer, replies: &[Reply]) {
                 peer.reset();
                 return;
             }
+            Reply::ThenReset { bytes } => {
+                peer.read_request();
+                peer.write(bytes);
+                // What a reset overtakes would be lost.
+                peer.pause(ms(150));
+                peer.reset();
+                return;
+            }
+            Reply::Leave { reset } => {
+                if *reset {
+                    peer.reset();
+                }
+                return;
+            }
+            Reply::Greet { bytes } => {
+                peer.write(bytes);
+                peer.read_to_end();
+                return;
+            }
+            Reply::HeadOf { len } => return crate::support::peers::endless_head(peer, *len),
         }
     }
 }

@@ -442,6 +442,23 @@ pub fn web(name: &'static str) -> impl Fn(&mut Peer) + Send + Sync + 'static {
     }
 }
 
+/// Reads a request and answers with the beginning of a head that is `len` bytes long, as long as somebody takes it.
+pub fn endless_head(peer: &mut Peer, len: usize) {
+    if peer.read_request().is_none() {
+        return;
+    }
+    let field = format!("X-Filler: {}\r\n", "f".repeat(1_000));
+    let block = field.repeat(64);
+    let mut left = len;
+    let mut goes_on = peer.write("HTTP/1.1 200 OK\r\nX-Origin: a\r\n");
+    while goes_on && left > 0 {
+        let part = left.min(block.len());
+        goes_on = peer.write(&block.as_bytes()[..part]);
+        left -= part;
+    }
+    peer.read_to_end();
+}
+
 /// `200 OK` with this body.
 pub fn ok(body: &str) -> Vec<u8> {
     format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into_bytes()

@@ -33,7 +33,6 @@ const CLIENT: Sections = Sections::CLIENT_SIDE;
 const SERVER: Sections = Sections::SERVER_SIDE;
 
 const TLS: &str = "TLS is not built, and what asks for it is refused";
-const CHECKS: &str = "servers with `check` are checked by connecting to them";
 const STATISTICS: &str = "there is no statistics page yet";
 const STICKY: &str = "clients are not kept on their server yet";
 const NO_PROGRAMS: &str = "oneport never runs another program; `check` alone connects to the server";
@@ -146,12 +145,7 @@ pub(crate) const GROUPS: &[Group] = &[
         "fd-hard-limit",
     ),
     group(GLOBAL, Takes::Any, AcceptedIgnored(NO_PROGRAMS), "external-check"),
-    group(
-        GLOBAL,
-        Takes::Any,
-        NotYet("the first checks are spread over their interval, and closing is not spread over time"),
-        "close-spread-time|max-spread-checks",
-    ),
+    group(GLOBAL, Takes::Any, NotYet("closing is not spread over time"), "close-spread-time"),
     group(GLOBAL, Takes::AtLeastOne, NotYet("there is no statistics socket yet"), "stats socket"),
     group(GLOBAL, Takes::AtLeastOne, NotYet(STATE_FILES), "server-state-base|server-state-file"),
     group(GLOBAL, Takes::AtLeastOne, AcceptedIgnored("the system looks names up"), "dns-accept-family"),
@@ -223,25 +217,7 @@ pub(crate) const GROUPS: &[Group] = &[
         Silent("idle server connections belong to their server"),
         "max-session-srv-conns",
     ),
-    group(
-        SERVER,
-        Takes::AtLeastOne,
-        NotYet(STICKY),
-        "cookie|stick-table|stick match|stick on|stick store-request|stick store-response|persist rdp-cookie|\
-         force-persist|ignore-persist",
-    ),
-    group(SERVER, Takes::Nothing, NotYet(STICKY), "option persist|option prefer-last-server"),
-    group(
-        SERVER,
-        Takes::Any,
-        NotYet(CHECKS),
-        "http-check|http-check comment|http-check connect|http-check disable-on-404|http-check expect|\
-         http-check send|http-check send-state|http-check set-var|http-check set-var-fmt|http-check unset-var|\
-         option httpchk|option ldap-check|option log-health-checks|option mysql-check|option pgsql-check|\
-         option redis-check|option smtpchk|option spop-check|option ssl-hello-chk|option tcp-check|tcp-check|\
-         tcp-check comment|tcp-check connect|tcp-check expect|tcp-check send|tcp-check send-binary|\
-         tcp-check send-binary-lf|tcp-check send-lf|tcp-check set-var|tcp-check set-var-fmt|tcp-check unset-var",
-    ),
+    group(SERVER, Takes::AtLeastOne, NotYet(STICKY), "persist rdp-cookie"),
     group(
         SERVER,
         Takes::AtLeastOne,
@@ -250,23 +226,10 @@ pub(crate) const GROUPS: &[Group] = &[
     ),
     group(
         SERVER,
-        Takes::Number,
-        NotYet("`maxconn` of servers does not move with the load"),
-        "fullconn|max-keep-alive-queue",
-    ),
-    group(
-        SERVER,
-        Takes::Nothing,
-        NotYet("a client that goes leaves its place in the queue as it was"),
-        "option abortonclose",
-    ),
-    group(
-        SERVER,
         Takes::Nothing,
         NotYet("of several backup servers only the first one serves"),
         "option allbackups",
     ),
-    group(SERVER, Takes::AtLeastOne, NotYet("only connecting is tried again"), "retry-on"),
     group(SERVER, Takes::Any, NotYet(STATE_FILES), "load-server-state-from-file|server-state-file-name"),
     group(
         SERVER,
@@ -336,29 +299,10 @@ pub(crate) const BIND: &[Parameters] = &[
 
 /// Parameters of a `server` line.
 pub(crate) const SERVERS: &[Parameters] = &[
-    Parameters { value: true, status: NotYet(STICKY), names: "cookie" },
-    Parameters {
-        value: true,
-        status: NotYet("a server gets its whole share as soon as it is up"),
-        names: "slowstart",
-    },
-    Parameters {
-        value: true,
-        status: NotYet(CHECKS),
-        names: "agent-addr|agent-inter|agent-port|agent-send|error-limit|observe|on-error|on-marked-down|\
-                on-marked-up|track",
-    },
-    Parameters { value: false, status: NotYet(CHECKS), names: "agent-check" },
-    Parameters {
-        value: true,
-        status: NotYet("its queue is not bounded, and `maxconn` does not move with the load"),
-        names: "maxqueue|minconn",
-    },
-    Parameters { value: true, status: NotYet("requests are carried and not redirected"), names: "redir" },
     Parameters {
         value: true,
         status: NotYet("the system looks its name up, at the start and at a reload"),
-        names: "init-addr|resolve-net|resolve-opts|resolve-prefer|resolvers",
+        names: "resolve-net|resolve-opts|resolve-prefer|resolvers",
     },
     Parameters {
         value: true,
@@ -401,7 +345,6 @@ pub(crate) const SERVERS: &[Parameters] = &[
         status: Refused("HAProxy 2.9 has it; version 2 headers tell addresses only"),
         names: "set-proxy-v2-tlv-fmt",
     },
-    Parameters { value: false, status: Silent(NEVER_TUNED), names: "no-agent-check|non-stick|stick" },
 ];
 
 /// Whole sections that do nothing yet; their lines are not looked at.

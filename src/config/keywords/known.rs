@@ -17,14 +17,13 @@ pub(crate) const KEYWORDS: &[(Sections, &str)] = &[
         "option checkcache|option http-drop-response-trailers",
     ),
     (Sections::FRONTEND.or(Sections::LISTEN).or(Sections::BACKEND), "filter"),
-    (Sections::LISTEN.or(Sections::BACKEND), "stick"),
 ];
 
 /// Parameters of a `bind` line.
 pub(crate) const BIND: &str = "accept-netscaler-cip|proto|ssl";
 
 /// Parameters of a `server` line.
-pub(crate) const SERVER: &str = "addr|check-ssl|ssl";
+pub(crate) const SERVER: &str = "check-ssl|ssl";
 
 /// Sample fetches and the ACL spellings of them.
 pub(crate) const FETCHES: &str = "base32|bc_dst|bc_dst_port|bc_err|bc_err_str|bc_http_major|bc_src|bc_src_port|be_conn_free|\

@@ -132,32 +132,21 @@ pub(super) const TABLE: &[Keyword] = &[
         b.settings()?.server_keepalive = switch(st);
         Ok(())
     }),
+    option(
+        "option log-health-checks",
+        SERVER,
+        "1.4",
+        "a line for each health check that says something new",
+        |b, st| {
+            st.none()?;
+            b.settings()?.log_checks = !st.negated;
+            Ok(())
+        },
+    ),
     option("option http-tunnel", BOTH, "1.5", "carry everything after the first request unseen", |_, _| {
         Ok(())
     })
     .status(Status::Refused("later requests of a connection would pass unchecked; HAProxy 2.1 took it out")),
-    Keyword::new(
-        "option redispatch",
-        SERVER,
-        "1.3",
-        "[<interval>]",
-        "try another server when one cannot be reached",
-        redispatch,
-    )
-    .with_no()
-    .lenient()
-    .status(Status::NotYet(NO_REDISPATCH)),
-    Keyword::new(
-        "redispatch",
-        SERVER,
-        "1.3",
-        "",
-        "try another server when one cannot be reached",
-        redispatch,
-    )
-    .lenient()
-    .instead("option redispatch")
-    .status(Status::NotYet(NO_REDISPATCH)),
 ];
 
 pub(super) const fn option(
@@ -168,18 +157,6 @@ pub(super) const fn option(
     parse: super::Parse,
 ) -> Keyword {
     Keyword::new(name, sections, since, "", help, parse).with_no().lenient()
-}
-
-const NO_REDISPATCH: &str = "a retry goes to another server only once a check has found the first one down";
-
-fn redispatch(_: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
-    if let [word, rest @ ..] = st.args() {
-        if word.text()?.parse::<i32>().is_err() {
-            return Err(Fault::at(word.span, format!("{} is no number", word.quoted())));
-        }
-        st.end(rest)?;
-    }
-    Ok(())
 }
 
 /// On, off, or as where nothing is written.

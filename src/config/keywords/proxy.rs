@@ -55,12 +55,6 @@ pub(super) const TABLE: &[Keyword] = &[
         balance,
     )
     .lenient(),
-    Keyword::new("retries", SERVER, "1.3", "<number>", "further attempts to connect; default 3", |b, st| {
-        let retries = number(st.one("a number")?, 0, 1_000)?;
-        b.settings()?.retries = Some(retries);
-        Ok(())
-    })
-    .lenient(),
     Keyword::new(
         "maxconn",
         CLIENT,

@@ -1,13 +1,18 @@
 //! `server` lines and their parameters (configuration §5.2).
 
+use super::states::{self, StateParameters};
 use super::{Entry, Sections, connection, groups, known, listed, parameters};
 use crate::config::address;
 use crate::config::builder::{Builder, Statement};
-use crate::config::diagnostics::Fault;
+use crate::config::diagnostics::{Fault, Spot};
 use crate::config::lexer::Word;
-use crate::config::model::{Check, Pool, SendProxy, Server, ServerAddress, SourceAddress};
+use crate::config::model::{
+    Check, Pool, SendProxy, Server, ServerAddress, ServerCookie, SourceAddress, StateRules,
+};
+use crate::config::states::Track;
 use crate::config::suggest;
 use crate::config::values::{name, number, positive_time_ms, time_ms};
+use std::rc::Rc;
 
 /// What parameters of a `server` line set.
 #[derive(Debug, Clone)]
@@ -16,15 +21,20 @@ pub(crate) struct Parameters {
     check: Check,
     weight: u32,
     maxconn: Option<u32>,
+    minconn: u32,
     maxqueue: u32,
     backup: bool,
     disabled: bool,
     proxy: ProxyHeader,
+    cookie: Option<ServerCookie>,
+    redirect: Option<Rc<str>>,
+    non_stick: bool,
     id: u32,
     source: Option<SourceAddress>,
     user_timeout_ms: u32,
     fast_open: bool,
     pool: Pool,
+    pub(super) state: StateParameters,
 }
 
 /// The words about the PROXY protocol, each by itself: which of them wins is known at the end of the line.
@@ -126,10 +136,57 @@ pub(crate) const PARAMETERS: &[Entry<ServerParse>] = &[
             Ok(())
         },
     ),
+    // What checks are made of.
+    parameter("addr", "<ip>", "1.3", "another address for checks", |p, word| {
+        p.check.address = Some(super::checks::address(word)?);
+        Ok(())
+    }),
+    parameter("check-proto", "h1", "2.4", "what checks speak; nothing else is there", |_, word| {
+        super::checks::mux(word)
+    }),
     parameter("no-check-send-proxy", "", "1.8", "take `check-send-proxy` back", |p, _| {
         p.proxy.in_checks = false;
         Ok(())
     }),
+    // Keeping clients with it, or sending them elsewhere.
+    parameter("cookie", "<value>", "1.3", "the value of the backend's `cookie` that means it", |p, word| {
+        p.cookie = Some(ServerCookie::Value(filled(word)?.as_bytes().into()));
+        Ok(())
+    }),
+    parameter("redir", "<prefix>", "1.4", "GET and HEAD get a 302 to this and their path", |p, word| {
+        p.redirect = Some(filled(word)?.into());
+        Ok(())
+    }),
+    // Stick tables.
+    parameter("non-stick", "", "1.5", "no stick table learns who was given to it", |p, _| {
+        p.non_stick = true;
+        Ok(())
+    }),
+    parameter("stick", "", "1.8", "take `non-stick` back", |p, _| {
+        p.non_stick = false;
+        Ok(())
+    }),
+    // Queues.
+    parameter(
+        "minconn",
+        "<number>",
+        "1.3",
+        "where its `maxconn` begins while the backend is not full",
+        |p, word| {
+            p.minconn = number(word, 0, u32::MAX)?;
+            Ok(())
+        },
+    ),
+    parameter(
+        "maxqueue",
+        "<number>",
+        "1.3",
+        "how many may wait for it; default 0: however many",
+        |p, word| {
+            p.maxqueue = number(word, 0, i32::MAX as u32)?;
+            Ok(())
+        },
+    ),
     // Its connections.
     parameter("id", "<number>", "1.4", "its number (`srv_id`); default: the next that is free", |p, word| {
         p.id = number(word, 1, i32::MAX as u32)?;
@@ -202,13 +259,28 @@ pub(crate) const PARAMETERS: &[Entry<ServerParse>] = &[
         Ok(())
     }),
     parameter("proto", "h1", "1.9", "the protocol spoken", |_, word| connection::only_h1(word, "h1")),
-    parameter("check-proto", "h1", "2.0", "the protocol of checks", |_, word| {
-        connection::only_h1(word, "h1")
-    }),
     parameter("ws", "auto|h1", "2.5", "the protocol for WebSocket", |_, word| {
         connection::only_h1(word, "auto or h1")
     }),
 ];
+
+/// All of them, by topic.
+pub(super) const TABLES: &[&[Entry<ServerParse>]] = &[PARAMETERS, states::PARAMETERS];
+
+/// All of them.
+pub(crate) fn all() -> impl Iterator<Item = &'static Entry<ServerParse>> {
+    TABLES.iter().copied().flatten()
+}
+
+/// What may stand in a field of a head, and is not empty.
+fn filled(word: &Word) -> Result<&str, Fault> {
+    match word.text()? {
+        text if text.is_empty() || text.bytes().any(|byte| byte < b' ' || byte == 0x7f) => {
+            Err(Fault::at(word.span, format!("{} cannot stand in a head", word.quoted())))
+        }
+        text => Ok(text),
+    }
+}
 
 fn source_of<'a>(p: &'a mut Parameters, word: &Word) -> Result<&'a mut SourceAddress, Fault> {
     p.source.as_mut().ok_or_else(|| {
@@ -216,7 +288,7 @@ fn source_of<'a>(p: &'a mut Parameters, word: &Word) -> Result<&'a mut SourceAdd
     })
 }
 
-const fn parameter(
+pub(super) const fn parameter(
     name: &'static str,
     args: &'static str,
     since: &'static str,
@@ -235,7 +307,7 @@ pub(super) fn parse(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault
     let address = address::server(address_word, b.env)?;
     let inherited = b.settings()?.default_server.clone().unwrap_or_default();
     let p = set(b, st, inherited, words)?;
-    add(b, st, name_word, p.server(name, address, st))
+    add(b, st, name_word, &p, p.server(name, address, st))
 }
 
 /// Parses `server-template`: so many servers, each for another address of one name (configuration §4.2).
@@ -269,12 +341,23 @@ pub(super) fn parse_template(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<
         server.nth_address = u32::try_from(at).ok().filter(|_| is_name);
         // The number is that of the first.
         server.id = if at == 0 { p.id } else { 0 };
-        add(b, st, prefix, server)?;
+        add(b, st, prefix, &p, server)?;
     }
     Ok(())
 }
 
-fn add(b: &mut Builder<'_>, st: &Statement<'_>, name_word: &Word, server: Server) -> Result<(), Fault> {
+fn add(
+    b: &mut Builder<'_>,
+    st: &Statement<'_>,
+    name_word: &Word,
+    p: &Parameters,
+    mut server: Server,
+) -> Result<(), Fault> {
+    server.state = p.state_rules(&p.check, name_word)?;
+    if p.checked && p.state.track.is_some() {
+        let message = "`check` and `track` exclude each other: its own checks or those of another server";
+        return Err(Fault::at(name_word.span, message));
+    }
     let proxy = b.proxy()?;
     if let Some(other) = proxy.servers.iter().find(|other| other.id > 0 && other.id == server.id) {
         let message = format!("the server `{}` has the `id` {} already", other.name, other.id);
@@ -287,6 +370,10 @@ fn add(b: &mut Builder<'_>, st: &Statement<'_>, name_word: &Word, server: Server
         ));
     }
     proxy.servers.push(server);
+    if let Some(name) = p.state.track.clone() {
+        let server = proxy.servers.len() - 1;
+        proxy.tracks.push(Track { server, name, spot: Spot::new(st.place, st.line, None) });
+    }
     Ok(())
 }
 
@@ -298,7 +385,13 @@ impl Parameters {
             place: st.place.clone(),
             address,
             weight: self.weight,
-            maxconn: self.maxconn,
+            // Alone, or as the larger of both, `minconn` is the limit.
+            maxconn: self.maxconn.max(Some(self.minconn).filter(|&n| n > 0)),
+            minconn: if self.maxconn.is_some_and(|maxconn| self.minconn < maxconn) {
+                self.minconn
+            } else {
+                0
+            },
             maxqueue: self.maxqueue,
             check: self.checked.then_some(check),
             backup: self.backup,
@@ -310,6 +403,10 @@ impl Parameters {
             fast_open: self.fast_open,
             pool: self.pool,
             nth_address: None,
+            cookie: self.cookie.clone(),
+            redirect: self.redirect.clone(),
+            non_stick: self.non_stick,
+            state: StateRules::default(),
         }
     }
 }
@@ -333,15 +430,20 @@ impl Default for Parameters {
             check: Check::default(),
             weight: 1,
             maxconn: None,
+            minconn: 0,
             maxqueue: 0,
             backup: false,
             disabled: false,
             proxy,
+            cookie: None,
+            redirect: None,
+            non_stick: false,
             id: 0,
             source: None,
             user_timeout_ms: 0,
             fast_open: false,
             pool: Pool::default(),
+            state: StateParameters::default(),
         }
     }
 }
@@ -386,12 +488,8 @@ fn set(
     mut p: Parameters,
     words: &[Word],
 ) -> Result<Parameters, Fault> {
-    let set_aside = parameters(PARAMETERS, groups::SERVERS, words, &mut p, unknown)?;
+    let set_aside = parameters(TABLES, groups::SERVERS, words, &mut p, unknown)?;
     b.tell_set_aside(st, &set_aside)?;
-    let mut pairs = words.iter().zip(words.iter().skip(1));
-    if let Some((_, value)) = pairs.rfind(|(word, _)| word.is("maxqueue")) {
-        p.maxqueue = number(value, 0, i32::MAX as u32)?;
-    }
     Ok(p)
 }
 
@@ -408,6 +506,6 @@ fn unknown(word: &Word, text: &str) -> Fault {
             format!("HAProxy has the server parameter `{text}`, oneport has not built it yet"),
         );
     }
-    let hint = suggest::hint(text, PARAMETERS.iter().map(|e| e.name).chain(known::SERVER.split('|')));
+    let hint = suggest::hint(text, all().map(|e| e.name).chain(known::SERVER.split('|')));
     Fault::at(word.span, format!("unknown server parameter {}{hint}", word.quoted()))
 }

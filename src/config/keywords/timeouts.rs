@@ -57,9 +57,13 @@ pub(super) const TABLE: &[Keyword] = &[
         "before the answer of a `tarpit` rule; default: connect's",
         |b, st| set(b, st, |t| &mut t.tarpit),
     ),
-    time("timeout check", SERVER, "1.3", "one health check; default 2s", |b, st| {
-        set(b, st, |t| &mut t.check)
-    }),
+    time(
+        "timeout check",
+        SERVER,
+        "1.3",
+        "a health check whose connection stands; without it `inter` is for the whole check",
+        |b, st| set(b, st, |t| &mut t.check),
+    ),
     time("contimeout", SERVER, "1.1", "reaching a server", |b, st| set(b, st, |t| &mut t.connect))
         .instead("timeout connect"),
     time("clitimeout", CLIENT, "1.1", "inactivity of the client", |b, st| set(b, st, |t| &mut t.client))

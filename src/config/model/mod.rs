@@ -4,22 +4,32 @@
 //! [`Config`]'s lists, resolved and range-checked by the parser, so a reader may index with them.
 
 mod actions;
+mod checks;
 mod connection;
 mod format;
 mod logs;
 mod matcher;
+mod persistence;
+mod queues;
 mod rules;
 mod sample;
 mod servers;
+mod states;
+mod stick;
 
 pub use actions::*;
+pub use checks::*;
 pub use connection::*;
 pub use format::*;
 pub use logs::*;
 pub use matcher::*;
+pub use persistence::*;
+pub use queues::*;
 pub use rules::*;
 pub use sample::*;
 pub use servers::*;
+pub use states::*;
+pub use stick::*;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -39,6 +49,8 @@ pub struct Config {
     pub frontends: Vec<Frontend>,
     /// Every `backend`, and the server side of every `listen`, in file order.
     pub backends: Vec<Backend>,
+    /// The stick tables of all proxies.
+    pub tables: Vec<StickTable>,
     /// What expressions name; [`RefId`] is an index into it.
     pub references: Vec<Target>,
     /// The backends in the order of their names, where rules work names out; else empty.
@@ -64,6 +76,8 @@ pub enum Target {
     Pages(std::rc::Rc<[(u16, std::rc::Rc<[u8]>)]>),
     /// A user list: its index in [`Config::userlists`].
     Users(usize),
+    /// A stick table: its index in [`Config::tables`].
+    Table(usize),
 }
 
 /// Index of a backend in [`Config::backends`].
@@ -92,6 +106,8 @@ pub struct Global {
     pub accepts_a_second: u32,
     /// `spread-checks`: percent by which the time between two checks goes up or down.
     pub spread_checks: u32,
+    /// `max-spread-checks`: the first checks come within this time; `None` = within their interval.
+    pub max_spread_checks_ms: Option<u64>,
     /// `daemon`: go to the background.
     pub daemon: bool,
     /// `pidfile PATH`.
@@ -127,6 +143,7 @@ impl Default for Global {
             maxconn: None,
             accepts_a_second: 0,
             spread_checks: 0,
+            max_spread_checks_ms: None,
             daemon: false,
             pidfile: None,
             ulimit_n: None,
@@ -226,6 +243,8 @@ pub struct Backend {
     pub mode: Mode,
     /// `balance`.
     pub balance: Balance,
+    /// What its checks say and expect; `None` = they connect.
+    pub check_plan: Option<Rc<CheckPlan>>,
     /// Its ACLs; a `listen` has them on both sides.
     pub acls: Rc<[Acl]>,
     /// Its rules for first bytes.
@@ -234,14 +253,18 @@ pub struct Backend {
     pub http_rules: Rc<HttpRules>,
     /// `use-server` rules in file order.
     pub server_rules: Vec<UseServer>,
+    /// What keeps clients with their servers.
+    pub persistence: Persistence,
+    /// Its stick rules.
+    pub sticks: StickRules,
     /// `errorfile` and its like, by status.
     pub errors: Rc<[(u16, ErrorPage)]>,
     /// `server` lines in file order.
     pub servers: Vec<Server>,
     /// Timeouts on the server's side.
     pub timeouts: ServerTimeouts,
-    /// `retries`: further connection attempts after the first has failed; default 3.
-    pub retries: u32,
+    /// Queues and retries.
+    pub queues: Queues,
     /// HTTP options written in the backend (or inherited from its defaults).
     pub http: HttpOptions,
     /// `option srvtcpka` / `option tcpka`: `SO_KEEPALIVE` towards servers. On by default.
@@ -254,6 +277,12 @@ pub struct Backend {
     pub send_name: Option<Rc<str>>,
     /// Where messages about its servers go (state changes); empty = the program's own log only.
     pub logs: Vec<LogTarget>,
+    /// `log-tag`: the program name in those.
+    pub log_tag: Option<String>,
+    /// `option log-health-checks`: a line for each check that says something new.
+    pub log_checks: bool,
+    /// It is a `listen` section: messages call it a proxy.
+    pub listens: bool,
 }
 
 /// One listening address.
@@ -423,8 +452,8 @@ pub struct ServerTimeouts {
     pub tunnel_ms: Option<u64>,
     /// `timeout queue`: waiting for a free slot of a server; default `connect_ms`.
     pub queue_ms: u64,
-    /// `timeout check`: for one health check; default 2,000.
-    pub check_ms: u64,
+    /// `timeout check`: for a health check whose connection stands; `None` = the whole check has the server's `inter`.
+    pub check_ms: Option<u64>,
 }
 
 impl Default for ServerTimeouts {
@@ -435,7 +464,7 @@ impl Default for ServerTimeouts {
             server_fin_ms: None,
             tunnel_ms: Some(3_600_000),
             queue_ms: 5_000,
-            check_ms: 2_000,
+            check_ms: None,
         }
     }
 }

@@ -1,8 +1,10 @@
 //! What the configuration says of servers, and of the choice between them.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
-use super::{Place, Pool, SourceAddress};
+use super::{Place, Pool, ServerCookie, SourceAddress, StateRules};
+use std::rc::Rc;
 
 /// `balance ALGORITHM`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -25,7 +27,9 @@ pub struct Server {
     pub weight: u32,
     /// `maxconn`: concurrent connections to it; `None` = no limit.
     pub maxconn: Option<u32>,
-    /// `maxqueue`; 0 = no limit. Known to `connslots()` alone.
+    /// `minconn`: where `maxconn` begins while the backend is not full (`fullconn`); 0 = it does not move.
+    pub minconn: u32,
+    /// `maxqueue`: how many may wait for this very server; 0 = no limit.
     pub maxqueue: u32,
     /// `check …`; `None` = never checked, always up.
     pub check: Option<Check>,
@@ -35,6 +39,12 @@ pub struct Server {
     pub disabled: bool,
     /// `send-proxy`, `send-proxy-v2`: each connection begins with a PROXY protocol header.
     pub send_proxy: Option<SendProxy>,
+    /// `cookie`: the value that means it.
+    pub cookie: Option<ServerCookie>,
+    /// `redir`: GET and HEAD are told to ask there, by what stands before their path.
+    pub redirect: Option<Rc<str>>,
+    /// `non-stick`: no stick table learns that a client was given to it.
+    pub non_stick: bool,
     /// `id`: its number; 0 = the next that is free.
     pub id: u32,
     /// `source`: where connections to it come from; `None` = as the backend says.
@@ -47,6 +57,8 @@ pub struct Server {
     pub pool: Pool,
     /// `server-template`: of the addresses that its name has, the one with this number; `None` = all of them.
     pub nth_address: Option<u32>,
+    /// How its state changes, but for `check`.
+    pub state: StateRules,
 }
 
 impl Default for Server {
@@ -57,17 +69,22 @@ impl Default for Server {
             address: ServerAddress::Inet(String::new(), ServerPort::Fixed(0)),
             weight: 1,
             maxconn: None,
+            minconn: 0,
             maxqueue: 0,
             check: None,
             backup: false,
             disabled: false,
             send_proxy: None,
+            cookie: None,
+            redirect: None,
+            non_stick: false,
             id: 0,
             source: None,
             user_timeout_ms: 0,
             fast_open: false,
             pool: Pool::default(),
             nth_address: None,
+            state: StateRules::default(),
         }
     }
 }
@@ -121,6 +138,8 @@ pub struct Check {
     pub fall: u32,
     /// `port`: another port for the check.
     pub port: Option<u16>,
+    /// `addr`: another address for the check.
+    pub address: Option<IpAddr>,
     /// `spread-checks` of the global section.
     pub spread_percent: u32,
     /// What a check begins with: what the server's connections do (not on another `port`), or `check-send-proxy`.
@@ -136,6 +155,7 @@ impl Default for Check {
             rise: 2,
             fall: 3,
             port: None,
+            address: None,
             spread_percent: 0,
             send_proxy: None,
         }

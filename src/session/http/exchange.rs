@@ -9,12 +9,14 @@ use super::super::relay::{Flow, FlowError, Waiting};
 use super::super::tcp::{self, Carrier, since_wait};
 use super::super::trace::{InUse, Trace};
 use super::handle::end_by_rule;
-use super::prepare::{Request, is_idempotent};
+use super::prepare::Request;
 use super::rules::End;
 use super::told::{set_name, told_address};
-use super::{Next, answer};
-use crate::backend::{Connected, Slot, connect};
+use super::{Next, answer, retry};
+use crate::backend::{Connected, Observed, Slot, connect};
 use crate::config::Reuse;
+use crate::http::answer::compose;
+use crate::http::edit::path_of;
 use crate::http::{Framing, Method, RequestFacts, Version};
 use crate::net::{Buffer, Stream};
 use crate::reactor::Expired;
@@ -27,8 +29,30 @@ pub(super) enum Failure {
     Silent(u8, u8),
     /// No server; `trace` knows why.
     NoServer,
+    /// The answer's status is one that `retry-on` names: its bit.
+    Again(u16),
     /// A rule gives another answer.
     Rule(End),
+}
+
+impl Failure {
+    /// The same, as it is told where the server's own state has ended the session; what it says of the server is noted.
+    fn seen_of(self, slot: &Slot) -> Self {
+        if let Some(by) = slot.ended_by() {
+            return match self {
+                Self::Status(_, _, phase) => Self::Status(502, by, phase),
+                Self::Silent(_, phase) => Self::Silent(by, phase),
+                other => other,
+            };
+        }
+        match self {
+            Self::Status(502, b'P', b'H') => slot.observe(Observed::InvalidAnswer),
+            Self::Status(502, b'S', b'H') => slot.observe(Observed::Closed),
+            Self::Status(504, b's', b'H') => slot.observe(Observed::Silent),
+            _ => {}
+        }
+        self
+    }
 }
 
 /// What was found where the answer should begin.
@@ -96,9 +120,11 @@ pub(super) struct Exchange<'a> {
     /// How much of `request.out` has been sent.
     pub sent: usize,
     /// A used connection may turn out to be stale, and the request may then be sent again.
-    may_replay: bool,
-    /// For that, the bytes of `request.out` in a box of their size, once they are sent.
-    replay: Option<Box<[u8]>>,
+    pub may_replay: bool,
+    /// After which failures the request is sent again (`retry-on`), as [`crate::config::RETRY_REASONS`] numbers them.
+    pub armed: u16,
+    /// For both, the bytes of `request.out` in a box of their size, once they are sent.
+    pub replay: Option<Box<[u8]>>,
     /// The server takes no more of the body, but may still answer.
     pub upload_broken: bool,
     /// Bytes of the body that went into `request.out` with the head.
@@ -133,6 +159,7 @@ impl<'a> Exchange<'a> {
             in_use: InUse::new(request.backend.clone()),
             upload_start: request.upload.as_ref().map_or(0, Flow::passed_bytes),
             body_bytes: request.body_bytes,
+            armed: retry::armed(session, &request),
             request,
             sent: 0,
             may_replay: false,
@@ -178,7 +205,7 @@ impl<'a> Exchange<'a> {
 
     /// Gets a connection, sends the request, and passes the answer on.
     async fn attempt(&mut self, response: &mut Option<Buffer>) -> Result<Outcome, Failure> {
-        let slot = match self.session.tied_slot(&self.request.backend) {
+        let slot = match self.own_slot() {
             Some(slot) => {
                 self.trace.chose(&slot);
                 self.trace.timers.wait = 0;
@@ -189,14 +216,22 @@ impl<'a> Exchange<'a> {
                 tcp::slot_for(self.session, backend, wish, &mut self.trace).await
             }
         };
-        let mut link = self.link(slot.ok_or(Failure::NoServer)?).await?;
+        let slot = slot.ok_or(Failure::NoServer)?;
+        if let Some(end) = self.redirected(&slot) {
+            return Err(Failure::Rule(end));
+        }
+        let mut link = self.link(slot).await?;
         let mut answer = loop {
-            match self.await_head(&link, response).await? {
-                Wait::Head(answer) => break answer,
-                Wait::Stale => link = self.replace(link).await?,
-            }
+            let failure = match self.await_head(&link, response).await {
+                Ok(Wait::Head(answer)) => break answer,
+                Ok(Wait::Stale) => None,
+                Err(failure) => Some(failure.seen_of(&link.slot)),
+            };
+            // Boxed: it is rare, and much larger than what goes on.
+            link = Box::pin(self.try_again(link, failure, response)).await?;
         };
         self.may_replay = false;
+        self.armed = 0;
         self.replay = None;
         self.trace.timers.response = self.since_connect();
         self.trace.log_early(self.session, true, answer.out.len());
@@ -205,8 +240,33 @@ impl<'a> Exchange<'a> {
             self.send_to_client(&mut answer.out).await?;
             return Ok(Outcome::Upgraded(link));
         }
-        let reusable = self.pass_answer(&mut answer, &link, response).await?;
+        let passed = self.pass_answer(&mut answer, &link, response).await;
+        let reusable = passed.map_err(|failure| failure.seen_of(&link.slot))?;
         Ok(Outcome::Answered(self.finish(link, reusable, answer.keep_alive)))
+    }
+
+    /// The right to use the server to which a connection of this client's own stands, where that counts and the
+    /// request asks for no other.
+    fn own_slot(&self) -> Option<Slot> {
+        let Request { backend, wish, .. } = &self.request;
+        // What is hashed has a server of its own.
+        let prefers = backend.config.persistence.prefer_last && wish.hash.is_none();
+        if wish.server.is_some() { None } else { self.session.tied_slot(backend, prefers) }
+    }
+
+    /// `redir` of a server: GET and HEAD are answered in its place.
+    fn redirected(&self, slot: &Slot) -> Option<End> {
+        let to = slot.server().config.redirect.as_deref()?;
+        let mut words = self.request.out.bytes().split(|byte| *byte == b' ');
+        if !matches!(words.next()?, b"GET" | b"HEAD") {
+            return None;
+        }
+        let target = words.next()?;
+        let path = target.get(path_of(target).0..).filter(|path| path.starts_with(b"/"))?;
+        let to = if to == "/" { "" } else { to };
+        let location = [to.as_bytes(), path].concat();
+        let bytes = compose(302, &[(b"Cache-Control", b"no-cache"), (b"Location", &location)], b"");
+        Some(End::answer(302, bytes, (b'L', b'C'), false))
     }
 
     /// Turns a failure into an answer, where one can still be given.
@@ -217,6 +277,8 @@ impl<'a> Exchange<'a> {
                 self.trace.end(who, phase);
                 return Next::Close;
             }
+            // Kept from the client only while there is another attempt.
+            Failure::Again(_) => (502, b'S', b'H'),
             // The request was understood and its server answered: the times say so.
             Failure::Rule(End::Drop { .. }) => {
                 self.trace.end(b'P', b'R');
@@ -231,6 +293,9 @@ impl<'a> Exchange<'a> {
             }
             Failure::NoServer => {
                 let [who, phase, ..] = self.trace.termination;
+                if who == b'C' {
+                    return Next::Close;
+                }
                 (503, who, phase)
             }
         };
@@ -249,6 +314,7 @@ impl<'a> Exchange<'a> {
         if let Some((stream, carried)) = self.idle_stream(&slot) {
             self.may_replay = self.may_repeat();
             self.trace.timers.connect = 0;
+            slot.note_reuse();
             self.session.note_server(&stream);
             self.tell_name(&slot);
             return Ok(Link { stream, slot, carried });
@@ -288,12 +354,7 @@ impl<'a> Exchange<'a> {
         self.request.backend.config.http.reuse == Reuse::Never || slot.server().is_told_of_clients()
     }
 
-    /// Whether sending the request a second time does no harm, and all of it is still at hand.
-    fn may_repeat(&self) -> bool {
-        self.request.upload.is_none() && is_idempotent(self.request.facts)
-    }
-
-    async fn new_link(&mut self, slot: Slot) -> Result<Link, Failure> {
+    pub(super) async fn new_link(&mut self, slot: Slot) -> Result<Link, Failure> {
         let session = self.session;
         let mut ends = session.ends_for(slot.backend());
         if let Some((name, occurrence)) = slot.server().source_header() {
@@ -308,43 +369,24 @@ impl<'a> Exchange<'a> {
             Some(_) => &[],
         };
         // Boxed: a request on a connection that stands already does not need this room.
-        let connecting = Box::pin(connect(slot, first, &ends, &session.deadline));
-        match connecting.await {
-            Ok(Connected { stream, sent, slot, retries }) => {
+        let asker = tcp::asker(session, slot.backend(), &self.trace.course);
+        let connecting = Box::pin(connect(slot, first, &ends, &self.request.wish, &asker));
+        let result = connecting.await;
+        match result {
+            Ok(Connected { stream, sent, slot }) => {
                 self.sent = sent;
                 session.note_server(&stream);
                 self.trace.chose(&slot);
-                self.trace.retries = retries;
+                tcp::note_moved(&mut self.trace);
                 self.trace.timers.connect = since_wait(session, &self.trace);
                 self.tell_name(&slot);
                 Ok(Link { stream, slot, carried: 0 })
             }
             Err(error) => {
-                tcp::note_failure(&error, &mut self.trace);
+                tcp::note_failure(session, &error, &mut self.trace);
                 Err(Failure::NoServer)
             }
         }
-    }
-
-    /// The server had closed the idle connection: the same request again, on a new one.
-    async fn replace(&mut self, stale: Link) -> Result<Link, Failure> {
-        let Link { slot, stream, .. } = stale;
-        drop(stream);
-        if !std::mem::take(&mut self.may_replay) {
-            // Not ours to repeat. The client sees its connection close without an answer, and knows what to do.
-            return Err(Failure::Silent(b'S', b'H'));
-        }
-        // Without a copy it was not sent to its end, and still stands in `request.out`.
-        if let Some(bytes) = self.replay.take() {
-            self.request.out = Buffer::take();
-            if self.request.out.append(&bytes) < bytes.len() {
-                // A reload has made buffers smaller meanwhile.
-                return Err(Failure::Silent(b'S', b'H'));
-            }
-        }
-        self.sent = 0;
-        self.upload_broken = false;
-        self.new_link(slot).await
     }
 
     /// Puts the server's name into the request, where its backend asks for that.
@@ -416,6 +458,9 @@ impl<'a> Exchange<'a> {
         if moved {
             self.set_wait_timeout();
         }
+        if self.request.backend.config.queues.abort_on_close && self.is_abandoned(context) {
+            return Poll::Ready(Err(Failure::Status(400, b'C', b'H')));
+        }
         link.stream.poll_fill(context, response).map(Ok)
     }
 
@@ -438,7 +483,7 @@ impl<'a> Exchange<'a> {
         }
         // Sent: the buffer goes back to the pool (a copy of its size is kept where it may be needed again).
         if self.sent > 0 && self.sent >= self.request.out.len() {
-            if self.may_replay {
+            if self.may_replay || self.armed != 0 {
                 self.replay = Some(self.request.out.bytes().into());
             }
             self.request.out.release();

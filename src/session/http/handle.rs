@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::super::Session;
+use super::super::tally;
 use super::super::tcp;
 use super::super::trace::Trace;
 use super::exchange::Exchange;
@@ -64,9 +65,15 @@ pub(super) async fn handle(
                 200 => compose(200, &[(b"Cache-Control", b"no-cache")], b""),
                 _ => Vec::new(),
             };
-            return Box::pin(answer::deliver(session, (status, bytes), facts, keep_alive, &mut trace)).await;
+            let next =
+                Box::pin(answer::deliver(session, (status, bytes), facts, keep_alive, &mut trace)).await;
+            trace.end(b'L', b'R');
+            trace.ruled = true;
+            tally::count(&trace, session, true);
+            return next;
         }
         Prepared::End { end, facts, keep_alive } => {
+            trace.backend.iter().for_each(|backend| backend.note_answered());
             let next = Box::pin(end_by_rule(session, end, facts, keep_alive, &mut trace)).await;
             trace.log(session, true);
             return next;
@@ -84,6 +91,7 @@ pub(super) async fn end_by_rule(
     may_stay: bool,
     trace: &mut Trace,
 ) -> Next {
+    trace.ruled = !matches!(end, End::Failed(_));
     match end {
         // Only requests wait, and not here.
         End::Wait { .. } => Next::Close,
@@ -130,7 +138,7 @@ async fn tunnel(session: &Session, backend: Rc<Backend>, input: &mut Option<Buff
         Err(mut trace) => {
             let next = match trace.termination {
                 // Rules of the backend, or the client itself, have ended the connection.
-                [_, b'R', ..] => Next::Close,
+                [_, b'R', ..] | [b'C', ..] => Next::Close,
                 _ => answer::refuse(session, 503, &mut trace).await,
             };
             trace.log(session, true);

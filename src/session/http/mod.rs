@@ -4,9 +4,11 @@ mod answer;
 mod body;
 mod exchange;
 mod handle;
+mod persistence;
 mod prepare;
 mod replies;
 mod respond;
+mod retry;
 pub(super) mod rules;
 mod told;
 
@@ -15,6 +17,7 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use super::Session;
+use super::tally;
 use super::tcp::Carrier;
 use super::trace::Trace;
 use crate::backend::Backend;
@@ -100,8 +103,9 @@ async fn refuse_silence(session: &Session, who: u8, sniffed: Option<&Rc<Backend>
         trace.status = 400;
         Next::Close
     };
-    if !config.dont_log_null {
-        trace.log(session, true);
+    match config.dont_log_null {
+        true => tally::count(&trace, session, true),
+        false => trace.log(session, true),
     }
     next
 }

@@ -6,10 +6,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
 use super::super::Session;
-use super::super::choice::wish;
+use super::super::choice::{goes_even_down, persist_word, stick_to, wish};
 use super::super::relay::{Bound, Flow};
 use super::super::trace::Trace;
 use super::super::world::Scene;
+use super::persistence;
 use super::rules::{self, At, End, Within};
 use crate::backend::{Backend, Wish};
 use crate::config::{ConnectionMode, ForwardFor, HeaderNames, HttpOptions, Mode, Net};
@@ -149,6 +150,10 @@ pub(super) fn prepare(
     // Made before any rule changes the request, so that rules and lines agree about it.
     let unique_id = session.unique_id(&View::with_head(bytes, work.head).within(&Scene::of(session)));
     let routed = route(&mut work, trace);
+    if let Err(End::Answer { termination: (b'P', _), .. }) = &routed {
+        // As HAProxy does, for the line: which server a refused request asked for.
+        refused_wish(&mut work, trace);
+    }
     let rules::Request { head, text, backend, at, .. } = work;
     let (backend, wish) = match routed {
         Ok(Some(routed)) => routed,
@@ -241,6 +246,7 @@ fn begin(
         trace.request = Some(request_line(head, bytes));
     }
     trace.bytes_from_client = head.len as u64;
+    trace.has_begun = true;
     Ok(())
 }
 
@@ -283,6 +289,9 @@ fn route(work: &mut rules::Request<'_>, trace: &mut Trace) -> Result<Option<Rout
             work.run_all(&frontend.http_rules, frontend.http.header_names, &frontend.acls)?;
         }
         work.backend = chosen(work);
+        if let Some(backend) = &work.backend {
+            trace.kept.word = persist_word(session, backend, work.view());
+        }
         if let Some(backend) = work.backend.as_ref().filter(|backend| backend.config.mode == Mode::Http)
             && let Err(end) = session.ruling_on_request(Some(backend), work.head, work.head_bytes())
         {
@@ -304,8 +313,24 @@ fn route(work: &mut rules::Request<'_>, trace: &mut Trace) -> Result<Option<Rout
             work.run_all(&config.http_rules, config.http.header_names, &config.acls)?;
         }
     }
-    let wish = wish(session, &backend, work.view());
+    let mut wish = wish(session, &backend, work.view(), trace.kept.word);
+    if persistence::reads_cookies(session, Some(&backend)) {
+        persistence::on_request(work, Some(&backend), &mut wish, trace)?;
+    }
+    stick_to(session, &backend, work.view(), &mut wish);
+    trace.kept.server = wish.server;
     Ok(Some((backend, wish)))
+}
+
+fn refused_wish(work: &mut rules::Request<'_>, trace: &mut Trace) {
+    let backend = work.backend.clone();
+    if persistence::reads_cookies(work.session, backend.as_deref()) {
+        let down = |backend: &Rc<Backend>| goes_even_down(backend, trace.kept.word);
+        let mut wish = Wish { even_down: backend.as_ref().is_some_and(down), ..Wish::default() };
+        // The request goes nowhere, so that it may be left half changed.
+        let _ = persistence::on_request(work, backend.as_deref(), &mut wish, trace);
+        trace.asked_for(wish.server);
+    }
 }
 
 /// A backend, and what it asks of the choice of a server.

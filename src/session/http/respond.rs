@@ -5,16 +5,22 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use super::super::relay::{Bound, Flow, FlowError, Waiting};
+use super::super::stick;
+use super::super::tally;
 use super::super::tcp_rules::Ruling;
 use super::Next;
 use super::exchange::{Answer, Exchange, Failure, Found, Link};
+use super::persistence;
 use super::rules::{End, Response};
+use crate::backend::Observed;
+use crate::config::Queues;
 use crate::http::{
     After, Chunked, Framing, Method, ResponseEdits, ResponseHead, TooLong, Version, parse_response,
     write_response,
 };
 use crate::net::{Buffer, Stream};
 use crate::reactor::Expired;
+use crate::rules::View;
 
 /// Interim answers (1xx) that a server may send before the final one.
 const INTERIM_MAX: u32 = 64;
@@ -41,6 +47,7 @@ impl Exchange<'_> {
         }
         let found = if head.is_interim() {
             self.interim += 1;
+            tally::note_answer(&self.trace, head.status);
             if self.interim > INTERIM_MAX {
                 return Err(BAD);
             }
@@ -50,6 +57,9 @@ impl Exchange<'_> {
                 false => None,
             })
         } else {
+            if self.armed != 0 && self.is_to_be_repeated(Queues::status_bit(head.status)) {
+                return Err(Failure::Again(Queues::status_bit(head.status)));
+            }
             if self.answer_lacks_body(&head, buffer) {
                 buffer.compact();
                 return Ok(Found::Part);
@@ -71,6 +81,10 @@ impl Exchange<'_> {
 
     fn final_answer(&mut self, head: &mut ResponseHead, bytes: &[u8]) -> Result<Answer, Failure> {
         self.trace.status = i16::try_from(head.status).unwrap_or(-1);
+        tally::note_answer(&self.trace, head.status);
+        if let Some(server) = self.trace.server() {
+            self.request.backend.observe(server, Observed::answer(head.status));
+        }
         self.session.capture_response(head, bytes);
         self.is_tied |= ties_to_connection(head, bytes);
         let mut reusable = head.keep_alive;
@@ -93,6 +107,9 @@ impl Exchange<'_> {
         if !back.tcp.response.is_empty() {
             self.check_answer(head, bytes)?;
         }
+        if !back.sticks.is_empty() {
+            stick::on_answer(self.session, &backend, View::of_response(bytes, head), self.trace.server());
+        }
         let server = self.trace.server();
         let mut work =
             Response { session: self.session, backend: Some(&backend), server, head, bytes, text: None };
@@ -104,8 +121,14 @@ impl Exchange<'_> {
             if !once {
                 work.run_all(&front.http_rules, &front.acls).map_err(Failure::Rule)?;
             }
+        }
+        if persistence::reads_cookies(self.session, Some(&backend)) {
+            let method = self.request.facts.method;
+            persistence::on_answer(&mut work, &backend, method, &mut self.trace).map_err(Failure::Rule)?;
+        }
+        if !tunnel {
             work.run(&back.http_rules.after, &back.acls).map_err(Failure::Rule)?;
-            if !once {
+            if !Rc::ptr_eq(&back.http_rules, &front.http_rules) {
                 work.run(&front.http_rules.after, &front.acls).map_err(Failure::Rule)?;
             }
         }
@@ -198,7 +221,11 @@ impl Exchange<'_> {
         };
         // A dechunked answer keeps nothing of what follows it, so it cannot tell whether something did.
         let reusable = answer.reusable && !matches!(bound, Bound::Dechunked(_) | Bound::End);
-        let mut body = Flow::new(bound, response.take()).map_err(|_| Failure::Status(502, b'P', b'H'))?;
+        let mut body = Flow::new(bound, response.take()).map_err(|_| {
+            // As HAProxy tells it: there was no answer.
+            self.trace.timers.response = -1;
+            Failure::Status(502, b'P', b'H')
+        })?;
         // Head and body leave in one write where they fit into one buffer.
         let len = answer.out.append(body.ready_bytes());
         body.passed(len);

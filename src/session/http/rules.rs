@@ -50,7 +50,7 @@ pub(in crate::session) enum Within {
 }
 
 impl End {
-    fn answer(status: u16, bytes: Vec<u8>, termination: (u8, u8), keep_alive: bool) -> Self {
+    pub(super) fn answer(status: u16, bytes: Vec<u8>, termination: (u8, u8), keep_alive: bool) -> Self {
         Self::Answer { status, bytes, termination, keep_alive, tarpit: false }
     }
 }

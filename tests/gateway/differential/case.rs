@@ -49,6 +49,14 @@ pub enum Reply {
     Silence,
     /// Reads a request and resets the connection.
     Reset,
+    /// Reads a request, sends these bytes, and resets the connection once they have arrived.
+    ThenReset { bytes: Vec<u8> },
+    /// Ends the connection as soon as it is accepted, with a close or a reset.
+    Leave { reset: bool },
+    /// Sends these bytes without having been asked, and reads on.
+    Greet { bytes: Vec<u8> },
+    /// Answers with a head of so many bytes, as long as anybody takes them.
+    HeadOf { len: usize },
 }
 
 impl Case {
@@ -142,7 +150,17 @@ impl Case {
             "echo" => Reply::Echo,
             "silence" => Reply::Silence,
             "reset" => Reply::Reset,
-            _ => return Err("answer, answer-and-close, echo, silence or reset expected"),
+            "answer-and-reset" => Reply::ThenReset { bytes: bytes(rest)? },
+            "close-at-once" => Reply::Leave { reset: false },
+            "reset-at-once" => Reply::Leave { reset: true },
+            "greet" => Reply::Greet { bytes: bytes(rest)? },
+            "head-of" => Reply::HeadOf { len: rest.parse().map_err(|_| "a number of bytes expected")? },
+            _ => {
+                return Err(
+                    "answer, answer-and-close, answer-and-reset, echo, silence, reset, close-at-once, \
+                            reset-at-once, greet or head-of expected",
+                );
+            }
         });
         Ok(())
     }

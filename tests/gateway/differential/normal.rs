@@ -3,7 +3,7 @@
 //! What is made equal, and why: names in lower case and fields sorted (case and order mean nothing, RFC 9110
 //! §5.3); `Connection` and `Keep-Alive` dropped (they speak of one connection, and each proxy has its own
 //! way of saying the same; whether the connection stays open is compared instead); chunk sizes (a proxy may
-//! cut anew, RFC 9112 §7.1); reason phrases, and everything but the status of an answer that a proxy has
+//! cut anew, RFC 9112 §7.1; the beginning of one that breaks off as well); reason phrases, and everything but the status of an answer that a proxy has
 //! made itself (marked by the missing `X-Origin`, which all answers of our backends carry).
 
 use crate::support::show;
@@ -78,7 +78,7 @@ impl Message {
         let (body, body_len) = if no_body {
             (Vec::new(), 0)
         } else if value("transfer-encoding: ").is_some_and(|coding| coding.ends_with("chunked")) {
-            unchunk(rest).unwrap_or_else(|| (rest.to_vec(), rest.len()))
+            unchunk(rest).unwrap_or_else(|| (unfinished(rest), rest.len()))
         } else if let Some(length) = value("content-length: ") {
             let length = length.parse::<usize>().ok()?.min(rest.len());
             (rest[..length].to_vec(), length)
@@ -97,6 +97,25 @@ impl Message {
         }
         out
     }
+}
+
+/// The same of a body that breaks off: what there is of it, and a word that it is not all. A proxy may pass half a
+/// chunk on as a whole one.
+fn unfinished(bytes: &[u8]) -> Vec<u8> {
+    let mut body = Vec::new();
+    let mut rest = bytes;
+    while let Some(line_len) = rest.windows(2).position(|two| two == b"\r\n") {
+        let line = String::from_utf8_lossy(&rest[..line_len]);
+        let Ok(size) = usize::from_str_radix(line.split(';').next().unwrap_or_default().trim(), 16) else {
+            break;
+        };
+        rest = &rest[line_len + 2..];
+        let len = size.min(rest.len());
+        body.extend(&rest[..len]);
+        rest = rest.get(len + 2..).unwrap_or_default();
+    }
+    body.extend(b"|unfinished");
+    body
 }
 
 /// A chunked body without its framing, its trailers behind it, and how long it was; `None` when it is not

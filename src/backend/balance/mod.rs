@@ -6,7 +6,7 @@ use crate::config::Balance;
 /// Chooses among the servers that are up and have room. Backup servers are looked at only when no other
 /// server is up, and then only the first of them that is up (configuration §5.2, "backup").
 #[allow(clippy::indexing_slicing, reason = "a position found in the list")]
-pub(super) fn pick(balance: Balance, servers: &[Server], _wish: &Wish) -> Pick {
+pub(super) fn pick(balance: Balance, servers: &[Server], wish: &Wish) -> Pick {
     let any_active = servers.iter().any(|server| server.is_usable() && !server.config.backup);
     if !any_active {
         return match servers.iter().position(|server| server.is_usable()) {
@@ -16,9 +16,26 @@ pub(super) fn pick(balance: Balance, servers: &[Server], _wish: &Wish) -> Pick {
         };
     }
     let eligible = |server: &Server| server.is_usable() && !server.config.backup && !server.is_full();
+    let others = |server: &Server| {
+        let avoided = wish.avoid.and_then(|index| servers.get(index));
+        eligible(server) && !avoided.is_some_and(|avoided| std::ptr::eq(avoided, server))
+    };
     match balance {
+        Balance::RoundRobin if wish.avoid.is_some() => {
+            let index = round_robin(servers, others).or_else(|| round_robin(servers, eligible));
+            index.map_or(Pick::Full, Pick::Server)
+        }
         Balance::RoundRobin => round_robin(servers, eligible).map_or(Pick::Full, Pick::Server),
     }
+}
+
+/// Whether the choice can fall on this server now: for a backup only while no other server is up.
+pub(super) fn serves(servers: &[Server], index: usize) -> bool {
+    let Some(server) = servers.get(index) else { return false };
+    server.is_usable()
+        && (!server.config.backup
+            || !servers.iter().any(|other| other.is_usable() && !other.config.backup)
+                && servers.iter().position(Server::is_usable) == Some(index))
 }
 
 /// Smooth weighted round robin: every server gains its weight, the one that has gained most is taken and
@@ -83,10 +100,10 @@ mod tests {
 
     #[test]
     fn a_server_that_is_down_or_full_is_passed_over() {
-        let mut servers = [server("a", 1), server("b", 1)];
+        let servers = [server("a", 1), server("b", 1)];
         servers[0].set_up(false);
         assert_eq!(sequence(&servers, 3), "bbb");
-        servers[1].config.maxconn = Some(1);
+        servers[1].set_maxconn(1);
         servers[1].connections.set(1);
         assert_eq!(sequence(&servers, 1), "full");
         servers[1].set_up(false);

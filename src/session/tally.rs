@@ -1,0 +1,114 @@
+//! What a session's end counts, by what it leaves for its log line: every counter of HAProxy's statistics that is
+//! not counted as it happens (`backend/tally.rs`).
+
+use super::trace::Trace;
+use super::{Frontend, Session};
+use crate::backend::{Backend, Server};
+use crate::counters::Side;
+
+/// A connection was accepted; so many are there.
+pub(super) fn note_connection(frontend: &Frontend, current: u32, now_ms: u64) {
+    let front = &frontend.counters;
+    front.connections.increment();
+    front.connection_rate.tick(now_ms);
+    front.side.sessions_max.see(current);
+}
+
+/// It was let in.
+pub(super) fn note_session(session: &Session) {
+    let side = &session.frontend.counters.side;
+    side.sessions.increment();
+    side.rate.tick(session.reactor().now_ms());
+}
+
+/// A server has answered with this status.
+pub(super) fn note_answer(trace: &Trace, status: u16) {
+    if let Some(server) = server_of(trace) {
+        server.counters.responses.count(status);
+        server.counters.requests.increment();
+    }
+}
+
+fn server_of(trace: &Trace) -> Option<&Server> {
+    trace.backend.as_ref()?.servers.get(trace.server()?)
+}
+
+/// Counts a session, or a request of one, that has ended as `trace` says.
+pub(super) fn count(trace: &Trace, session: &Session, http: bool) {
+    let front = &session.frontend.counters;
+    let bytes = (trace.bytes_from_client, trace.bytes_to_client);
+    // None was sent: of no class.
+    let status = u16::try_from(trace.status).unwrap_or(0);
+    pass(&front.side, bytes);
+    if http {
+        front.side.requests.increment();
+        front.request_rate.tick(session.reactor().now_ms());
+        front.side.responses.count(status);
+    }
+    if let Some(backend) = &trace.backend {
+        let side = &backend.counters;
+        pass(side, bytes);
+        if http {
+            side.requests.increment();
+            side.responses.count(status);
+        }
+        if let Some(server) = server_of(trace) {
+            pass(&server.counters, bytes);
+            let timers = &trace.timers;
+            // As in HAProxy only those count whose server has answered.
+            if timers.connect >= 0 && (timers.response >= 0 || !http) {
+                let steps = [timers.wait, timers.connect, timers.response, timers.total];
+                let steps_ms = steps.map(|ms| ms.max(0).cast_unsigned());
+                side.times.note(steps_ms);
+                server.counters.times.note(steps_ms);
+            }
+        }
+    }
+    if !matches!(trace.termination, [b'-', ..]) {
+        count_end(trace, session, http);
+    }
+}
+
+fn pass(side: &Side, (from_client, to_client): (u64, u64)) {
+    side.bytes_in.add(from_client);
+    side.bytes_out.add(to_client);
+}
+
+/// Counts what went otherwise than it should, by who ended it and in which phase (configuration §8.5).
+#[cold]
+fn count_end(trace: &Trace, session: &Session, http: bool) {
+    let front = &session.frontend.counters;
+    let [who, phase, ..] = trace.termination;
+    let backend: Option<&Backend> = trace.backend.as_deref();
+    let server = server_of(trace).map(|server| &server.counters);
+    let back = [backend.map(|backend| &backend.counters), server];
+    let sides = || back.into_iter().flatten();
+    // What a rule of `mode tcp` does shows in the phase alone.
+    let ruled = trace.ruled || !http && who == b'P';
+    match (who, phase) {
+        (b'L', _) if backend.is_none() => front.intercepted.increment(),
+        (b'P', b'R' | b'T') if ruled => {
+            front.side.denied_requests.increment();
+            backend.filter(|_| http).iter().for_each(|backend| backend.counters.denied_requests.increment());
+        }
+        (b'P', b'D' | b'H') if ruled => {
+            front.side.denied_responses.increment();
+            sides().for_each(|side| side.denied_responses.increment());
+        }
+        (b'P', b'R' | b'H') if trace.status == 500 => {
+            front.side.internal_errors.increment();
+            sides().for_each(|side| side.internal_errors.increment());
+        }
+        (b'P' | b'C' | b'c', b'R') | (b'P', b'D') => front.side.request_errors.increment(),
+        (b'S' | b's', b'C' | b'Q') => sides().for_each(|side| side.connect_errors.increment()),
+        (b'S' | b's' | b'P', b'H') => sides().for_each(|side| side.response_errors.increment()),
+        (b'S' | b's', b'D') => sides().for_each(|side| {
+            side.server_aborts.increment();
+            if who == b'S' {
+                side.response_errors.increment();
+            }
+        }),
+        (b'C' | b'c', _) => sides().for_each(|side| side.client_aborts.increment()),
+        _ => {}
+    }
+}
