@@ -144,11 +144,13 @@ impl Backend {
         Ok(self.joined(slot, asker.deadline))
     }
 
-    /// The right to use this very server, if it takes traffic and has room.
-    pub fn slot_of(self: &Rc<Self>, index: usize, deadline: &Deadline) -> Option<Slot> {
-        let server = self.servers.get(index)?;
-        (server.is_usable() && !server.is_full())
-            .then(|| self.joined(Slot::new(self.clone(), index), deadline))
+    /// Whether a client may come back to this server rather than be given another: not where too many wait for it
+    /// (`max-keep-alive-queue`), unless the server knows the client by its connection (`is_tied`).
+    pub fn takes_back(&self, index: usize, is_tied: bool) -> bool {
+        let max = self.config.queues.keep_alive_max as usize;
+        self.servers.get(index).is_some_and(|server| {
+            server.is_usable() && (is_tied || max == 0 || !server.is_full() || server.queued() + 1 < max)
+        })
     }
 
     /// Lets a server end the session of this deadline, where one may.

@@ -28,6 +28,8 @@ pub struct Server {
     pub(super) idle: IdlePool,
     /// Those who must go to it.
     pub(super) queue: Queue,
+    /// Of `connections`, those that were given to somebody who waited and who has not taken them yet.
+    pub(super) promised: Cell<u32>,
     /// Between `minconn` and `maxconn`, where there is a `minconn`.
     pub(super) limit: Cell<u32>,
     /// What is not plain about its connections.
@@ -119,6 +121,7 @@ impl Server {
             counters: Side::default(),
             idle: IdlePool::default(),
             queue: Queue::default(),
+            promised: Cell::new(0),
             limit,
             way: None,
             targets,
@@ -137,6 +140,14 @@ impl Server {
     /// Where it is for everybody; `None` where that depends on the client.
     pub fn own_target(&self) -> Option<Target> {
         self.target(&ClientEnds::default())
+    }
+
+    /// Its address now; without a port of its own, the port is 0.
+    pub(super) fn address(&self) -> Option<SocketAddr> {
+        match self.targets.get(self.current.get())? {
+            Target::Inet(address) => Some(*address),
+            _ => None,
+        }
     }
 
     /// Where to connect to now, for servers without an address or port with the one that the client came to. `None` =
@@ -246,6 +257,11 @@ impl Server {
         self.connections.get() < limit
     }
 
+    /// Connections (in `mode http`: requests) for the log line: without those that are about to begin.
+    pub fn in_use(&self) -> u32 {
+        self.connections.get().saturating_sub(self.promised.get())
+    }
+
     /// Sessions that wait for this very server.
     pub fn queued(&self) -> usize {
         self.queue.len()
@@ -264,14 +280,6 @@ impl Server {
     /// Changes its `maxconn`; 0 = no limit.
     pub(super) fn set_maxconn(&self, maxconn: u32) {
         self.maxconn.set(maxconn);
-    }
-
-    /// The address that it is reached at now, with the port of its line; `None` for unix sockets.
-    pub(super) fn address(&self) -> Option<SocketAddr> {
-        match self.targets.get(self.current.get())? {
-            Target::Inet(address) => Some(*address),
-            Target::Unix(_) => None,
-        }
     }
 
     /// For tests of the choice.

@@ -2,6 +2,7 @@
 
 mod connections;
 mod language;
+mod stick;
 
 use super::*;
 use std::fmt::Write as _;
@@ -259,6 +260,7 @@ fn oddities_are_warnings_and_no_more() {
         (in_frontend("acl a hdr(host)"), "no pattern"),
         (in_backend("contimeout 5000"), "old spelling of `timeout connect`"),
         (in_backend("option forceclose"), "old spelling of `option httpclose`"),
+        (in_backend("redispatch"), "option redispatch"),
         (in_frontend("option httpchk"), "no effect here: `option httpchk` is allowed only in"),
         (in_backend("http-check expect status 200"), "do nothing without `option httpchk`"),
         (

@@ -7,6 +7,7 @@
 mod support;
 
 mod bad_input;
+mod checks;
 mod config_errors;
 mod connections;
 mod counters;
@@ -21,6 +22,7 @@ mod http;
 mod http_options;
 mod http_reuse;
 mod keeper;
+mod kill_and_revive;
 mod listening;
 mod load;
 mod log_format;
@@ -34,9 +36,11 @@ mod preset;
 mod privileges;
 mod process;
 mod proxy_protocol;
+mod queue;
 mod rates;
 mod reference;
 mod reload;
+mod retries;
 mod rig;
 mod rules;
 mod server_states;

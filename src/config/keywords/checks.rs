@@ -65,9 +65,13 @@ pub(super) const TABLE: &[Keyword] = &[
         b.settings()?.probes.send_state = true;
         Ok(())
     }),
-    check("http-check", "1.3", "<step> …", "a step of a check; those that work stand above", |b, st| {
-        unknown(b, st, "http-check")
-    }),
+    check(
+        "http-check",
+        "1.3",
+        "<step> …",
+        "other steps: `set-var`, `set-var-fmt` and `unset-var` do nothing yet, with a warning",
+        |b, st| unknown(b, st, "http-check"),
+    ),
     check("option tcp-check", "1.5", "", "checks are the `tcp-check` lines", |b, st| {
         st.none()?;
         b.settings()?.probes.set_tcp();
@@ -98,9 +102,13 @@ pub(super) const TABLE: &[Keyword] = &[
         "the same; nothing in it can be filled in",
         |b, st| send(b, st, CheckNotation::BinaryFormat),
     ),
-    check("tcp-check", "1.5", "<step> …", "a step of a check; those that work stand above", |b, st| {
-        unknown(b, st, "tcp-check")
-    }),
+    check(
+        "tcp-check",
+        "1.5",
+        "<step> …",
+        "other steps: `set-var`, `set-var-fmt` and `unset-var` do nothing yet, with a warning",
+        |b, st| unknown(b, st, "tcp-check"),
+    ),
     scripts::LDAP,
     scripts::MYSQL,
     scripts::PGSQL,

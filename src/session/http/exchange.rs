@@ -205,17 +205,9 @@ impl<'a> Exchange<'a> {
 
     /// Gets a connection, sends the request, and passes the answer on.
     async fn attempt(&mut self, response: &mut Option<Buffer>) -> Result<Outcome, Failure> {
-        let slot = match self.own_slot() {
-            Some(slot) => {
-                self.trace.chose(&slot);
-                self.trace.timers.wait = 0;
-                Some(slot)
-            }
-            None => {
-                let Request { backend, wish, .. } = &self.request;
-                tcp::slot_for(self.session, backend, wish, &mut self.trace).await
-            }
-        };
+        let mut wish = self.request.wish;
+        wish.server = wish.server.or_else(|| self.own_server());
+        let slot = tcp::slot_for(self.session, &self.request.backend, &wish, &mut self.trace).await;
         let slot = slot.ok_or(Failure::NoServer)?;
         if let Some(end) = self.redirected(&slot) {
             return Err(Failure::Rule(end));
@@ -245,13 +237,12 @@ impl<'a> Exchange<'a> {
         Ok(Outcome::Answered(self.finish(link, reusable, answer.keep_alive)))
     }
 
-    /// The right to use the server to which a connection of this client's own stands, where that counts and the
-    /// request asks for no other.
-    fn own_slot(&self) -> Option<Slot> {
+    /// The server to which a connection of this client's own stands, where that counts.
+    fn own_server(&self) -> Option<usize> {
         let Request { backend, wish, .. } = &self.request;
         // What is hashed has a server of its own.
         let prefers = backend.config.persistence.prefer_last && wish.hash.is_none();
-        if wish.server.is_some() { None } else { self.session.tied_slot(backend, prefers) }
+        self.session.own_server(backend, prefers)
     }
 
     /// `redir` of a server: GET and HEAD are answered in its place.
