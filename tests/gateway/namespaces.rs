@@ -3,9 +3,9 @@
 
 use crate::privileges;
 use crate::support::client::Client;
-use crate::support::eventually;
 use crate::support::process::{Gateway, Starter, folder};
 use crate::support::program::{Program, installed};
+use crate::support::{eventually, ms};
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::Path;
@@ -91,7 +91,9 @@ impl Network {
     /// What a client there is told.
     fn told(&self, address: &'static str) -> String {
         self.run(move || {
-            let Ok(mut stream) = TcpStream::connect(address) else { return "no connection".to_owned() };
+            // Nobody says no where nobody listens: the answer would come from a foreign address.
+            let connected = TcpStream::connect_timeout(&address.parse().unwrap(), ms(2_000));
+            let Ok(mut stream) = connected else { return "no connection".to_owned() };
             stream.write_all(b"who\n").unwrap();
             stream.shutdown(Shutdown::Write).unwrap();
             let mut answer = String::new();
