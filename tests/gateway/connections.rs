@@ -312,6 +312,29 @@ fn nolinger_resets_connections_to_servers() {
     }
 }
 
+/// The name is that of the server which gets the request, after all retries.
+#[test]
+fn a_request_that_goes_to_another_server_tells_its_name() {
+    for program in BOTH {
+        // One that refuses, one that takes requests and says nothing, one that answers.
+        let closes = Backend::start(|peer: &mut Peer| drop(peer.read_request()));
+        let (web, requests) = crate::rig::remembering();
+        let lines = format!(
+            "http-send-name-header X-Name\n    option redispatch 1\n    retries 3\n    \
+             retry-on conn-failure empty-response\n    server refuses 127.0.0.1:{}\n    \
+             server closes 127.0.0.1:{}\n    server the-third 127.0.0.1:{}",
+            free_port(),
+            closes.port,
+            web.port
+        );
+        let gateway = gateway(program, "http", &lines);
+        assert_eq!(ask(&mut gateway.client(), "X-Name: mine\r\n").0, 200, "{program:?}");
+        assert_eq!(requests.lock().unwrap()[0].values("x-name"), ["the-third"], "{program:?}");
+        let heard = String::from_utf8(closes.received(0)).unwrap().to_lowercase();
+        assert!(heard.contains("x-name: closes\r\n") && heard.matches("x-name").count() == 1, "{heard}");
+    }
+}
+
 /// The server is at the address that the client came to, whichever of this machine's it is.
 #[test]
 fn a_server_without_an_address_is_where_the_client_came_to() {

@@ -138,6 +138,34 @@ fn local_ports_are_enough_for_each_server() {
     }
 }
 
+/// From the second connection on, the first bytes go with the first packet, on both sides.
+#[test]
+fn fast_open_is_used() {
+    if privileges::left_out() {
+        return;
+    }
+    let network = Network::new();
+    network.set("net/ipv4/tcp_fastopen", "3");
+    network.mirror("127.0.0.1:20001");
+    let lines = "    server s 127.0.0.1:20002 tfo\nlisten m\n    mode tcp\n    bind 127.0.0.1:20002 tfo\n    \
+                 server s 127.0.0.1:20001 source 127.0.0.9 tfo\n";
+    let dir = folder();
+    let path = dir.path().join("socket");
+    let _gateway = network.gateway(Program::Oneport, &path, lines);
+    for _ in 0..4 {
+        let mut client = Client::to_path(&path);
+        client.send("who\n");
+        assert!(client.read_exact(10).starts_with(b"127.0.0.9:"));
+    }
+    let counted = network.run(|| std::fs::read_to_string("/proc/thread-self/net/netstat").unwrap());
+    let [names, values] = [0, 1].map(|at| counted.lines().nth(at).unwrap().split(' '));
+    let used = |name: &str| {
+        let mut all = names.clone().zip(values.clone());
+        all.find(|(known, _)| *known == name).unwrap().1.parse::<u32>().unwrap()
+    };
+    assert!(used("TCPFastOpenActive") > 0 && used("TCPFastOpenPassive") > 0, "{counted}");
+}
+
 /// A router between a client and a server, which takes every connection to itself and goes on to where the client wanted
 /// to go, by the client's own address.
 #[test]
