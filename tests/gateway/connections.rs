@@ -95,6 +95,19 @@ fn servers_see_the_source() {
 }
 
 #[test]
+fn checks_come_from_the_source() {
+    for program in BOTH {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let server = listener.local_addr().unwrap();
+        let lines = format!("server s {server} source 127.0.0.5 check inter 100ms");
+        let _gateway = gateway(program, "tcp", &lines);
+        for _ in 0..2 {
+            assert_eq!(listener.accept().unwrap().1.ip().to_string(), "127.0.0.5", "{program:?}");
+        }
+    }
+}
+
+#[test]
 fn a_client_that_comes_by_its_own_address_has_a_connection_of_its_own() {
     if privileges::left_out() {
         return;

@@ -147,11 +147,15 @@ fn fast_open_is_used() {
     let network = Network::new();
     network.set("net/ipv4/tcp_fastopen", "3");
     network.mirror("127.0.0.1:20001");
-    let lines = "    server s 127.0.0.1:20002 tfo\nlisten m\n    mode tcp\n    bind 127.0.0.1:20002 tfo\n    \
-                 server s 127.0.0.1:20001 source 127.0.0.9 tfo\n";
+    // Only who waits for bytes has some to send when it connects.
+    let waits = "    tcp-request inspect-delay 5s\n    tcp-request content accept if { req.len gt 0 }\n";
+    let lines = format!(
+        "{waits}    server s 127.0.0.1:20002 tfo\nlisten m\n    mode tcp\n    bind 127.0.0.1:20002 tfo\n{waits}    \
+         server s 127.0.0.1:20001 source 127.0.0.9 tfo\n"
+    );
     let dir = folder();
     let path = dir.path().join("socket");
-    let _gateway = network.gateway(Program::Oneport, &path, lines);
+    let _gateway = network.gateway(Program::Oneport, &path, &lines);
     for _ in 0..4 {
         let mut client = Client::to_path(&path);
         client.send("who\n");
