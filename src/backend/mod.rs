@@ -63,6 +63,8 @@ pub struct Backend {
     voice: RefCell<Option<Voice>>,
     /// Sessions may be ended when a server goes down or up.
     ends_sessions: bool,
+    is_told_of_clients: bool,
+    follows_clients: bool,
 }
 
 /// Takes a message and its level in syslog.
@@ -82,6 +84,8 @@ impl Backend {
         Rc::new(Self {
             balancer: Balancer::new(&config.balance, &servers, reactor.wall_ms()),
             full: if moves { config.queues.fullconn.max(1) } else { 0 },
+            is_told_of_clients: servers.iter().any(Server::is_told_of_clients),
+            follows_clients: servers.iter().any(Server::follows_clients),
             config,
             servers,
             voice: RefCell::default(),
@@ -114,12 +118,12 @@ impl Backend {
 
     /// Whether connections to some server depend on who the client is: see [`Server::is_told_of_clients`].
     pub fn is_told_of_clients(&self) -> bool {
-        self.servers.iter().any(Server::is_told_of_clients)
+        self.is_told_of_clients
     }
 
     /// Whether some server is wherever the client wanted to go.
     pub fn follows_clients(&self) -> bool {
-        self.servers.iter().any(Server::follows_clients)
+        self.follows_clients
     }
 
     /// How many servers can take traffic: `nbsrv` in HAProxy.

@@ -9,7 +9,7 @@ use super::state::{Admin, Op};
 use super::verdict::Verdict;
 
 /// Levels of syslog.
-const EMERGENCY: u8 = 0;
+pub(in crate::backend) const EMERGENCY: u8 = 0;
 const ALERT: u8 = 1;
 pub(super) const NOTICE: u8 = 5;
 
