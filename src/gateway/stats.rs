@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::build::Runtime;
 use crate::backend::{Backend, Server};
 use crate::config::{Balance, Mode, ServerAddress};
-use crate::counters::{Side, Step};
+use crate::counters::{Counter, Side, Step, Times};
 use crate::net::Target;
 use crate::observe::{Column, Row, ServerState};
 use crate::session::Frontend;
@@ -38,7 +38,7 @@ fn frontend(frontend: &Frontend, now_ms: u64) -> Row {
     let (config, front) = (&frontend.config, &frontend.counters);
     let mut row = begin(&config.name, "FRONTEND", config.id, config.mode);
     row.text(Column::Status, if frontend.leaving.get() { "STOP" } else { "OPEN" });
-    common(&mut row, &front.side, config.mode, now_ms);
+    common(&mut row, &[&front.side], config.mode, now_ms);
     row.numbers(&[
         (Column::Scur, frontend.connections.get().into()),
         (Column::RateLim, config.accepts_a_second.into()),
@@ -65,17 +65,25 @@ fn frontend(frontend: &Frontend, now_ms: u64) -> Row {
     row
 }
 
+/// Counters that are one number: those of a frontend or a server, or of a backend followed by those of its servers.
+type Sides<'a> = [&'a Side];
+
+fn sum(sides: &Sides<'_>, which: fn(&Side) -> &Counter) -> u64 {
+    sides.iter().map(|side| which(side).get()).sum()
+}
+
 /// What all kinds of lines have.
-fn common(row: &mut Row, side: &Side, mode: Mode, now_ms: u64) {
+fn common(row: &mut Row, sides: &Sides<'_>, mode: Mode, now_ms: u64) {
+    let Some(side) = sides.first() else { return };
     row.numbers(&[
         (Column::Smax, side.sessions_max.get().into()),
         (Column::Stot, side.sessions.get()),
-        (Column::Bin, side.bytes_in.get()),
-        (Column::Bout, side.bytes_out.get()),
-        (Column::Dresp, side.denied_responses.get()),
+        (Column::Bin, sum(sides, |side| &side.bytes_in)),
+        (Column::Bout, sum(sides, |side| &side.bytes_out)),
+        (Column::Dresp, sum(sides, |side| &side.denied_responses)),
         (Column::Rate, side.rate.per_second(now_ms).into()),
         (Column::RateMax, side.rate.max().into()),
-        (Column::Eint, side.internal_errors.get()),
+        (Column::Eint, sum(sides, |side| &side.internal_errors)),
         (Column::Wrew, 0),
     ]);
     if mode == Mode::Http {
@@ -90,32 +98,34 @@ fn common(row: &mut Row, side: &Side, mode: Mode, now_ms: u64) {
         for (name, class) in classes.into_iter().zip(0..) {
             row.numbers(&[(name, side.responses.get(class))]);
         }
-        row.numbers(&[(Column::ReqTot, side.requests.get())]);
+        row.numbers(&[(Column::ReqTot, side.responses.sum())]);
     }
 }
 
 /// What backends and servers have.
-fn behind(row: &mut Row, side: &Side, now_ms: u64) {
+fn behind(row: &mut Row, sides: &Sides<'_>, now_ms: u64) {
+    let Some(side) = sides.first() else { return };
     let times = [
         (Column::Qtime, Column::QtimeMax, Step::Queue),
         (Column::Ctime, Column::CtimeMax, Step::Connect),
         (Column::Rtime, Column::RtimeMax, Step::Response),
         (Column::Ttime, Column::TtimeMax, Step::Total),
     ];
+    let all = || sides.iter().map(|side| &side.times);
     for (average, longest, step) in times {
-        row.numbers(&[(average, side.times.average_ms(step)), (longest, side.times.max_ms(step).into())]);
+        let max_ms = all().map(|times| times.max_ms(step)).max().unwrap_or(0);
+        row.numbers(&[(average, Times::average_ms(all(), step)), (longest, max_ms.into())]);
     }
     row.numbers(&[
         (Column::Qmax, side.queue_max.get().into()),
-        (Column::Econ, side.connect_errors.get()),
-        (Column::Eresp, side.response_errors.get()),
-        (Column::Wretr, side.retries.get()),
-        (Column::Wredis, side.redispatches.get()),
-        (Column::Lbtot, side.chosen.get()),
-        (Column::CliAbrt, side.client_aborts.get()),
-        (Column::SrvAbrt, side.server_aborts.get()),
-        (Column::Connect, side.connects.get()),
-        (Column::Reuse, side.reuses.get()),
+        (Column::Econ, sum(sides, |side| &side.connect_errors)),
+        (Column::Eresp, sum(sides, |side| &side.response_errors)),
+        (Column::Wretr, sum(sides, |side| &side.retries)),
+        (Column::Wredis, sum(sides, |side| &side.redispatches)),
+        (Column::Lbtot, sum(sides, |side| &side.chosen)),
+        (Column::CliAbrt, sum(sides, |side| &side.client_aborts)),
+        (Column::SrvAbrt, sum(sides, |side| &side.server_aborts)),
+        (Column::Connect, sum(sides, |side| &side.connects)),
     ]);
     // Of one that never had a session nothing is said, where HAProxy says -1.
     if side.last_session_ms.get() > 0 {
@@ -123,11 +133,18 @@ fn behind(row: &mut Row, side: &Side, now_ms: u64) {
     }
 }
 
+/// Requests of a server that needed no new connection.
+fn reuses(server: &Server) -> u64 {
+    server.counters.sessions.get().saturating_sub(server.counters.connects.get())
+}
+
 fn whole(backend: &Backend, now_ms: u64) -> Row {
     let config = &backend.config;
     let mut row = begin(&config.name, "BACKEND", config.id, config.mode);
-    common(&mut row, &backend.counters, config.mode, now_ms);
-    behind(&mut row, &backend.counters, now_ms);
+    let mut sides = vec![&backend.counters];
+    sides.extend(backend.servers.iter().map(|server| &server.counters));
+    common(&mut row, &sides, config.mode, now_ms);
+    behind(&mut row, &sides, now_ms);
     let usable = || backend.servers.iter().filter(|server| server.is_usable());
     let (active, backups) =
         (usable().filter(|s| !s.config.backup).count(), usable().filter(|s| s.config.backup).count());
@@ -137,8 +154,9 @@ fn whole(backend: &Backend, now_ms: u64) -> Row {
     row.numbers(&[
         (Column::Scur, backend.connections.get().into()),
         (Column::Dreq, backend.counters.denied_requests.get()),
-        (Column::Qcur, backend.queued() as u64),
+        (Column::Qcur, backend.queued_for_any() as u64),
         (Column::Type, 1),
+        (Column::Reuse, backend.servers.iter().map(reuses).sum()),
         (Column::Sid, 0),
         (Column::Act, active as u64),
         (Column::Bck, backups as u64),
@@ -163,13 +181,16 @@ fn shown_weight(server: &Server) -> u32 {
 fn server(backend: &Backend, server: &Server, sid: u64, now_ms: u64) -> Row {
     let config = &server.config;
     let mut row = begin(&backend.config.name, &config.name, backend.config.id, backend.config.mode);
-    common(&mut row, &server.counters, backend.config.mode, now_ms);
-    behind(&mut row, &server.counters, now_ms);
+    let sides = [&server.counters];
+    common(&mut row, &sides, backend.config.mode, now_ms);
+    behind(&mut row, &sides, now_ms);
     row.text(Column::Status, status(server));
     row.numbers(&[
         (Column::Scur, server.connections.get().into()),
         (Column::Type, 2),
+        (Column::Reuse, reuses(server)),
         (Column::Sid, sid),
+        (Column::Qcur, server.queued() as u64),
         (Column::Act, u64::from(!config.backup)),
         (Column::Bck, u64::from(config.backup)),
         (Column::Weight, shown_weight(server).into()),

@@ -25,7 +25,7 @@ const GET: &str = "GET /x HTTP/1.1\r\nHost: h\r\n\r\n";
 
 /// What is compared. Left out are numbers that are each program's own: bytes of HTTP (HAProxy counts its own form of the
 /// messages), times, ids, and what only HAProxy has.
-const COMPARED: [&str; 34] = [
+const COMPARED: [&str; 36] = [
     "smax",
     "stot",
     "dreq",
@@ -60,6 +60,8 @@ const COMPARED: [&str; 34] = [
     "algo",
     "uweight",
     "scur",
+    "qcur",
+    "qmax",
 ];
 
 const NOT_PASSED_ON: &str = "only bytes that were passed on count";
