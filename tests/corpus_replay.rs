@@ -6,6 +6,8 @@ use std::path::Path;
 mod chunked_body;
 #[path = "../fuzz/bodies/config_load.rs"]
 mod config_load_body;
+#[path = "../fuzz/bodies/cookies.rs"]
+mod cookies_body;
 #[cfg(feature = "explain")]
 #[path = "../fuzz/bodies/explain_hex.rs"]
 mod explain_hex_body;
@@ -52,6 +54,11 @@ fn response_head() {
 #[test]
 fn proxy_header() {
     replay("proxy_header", proxy_header_body::check);
+}
+
+#[test]
+fn cookies() {
+    replay("cookies", cookies_body::check);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::task::{Context, Poll};
 
-use super::{Backend, NoServer, Slot, Wish};
+use super::{Backend, NoServer, Observed, Slot, Wish};
 use crate::config::SendProxy;
 use crate::net::{
     Buffer, ConnectOptions, Ends, SourceError, Stream, Target, Written, write_binary, write_line,
@@ -144,11 +144,15 @@ pub async fn connect(
         asker.deadline.set_after(config.timeouts.connect_ms);
         slot.note_attempt();
         let failure = match asker.guard(attempt(&slot, first, client)).await {
-            Ok(Ok((stream, sent))) => return Ok(Connected { stream, sent, slot }),
+            Ok(Ok((stream, sent))) => {
+                slot.observe(Observed::Connected);
+                return Ok(Connected { stream, sent, slot });
+            }
             Ok(Err(error)) => ConnectFailure::Failed(error),
             Err(Cut::Expired) => ConnectFailure::TimedOut,
             Err(Cut::ClientGone) => ConnectFailure::ClientGone,
         };
+        slot.observe(Observed::NotConnected);
         slot.server().rotate_target();
         let is_over = matches!(failure, ConnectFailure::ClientGone) || !config.queues.retries_connections();
         if is_over || !asker.may_retry(slot.backend()) {
@@ -246,11 +250,12 @@ async fn attempt(slot: &Slot, first: &[u8], client: &ClientEnds) -> io::Result<(
 fn leads_nowhere(slot: &Slot, client: &ClientEnds) -> io::Error {
     if slot.server().follows_clients() && client.gateway.is_some() {
         log::error!(
-            "backend {} sends to the address that clients came to, and one came to the gateway itself: redirect              connections by the firewall, or write 'bind ... transparent'",
+            "backend {} sends to the address that clients came to, and one came to the gateway itself: \
+             let the firewall redirect connections, or write 'bind ... transparent'",
             slot.backend().config.name
         );
     }
-    io::Error::new(io::ErrorKind::AddrNotAvailable, "the server has no address or port for this client")
+    SourceError::nowhere()
 }
 
 /// Sends the PROXY protocol header, and as much of `first` as goes with it in one write; returns how much that was.

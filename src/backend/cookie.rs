@@ -4,7 +4,6 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::Server;
 use crate::config::ServerCookie;
-use crate::net::Target;
 
 /// The bytes of a value that is worked out.
 const DYNAMIC_BYTES: usize = 16;
@@ -43,7 +42,7 @@ impl Server {
 
     /// Worked out once an address; a server on a unix socket has none.
     fn dynamic_cookie(&self, key: &[u8]) -> Option<[u8; DYNAMIC_BYTES]> {
-        let Target::Inet(address) = self.own_target()? else { return None };
+        let address = self.address()?;
         let mut known = self.cookie.get();
         if known.address != Some(address) {
             known = Known { address: Some(address), value: worked_out(key, address) };

@@ -17,6 +17,7 @@ mod way;
 mod wish;
 
 pub use connect::{Asker, ClientEnds, ConnectError, ConnectFailure, Connected, Course, again, connect};
+pub use health::{Admin, Facts, Observed, Op, Spread, link};
 pub use idle::{Reserved, set_idle_max};
 pub use queue::{NoServer, Reason};
 pub use server::Server;
@@ -24,11 +25,12 @@ pub use stick::{Place, Table, TableEntry};
 pub use wish::Wish;
 
 use std::cell::{Cell, RefCell};
+use std::num::NonZeroU32;
 use std::rc::Rc;
 
 use crate::config;
 use crate::counters::Side;
-use crate::reactor::Handle;
+use crate::reactor::{Deadline, Handle};
 use queue::{Queue, Start};
 
 /// A backend at work.
@@ -53,7 +55,14 @@ pub struct Backend {
     idle: idle::IdleWatch,
     /// Health checks and the purge of idle connections; they end when the backend is dropped.
     tasks: RefCell<Vec<smol::Task<()>>>,
+    /// Where messages about servers go; without one, to the program's own log.
+    voice: RefCell<Option<Voice>>,
+    /// Sessions may be ended when a server goes down or up.
+    ends_sessions: bool,
 }
+
+/// Takes a message and its level in syslog.
+pub type Voice = Rc<dyn Fn(u8, &str)>;
 
 impl Backend {
     /// Makes the servers; starts nothing. The addresses were resolved by [`Server::new`]'s caller.
@@ -62,10 +71,15 @@ impl Backend {
             server.way = way::Way::of(&config, &server.config);
         }
         let moves = servers.iter().any(|server| server.config.minconn > 0);
+        let ends =
+            |server: &Server| server.config.state.ends_sessions || server.config.state.ends_backup_sessions;
+        let ends_sessions = servers.iter().any(ends);
         Rc::new(Self {
             full: if moves { config.queues.fullconn.max(1) } else { 0 },
             config,
             servers,
+            voice: RefCell::default(),
+            ends_sessions,
             connections: Cell::new(0),
             counters: Side::default(),
             reactor,
@@ -87,25 +101,9 @@ impl Backend {
         }
     }
 
-    /// Starts the health checks and the purge of idle connections.
-    pub fn start(self: &Rc<Self>) {
-        let mut tasks = self.tasks.borrow_mut();
-        let checked = self.servers.iter().filter(|server| server.is_checked()).count();
-        let mut nth = 0;
-        for (index, server) in self.servers.iter().enumerate() {
-            if let Some(check) = server.config.check.filter(|_| server.is_checked()) {
-                // The first checks are spread over one interval, so that they never come all at once.
-                let delay_ms = check.inter_ms * nth / (checked.max(1) as u64);
-                nth += 1;
-                tasks.push(self.reactor.spawn_control(health::watch(
-                    Rc::downgrade(self),
-                    index,
-                    check,
-                    delay_ms,
-                )));
-            }
-        }
-        tasks.push(self.reactor.spawn_control(idle::purge(Rc::downgrade(self), self.reactor)));
+    /// Gives messages about servers somewhere to go: to this function, with their level in syslog.
+    pub fn speak_through(&self, voice: Voice) {
+        *self.voice.borrow_mut() = Some(voice);
     }
 
     /// Whether connections to some server depend on who the client is: see [`Server::is_told_of_clients`].
@@ -143,13 +141,24 @@ impl Backend {
         if named.is_some_and(|index| index != slot.index()) {
             asker.course.redispatched.set(true);
         }
-        Ok(slot)
+        Ok(self.joined(slot, asker.deadline))
     }
 
-    /// The right to use this very server, if it takes traffic and has room.
-    pub fn slot_of(self: &Rc<Self>, index: usize) -> Option<Slot> {
-        let server = self.servers.get(index)?;
-        (server.is_usable() && !server.is_full()).then(|| Slot::new(self.clone(), index))
+    /// Lets a server end the session of this deadline, where one may.
+    fn joined(&self, mut slot: Slot, deadline: &Deadline) -> Slot {
+        if self.ends_sessions {
+            slot.join(deadline);
+        }
+        slot
+    }
+
+    /// Whether a client may come back to this server rather than be given another: not where too many wait for it
+    /// (`max-keep-alive-queue`), unless the server knows the client by its connection (`is_tied`).
+    pub fn takes_back(&self, index: usize, is_tied: bool) -> bool {
+        let max = self.config.queues.keep_alive_max as usize;
+        self.servers.get(index).is_some_and(|server| {
+            server.is_usable() && (is_tied || max == 0 || !server.is_full() || server.queued() + 1 < max)
+        })
     }
 
     /// Chooses a server for now.
@@ -187,7 +196,10 @@ enum Pick {
 /// The right to use one server.
 pub struct Slot {
     backend: Rc<Backend>,
-    index: usize,
+    index: u32,
+    /// The session's deadline, where the server may end its sessions, and how often it had.
+    deadline: Option<NonZeroU32>,
+    ends: u32,
 }
 
 impl Slot {
@@ -197,19 +209,36 @@ impl Slot {
             server.connections.set(connections);
             server.counters.sessions_max.see(connections);
         }
-        Self { backend, index }
+        Self { backend, index: index as u32, deadline: None, ends: 0 }
+    }
+
+    /// Lets the server end the session whose deadline this is.
+    fn join(&mut self, deadline: &Deadline) {
+        self.deadline = NonZeroU32::new(deadline.key().wrapping_add(1));
+        self.ends = self.server().join(deadline.key());
+    }
+
+    /// Why the server has ended the session, if it has: the first character of its termination state.
+    pub fn ended_by(&self) -> Option<u8> {
+        self.deadline?;
+        self.server().ended_since(self.ends)
+    }
+
+    /// Tells what was seen of the server. Costs nothing where nobody looks.
+    pub fn observe(&self, seen: Observed) {
+        self.backend.observe(self.index(), seen);
     }
 
     /// The server.
     #[allow(clippy::indexing_slicing, reason = "from enumerating this list, which never changes")]
     pub fn server(&self) -> &Server {
         // `index` came from enumerating this very list, which never changes.
-        &self.backend.servers[self.index]
+        &self.backend.servers[self.index as usize]
     }
 
     /// The server's index in its backend.
     pub fn index(&self) -> usize {
-        self.index
+        self.index as usize
     }
 
     /// Its backend.
@@ -230,8 +259,11 @@ impl Drop for Slot {
     fn drop(&mut self) {
         let server = self.server();
         server.connections.set(server.connections.get().saturating_sub(1));
+        if let Some(deadline) = self.deadline {
+            server.part(deadline.get().wrapping_sub(1));
+        }
         if self.backend.waiting.get() > 0 {
-            self.backend.serve(self.index);
+            self.backend.serve(self.index());
         }
     }
 }

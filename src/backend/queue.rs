@@ -119,6 +119,7 @@ impl Queue {
         let Some(waiter) = first else { return };
         self.leaves(&waiter);
         self.served.set(self.served.get().wrapping_add(1));
+        slot.server().promised.set(slot.server().promised.get().saturating_add(1));
         waiter.tell(Answer::Slot(slot));
     }
 
@@ -141,6 +142,14 @@ impl Waiter {
         if let Some(waker) = self.waker.take() {
             waker.wake();
         }
+    }
+
+    fn take_answer(&self) -> Option<Answer> {
+        let answer = self.answer.take();
+        if let Some(Answer::Slot(slot)) = &answer {
+            slot.server().promised.set(slot.server().promised.get().saturating_sub(1));
+        }
+        answer
     }
 }
 
@@ -245,7 +254,7 @@ impl Backend {
             self.serve(index);
             return before.saturating_sub(self.queue.len());
         }
-        if self.config.queues.redispatch.is_none() {
+        if self.config.queues.redispatch.is_none() || self.config.persistence.even_down {
             return 0;
         }
         let gone = server.queue.scatter();
@@ -315,11 +324,12 @@ impl<'a> Ticket<'a> {
     }
 
     fn poll(&self, context: &mut Context<'_>, asker: &Asker<'_>) -> Poll<Result<Answer, Reason>> {
-        if let Some(answer) = self.waiter.answer.take() {
-            return Poll::Ready(Ok(answer));
-        }
+        // A server that it was given meanwhile is the next one's then.
         if asker.is_gone(context) {
             return Poll::Ready(Err(Reason::ClientGone));
+        }
+        if let Some(answer) = self.waiter.take_answer() {
+            return Poll::Ready(Ok(answer));
         }
         if asker.deadline.poll_expired(context).is_ready() {
             return Poll::Ready(Err(Reason::QueueTimeout));
@@ -340,6 +350,6 @@ impl Drop for Ticket<'_> {
             backend.waiting.set(backend.waiting.get().saturating_sub(1));
         }
         // A server that it was given and did not take is the next one's.
-        drop(waiter.answer.take());
+        drop(waiter.take_answer());
     }
 }

@@ -1,18 +1,21 @@
 //! One server: where it is, whether it is up, what it is carrying.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::net::SocketAddr;
+use std::rc::{Rc, Weak};
 
 use rustix::net::SocketAddrUnix;
 
-use super::ClientEnds;
+use super::health::{Admin, Counter, Facts, Op, State};
 use super::idle::IdlePool;
 use super::queue::Queue;
 use super::way::Way;
+use super::{Backend, ClientEnds};
 use crate::config::{self, ServerAddress, ServerPort};
 use crate::counters::Side;
 use crate::net::Target;
+use crate::reactor::Handle;
 
 /// A server at work.
 pub struct Server {
@@ -25,6 +28,8 @@ pub struct Server {
     pub(super) idle: IdlePool,
     /// Those who must go to it.
     pub(super) queue: Queue,
+    /// Of `connections`, those that were given to somebody who waited and who has not taken them yet.
+    pub(super) promised: Cell<u32>,
     /// Between `minconn` and `maxconn`, where there is a `minconn`.
     pub(super) limit: Cell<u32>,
     /// What is not plain about its connections.
@@ -32,16 +37,32 @@ pub struct Server {
     /// Alternatives in the resolver's order, at least one.
     targets: Vec<Target>,
     current: Cell<usize>,
-    up: Cell<bool>,
+    pub(super) state: State,
+    /// Servers that go up and down with this one (`track`), and the one that this one goes with.
+    trackers: RefCell<Vec<Place>>,
+    tracked: RefCell<Option<Place>>,
+    /// The deadlines of its sessions, where they may be ended before their time.
+    sessions: RefCell<Vec<u32>>,
+    /// How often its sessions were ended, and why they were the last time.
+    ends: Cell<u32>,
+    ended_by: Cell<u8>,
     /// Its weight now, 0 to 256: the configured one until it is changed.
     weight: Cell<u32>,
-    /// How much of its weight counts, percent: less while it starts slowly.
-    ramp_percent: Cell<u32>,
+    /// Its `maxconn` now; 0 = no limit.
+    maxconn: Cell<u32>,
+    /// How many sixteenths of its weight count: fewer while it starts slowly.
+    ramp: Cell<u32>,
     /// The running value of smooth weighted round robin.
     pub(super) turn: Cell<i64>,
     /// The value of its cookie, where it is worked out.
     pub(super) cookie: Cell<super::cookie::Known>,
 }
+
+/// A server of a backend: weak, since they may name each other in a ring of backends.
+type Place = (Weak<Backend>, usize);
+
+/// The whole share of a server, as steps of `slowstart` count it.
+const RAMP_TOP: u32 = 16;
 
 impl Server {
     /// Makes the server's address into targets; `resolve` gives the addresses of a host.
@@ -87,19 +108,30 @@ impl Server {
         debug_assert!(!targets.is_empty() || config.disabled);
         let weight = Cell::new(config.weight);
         let limit = Cell::new(config.minconn);
+        let maxconn = config.maxconn.unwrap_or(0);
+        let counter = config.check.as_ref().map_or(Counter::new(1, 1), |c| Counter::new(c.rise, c.fall));
+        let disabled = Admin::CONFIGURED_MAINT.with(Admin::MAINT);
+        let admin = if config.disabled { disabled } else { Admin::default() };
         Self {
             config,
             weight,
-            ramp_percent: Cell::new(100),
+            maxconn: Cell::new(maxconn),
+            ramp: Cell::new(RAMP_TOP),
             connections: Cell::new(0),
             counters: Side::default(),
             idle: IdlePool::default(),
             queue: Queue::default(),
+            promised: Cell::new(0),
             limit,
             way: None,
             targets,
             current: Cell::new(0),
-            up: Cell::new(true),
+            state: State::new(counter, admin, 0),
+            trackers: RefCell::default(),
+            tracked: RefCell::default(),
+            sessions: RefCell::default(),
+            ends: Cell::new(0),
+            ended_by: Cell::new(0),
             turn: Cell::new(0),
             cookie: Cell::default(),
         }
@@ -108,6 +140,14 @@ impl Server {
     /// Where it is for everybody; `None` where that depends on the client.
     pub fn own_target(&self) -> Option<Target> {
         self.target(&ClientEnds::default())
+    }
+
+    /// Its address now; without a port of its own, the port is 0.
+    pub(super) fn address(&self) -> Option<SocketAddr> {
+        match self.targets.get(self.current.get())? {
+            Target::Inet(address) => Some(*address),
+            _ => None,
+        }
     }
 
     /// Where to connect to now, for servers without an address or port with the one that the client came to. `None` =
@@ -165,9 +205,11 @@ impl Server {
         self.current.set((self.current.get() + 1) % self.targets.len().max(1));
     }
 
-    /// Whether the choice may fall on it: up, and with a weight.
+    /// Whether the choice may fall on it: up, not about to leave, and with a weight.
     pub fn is_usable(&self) -> bool {
-        self.is_up() && self.weight.get() > 0
+        matches!(self.state.op.get(), Op::Running | Op::Starting)
+            && self.weight.get() > 0
+            && !self.state.admin.get().is_drain()
     }
 
     /// Its weight now, 0 to 256.
@@ -177,34 +219,47 @@ impl Server {
 
     /// What counts for its share of the traffic: sixteenths of its weight, less while it starts slowly.
     pub fn effective_weight(&self) -> u32 {
-        const SCALE: u32 = 16;
-        self.weight.get().saturating_mul(SCALE).saturating_mul(self.ramp_percent.get()).div_ceil(100)
+        self.weight.get().saturating_mul(self.ramp.get())
     }
 
-    /// Whether it takes those that must go to it (rules, cookies): neither disabled nor failed.
+    /// How much of its share it gets after so much of the whole time of its slow start.
+    pub(super) fn set_ramp(&self, past_ms: u64, whole_ms: u64) {
+        let steps = u64::from(RAMP_TOP).saturating_mul(past_ms) / whole_ms.max(1) + 1;
+        self.ramp.set(u32::try_from(steps).unwrap_or(RAMP_TOP).min(RAMP_TOP));
+    }
+
+    /// Whether it takes those that must go to it (rules, cookies): neither in maintenance nor failed.
     pub fn is_up(&self) -> bool {
-        self.up.get() && !self.config.disabled
+        self.state.op.get() != Op::Stopped
     }
 
-    /// Whether checks are made: not while it is in maintenance.
-    pub(super) fn is_checked(&self) -> bool {
-        self.config.check.is_some() && !self.config.disabled
+    /// Whether it is in maintenance: neither traffic nor checks.
+    pub fn is_in_maintenance(&self) -> bool {
+        self.state.admin.get().is_maint()
     }
 
     /// Whether whoever comes has to wait: it is at its limit, or others wait already.
     pub fn is_full(&self) -> bool {
-        self.config.maxconn.is_some() && (!self.has_room() || !self.queue.is_empty())
+        self.maxconn.get() > 0 && (!self.has_room() || !self.queue.is_empty())
     }
 
     /// Whether it is below its limit: `maxconn`, or less while `minconn` or its slow start keep it low.
     pub(super) fn has_room(&self) -> bool {
-        let Some(maxconn) = self.config.maxconn else { return true };
+        let maxconn = self.maxconn.get();
+        if maxconn == 0 {
+            return true;
+        }
         let limit = if self.config.minconn == 0 { maxconn } else { self.limit.get() };
-        let limit = match self.ramp_percent.get() {
-            100 => limit,
-            percent => (u64::from(limit) * u64::from(percent) / 100).max(1) as u32,
+        let limit = match self.ramp.get() {
+            RAMP_TOP => limit,
+            ramp => (limit.saturating_mul(ramp) / RAMP_TOP).max(1),
         };
         self.connections.get() < limit
+    }
+
+    /// Connections (in `mode http`: requests) for the log line: without those that are about to begin.
+    pub fn in_use(&self) -> u32 {
+        self.connections.get().saturating_sub(self.promised.get())
     }
 
     /// Sessions that wait for this very server.
@@ -212,10 +267,75 @@ impl Server {
         self.queue.len()
     }
 
+    /// What operators are told of its state, at this time of the loop's clock.
+    pub fn facts(&self, now_ms: u64) -> Facts {
+        self.state.facts(now_ms)
+    }
+
+    /// Changes its weight; [`Backend::servers_changed`] is the caller's.
+    pub(super) fn set_weight(&self, weight: u32) {
+        self.weight.set(weight);
+    }
+
+    /// Changes its `maxconn`; 0 = no limit.
+    pub(super) fn set_maxconn(&self, maxconn: u32) {
+        self.maxconn.set(maxconn);
+    }
+
+    /// For tests of the choice.
+    #[cfg(test)]
     pub(super) fn set_up(&self, up: bool) {
-        self.up.set(up);
-        if !up {
-            self.idle.clear();
+        self.state.enter(if up { Op::Running } else { Op::Stopped }, 0);
+    }
+
+    /// Makes it go up and down with another server.
+    pub(super) fn follow(&self, tracked: (&Rc<Backend>, usize)) {
+        *self.tracked.borrow_mut() = Some((Rc::downgrade(tracked.0), tracked.1));
+    }
+
+    /// Makes another server go up and down with it.
+    pub(super) fn lead(&self, tracker: (&Rc<Backend>, usize)) {
+        self.trackers.borrow_mut().push((Rc::downgrade(tracker.0), tracker.1));
+    }
+
+    /// The server that it tracks.
+    pub(super) fn tracked(&self) -> Option<(Rc<Backend>, usize)> {
+        let tracked = self.tracked.borrow();
+        let (backend, index) = tracked.as_ref()?;
+        Some((backend.upgrade()?, *index))
+    }
+
+    /// Those that track it.
+    pub(super) fn trackers(&self) -> Vec<(Rc<Backend>, usize)> {
+        let trackers = self.trackers.borrow();
+        trackers.iter().filter_map(|(backend, index)| Some((backend.upgrade()?, *index))).collect()
+    }
+
+    /// Counts a session among those that may be ended; returns how often they were.
+    pub(super) fn join(&self, deadline: u32) -> u32 {
+        self.sessions.borrow_mut().push(deadline);
+        self.ends.get()
+    }
+
+    pub(super) fn part(&self, deadline: u32) {
+        let mut sessions = self.sessions.borrow_mut();
+        if let Some(at) = sessions.iter().rposition(|known| *known == deadline) {
+            sessions.swap_remove(at);
+        }
+    }
+
+    /// Why the sessions were ended since there were so many ends.
+    pub(super) fn ended_since(&self, ends: u32) -> Option<u8> {
+        (self.ends.get() != ends).then_some(self.ended_by.get())
+    }
+
+    /// Ends its sessions: each finds its deadline expired, and asks why.
+    pub(super) fn end_sessions(&self, by: u8, reactor: Handle) {
+        let sessions = self.sessions.take();
+        self.ended_by.set(by);
+        self.ends.set(self.ends.get().wrapping_add(1));
+        for deadline in sessions {
+            reactor.expire(deadline);
         }
     }
 
@@ -224,9 +344,8 @@ impl Server {
     }
 
     pub(super) fn inherit(&self, old: &Self) {
-        if self.config.check.is_some() && old.config.check.is_some() {
-            self.up.set(old.up.get());
-        }
+        let is_checked = |server: &Self| server.config.check.is_some() || server.config.state.is_followed();
+        self.state.inherit(&old.state, is_checked(self) == is_checked(old));
         self.current.set(old.current.get());
     }
 

@@ -47,11 +47,8 @@ impl Way {
         }
         match &source.foreign {
             Some(Foreign::Address(address)) => dial.source = Some(*address),
-            Some(of_client) => {
-                self.foreign = Some(of_client.clone());
-                // What cannot be told of a client is left to the kernel.
-                dial.source = None;
-            }
+            // Where nothing is known of a client the source remains.
+            Some(of_client) => self.foreign = Some(of_client.clone()),
             None => {}
         }
     }

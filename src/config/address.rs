@@ -2,7 +2,7 @@
 
 use super::diagnostics::{Fault, Span, quoted};
 use super::lexer::{self, Env, Word};
-use super::model::{BindAddress, LogAddress, ServerAddress, ServerPort};
+use super::model::{BindAddress, LogAddress, ServerAddress, ServerPort, SourceAddress};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
@@ -63,7 +63,7 @@ pub(crate) fn server(word: &Word, env: Env<'_>) -> Result<ServerAddress, Fault> 
 ///
 /// # Errors
 /// It is no address, or the ports run backwards.
-pub(crate) fn source(word: &Word, env: Env<'_>) -> Result<(Option<IpAddr>, Option<(u16, u16)>), Fault> {
+pub(crate) fn source(word: &Word, env: Env<'_>) -> Result<SourceAddress, Fault> {
     let text = expanded(word, env)?;
     let at = word.span;
     let Form::Inet { family, text } = Form::of(&text, at)? else {
@@ -93,7 +93,7 @@ pub(crate) fn source(word: &Word, env: Env<'_>) -> Result<(Option<IpAddr>, Optio
         Some((first, last)) if first > last => {
             Err(Fault::at(at, format!("the port range {first}-{last} runs backwards")))
         }
-        ports => Ok((address, ports)),
+        ports => Ok(SourceAddress { address, ports, ..SourceAddress::default() }),
     }
 }
 
@@ -436,7 +436,8 @@ mod tests {
             ("0.0.0.0:0-10", (None, Some((1, 10)))),
             (":80", (None, Some((80, 80)))),
         ] {
-            assert_eq!(source(text).unwrap(), want, "{text}");
+            let found = source(text).unwrap();
+            assert_eq!((found.address, found.ports), want, "{text}");
         }
         for text in ["localhost", "/s", "abns@x", "127.0.0.1:20-10", "127.0.0.1:x", "127.0.0.1:1-", "1.2.3"] {
             assert!(source(text).is_err(), "{text}");

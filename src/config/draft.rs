@@ -7,6 +7,8 @@ use super::model::{
     HttpOptions, HttpRule, HttpRules, Lines, LogFormat, LogTarget, Mode, Net, PersistRule, Persistence,
     Place, Queues, RefId, Server, SourceAddress, StickRules, TcpRules, TcpTuning,
 };
+use super::probes::Probes;
+use super::states::Track;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -26,6 +28,7 @@ pub(crate) struct Settings {
     /// All but `connection`, which stands above.
     pub http: HttpOptions,
     pub default_server: Option<Parameters>,
+    pub probes: Probes,
     pub log_global: bool,
     pub logs: Vec<LogTarget>,
     pub log_format: LogFormat,
@@ -40,6 +43,7 @@ pub(crate) struct Settings {
     pub send_name: Option<Rc<str>>,
     /// `option transparent`.
     pub transparent: Option<Server>,
+    pub log_checks: bool,
     pub disabled: bool,
     /// `errorfile` and its like; a later one wins.
     pub errors: Vec<ErrorSource>,
@@ -141,6 +145,8 @@ pub(crate) struct Proxy {
     pub direct: Option<Server>,
     /// Names of `servers` and the line each was written in.
     pub server_names: BTreeMap<String, u32>,
+    /// `track` of its servers, resolved at the end.
+    pub tracks: Vec<Track>,
 }
 
 impl Proxy {
@@ -181,6 +187,7 @@ impl Proxy {
             servers: Vec::new(),
             direct: None,
             server_names: BTreeMap::new(),
+            tracks: Vec::new(),
         }
     }
 }

@@ -145,6 +145,9 @@ pub(crate) fn lint(b: &mut Builder<'_>, speaks_http: &[bool]) {
         if proxy.settings.disabled {
             continue;
         }
+        if proxy.kind.has_server_side() {
+            found.extend(proxy.settings.probes.idle_lines());
+        }
         if !speaks_http {
             for (spot, keyword) in std::mem::take(&mut proxy.http_only) {
                 found.push((spot, format!("`{keyword}` has no effect in `mode tcp`")));

@@ -25,9 +25,11 @@ mod patterns;
 mod predicate;
 mod preset;
 mod privileges;
+mod probes;
 mod resolve;
 mod sample;
 mod source;
+mod states;
 pub(crate) mod suggest;
 #[cfg(test)]
 mod tests;

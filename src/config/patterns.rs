@@ -300,7 +300,7 @@ fn short_ipv4(text: &str) -> Option<IpAddr> {
     (u64::from(last) < 1u64 << free_bits).then(|| IpAddr::V4((address | last).into()))
 }
 
-fn hexadecimal(text: &[u8]) -> Result<Vec<u8>, String> {
+pub(crate) fn hexadecimal(text: &[u8]) -> Result<Vec<u8>, String> {
     let digit = |byte: &u8| (*byte as char).to_digit(16).and_then(|d| u8::try_from(d).ok());
     let mut out = Vec::with_capacity(text.len() / 2);
     for pair in text.chunks(2) {
@@ -308,7 +308,7 @@ fn hexadecimal(text: &[u8]) -> Result<Vec<u8>, String> {
             return Err(format!("{} has an odd number of hexadecimal digits", quoted(text)));
         };
         let (Some(high), Some(low)) = (digit(high), digit(low)) else {
-            return Err(format!("{} is not hexadecimal, as `-m bin` expects", quoted(text)));
+            return Err(format!("{} is not hexadecimal", quoted(text)));
         };
         out.push(high << 4 | low);
     }

@@ -42,6 +42,7 @@ pub(crate) fn resolve(mut b: Builder<'_>) -> (Config, Sink) {
         check_listening(&mut b);
         check_delays(&mut b);
     }
+    super::states::resolve_tracks(&mut b, &backends);
     let tables: Vec<StickTable> =
         std::mem::take(&mut b.shared.tables).into_iter().map(|(table, _)| table).collect();
     let references = references(&mut b, &backends, &tables);
@@ -448,17 +449,21 @@ fn server_rules(sink: &mut Sink, proxy: &mut Proxy) -> Vec<UseServer> {
     rules
 }
 
-/// Gives each server without a number the next that is free.
+/// Gives each server without a number the first free one from its place on, as HAProxy does.
 fn number_servers(servers: &mut [Server]) {
     let mut taken: Vec<u32> = servers.iter().map(|server| server.id).filter(|&id| id > 0).collect();
     taken.sort_unstable();
-    let mut next = 1;
-    for server in servers.iter_mut().filter(|server| server.id == 0) {
-        while taken.binary_search(&next).is_ok() {
-            next += 1;
+    for (mut id, server) in (1..).zip(servers) {
+        if server.id == 0 {
+            let at = loop {
+                match taken.binary_search(&id) {
+                    Ok(_) => id += 1,
+                    Err(at) => break at,
+                }
+            };
+            taken.insert(at, id);
+            server.id = id;
         }
-        server.id = next;
-        next += 1;
     }
 }
 
@@ -494,7 +499,7 @@ fn backend(proxy: &mut Proxy, (acls, http_rules): Rules, global: &Global, tunnel
         place: proxy.spot.place.clone(),
         mode: settings.mode.unwrap_or_default(),
         balance: settings.balance.unwrap_or_default(),
-        check_plan: None,
+        check_plan: settings.probes.plan(),
         acls,
         tcp,
         http_rules,
@@ -511,5 +516,8 @@ fn backend(proxy: &mut Proxy, (acls, http_rules): Rules, global: &Global, tunnel
         tuning: settings.tunings[1],
         send_name: settings.send_name.clone(),
         logs: logs(settings, global),
+        log_tag: settings.log_tag.clone(),
+        log_checks: settings.log_checks,
+        listens: proxy.kind.has_client_side(),
     }
 }

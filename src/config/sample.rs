@@ -259,6 +259,24 @@ static FETCHES: &[Entry] = &[
         Make::Figure(Figure::Queue, Some(ReferenceKind::Backend), true),
     ),
     entry(
+        "srv_queue",
+        Int,
+        "`srv_queue([backend/]server)`: requests that wait for it",
+        Make::Figure(Figure::ServerQueue, Some(ReferenceKind::Server), false),
+    ),
+    entry(
+        "prio_class",
+        Int,
+        "the request's class in queues",
+        Make::Figure(Figure::PriorityClass, None, true),
+    ),
+    entry(
+        "prio_offset",
+        Int,
+        "its offset there, milliseconds",
+        Make::Figure(Figure::PriorityOffset, None, true),
+    ),
+    entry(
         "avg_queue",
         Int,
         "`avg_queue([backend])`: requests that wait, by server",

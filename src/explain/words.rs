@@ -100,6 +100,8 @@ pub(super) fn action(out: &mut String, action: &HttpAction) {
         HttpAction::SetVar(..) | HttpAction::SetVarFormat(..) => ("sets a variable", ""),
         HttpAction::UnsetVar(_) => ("removes a variable", ""),
         HttpAction::Capture(..) => ("keeps a value for the log line", ""),
+        HttpAction::SetPriority { .. } => ("sets the place in queues", ""),
+        HttpAction::SendOnce => ("is not sent twice", ""),
         HttpAction::SetLogLevel(None) => ("no log line", ""),
         HttpAction::SetLogLevel(Some(_)) => ("sets the level of the log line", ""),
         HttpAction::WaitForBody { .. } => ("waits for the body", ""),

@@ -7,11 +7,11 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 use super::Options;
-use crate::backend::{Backend, Server, Table};
+use crate::backend::{Backend, Server, Spread, Table, link};
 use crate::config::{self, Config, LogAddress, LogTarget, Place};
 use crate::counters::Front;
 use crate::net::{Rate, resolve};
-use crate::observe::Logger;
+use crate::observe::{Logger, facade::tell};
 use crate::reactor::Handle;
 use crate::session::{Frontend, HeaderRefusals, Process, Shared, Tasks};
 
@@ -91,6 +91,7 @@ impl Names {
 
 fn log_hosts(config: &Config) -> impl Iterator<Item = String> {
     let targets = config.frontends.iter().flat_map(|frontend| &frontend.logs).chain(&config.global.logs);
+    let targets = targets.chain(config.backends.iter().flat_map(|backend| &backend.logs));
     targets.filter_map(|target| match &target.address {
         LogAddress::Udp(host, _) => Some(host.clone()),
         _ => None,
@@ -120,6 +121,8 @@ pub(super) struct Runtime {
     pub hard_stop_after_ms: Option<u64>,
     /// Connections of the process a second; 0 = no bound.
     pub accepts_a_second: u32,
+    /// `max-spread-checks`.
+    max_spread_checks_ms: Option<u64>,
 }
 
 impl Runtime {
@@ -157,6 +160,7 @@ impl Runtime {
             return Err(errors);
         }
         let backends: Rc<[Rc<Backend>]> = backends.into();
+        link(&backends);
         let global = config.global;
         if let Some(name) = &global.log_host {
             options.sinks.tell_host(name);
@@ -170,6 +174,12 @@ impl Runtime {
             .ok()
         };
         let messages = logger(&global.logs, None, &Place::default());
+        for backend in backends.iter().filter(|backend| !backend.config.logs.is_empty()) {
+            let config = &backend.config;
+            if let Some(logger) = logger(&config.logs, config.log_tag.as_ref(), &config.place) {
+                backend.speak_through(Rc::new(move |severity, text| tell(&logger, severity, text)));
+            }
+        }
         let mut frontends = Vec::with_capacity(config.frontends.len());
         let shared =
             Rc::new(Shared::new(config.references, config.by_name, &config.variables, config.userlists));
@@ -200,7 +210,16 @@ impl Runtime {
                 let hard_stop_after_ms = global.hard_stop_after_ms;
                 let accepts_a_second = global.accepts_a_second;
                 let messages = Rc::new(messages);
-                Ok(Self { frontends, backends, shared, messages, hard_stop_after_ms, accepts_a_second })
+                let max_spread_checks_ms = global.max_spread_checks_ms;
+                Ok(Self {
+                    frontends,
+                    backends,
+                    shared,
+                    messages,
+                    hard_stop_after_ms,
+                    accepts_a_second,
+                    max_spread_checks_ms,
+                })
             }
             _ => Err(errors),
         }
@@ -208,8 +227,9 @@ impl Runtime {
 
     /// Starts checks and housekeeping of the backends.
     pub(super) fn start(&self) {
+        let mut spread = Spread::over(&self.backends, self.max_spread_checks_ms);
         for backend in self.backends.iter() {
-            backend.start();
+            backend.start(&mut spread);
         }
     }
 

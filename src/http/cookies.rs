@@ -29,9 +29,10 @@ pub fn edit_request(field: &[u8], visit: &mut dyn FnMut(Cookie<'_>) -> Fate) -> 
     // Where those begin that are to go, once one is.
     let mut going = None;
     // The nothing before a delimiter counts.
-    let mut kept = matches!(field.first(), Some(b';' | b','));
+    let mut kept = field.first().is_some_and(|byte| is_delimiter(*byte));
     let mut at = 0;
-    while let Some(part) = Part::at(field, at, b",;") {
+    while let Some(byte) = field.get(at) {
+        let Some(part) = Part::at(field, at + usize::from(is_delimiter(*byte)), b",;") else { break };
         let start = std::mem::replace(&mut at, part.end);
         if part.name_of(field).starts_with(b"$") {
             continue;
@@ -107,10 +108,9 @@ struct Part {
 }
 
 impl Part {
-    /// The part that begins at `start`, which may be its delimiter; `ends` are the characters that end a name.
+    /// The part that begins behind a delimiter; `ends` are the characters that end a name.
     fn at(field: &[u8], start: usize, ends: &[u8]) -> Option<Self> {
-        let delimiter = matches!(field.get(start)?, b';' | b',');
-        let from = past_blanks(field, start + usize::from(delimiter));
+        let from = past_blanks(field, start);
         let rest = field.get(from..)?;
         let equals = from + rest.iter().position(|b| *b == b'=' || ends.contains(b)).unwrap_or(rest.len());
         let name = (from, before_blanks(field, from, equals));
@@ -141,9 +141,13 @@ pub fn value_len(text: &[u8]) -> usize {
         let plain = !std::mem::take(&mut escaped);
         escaped = plain && quoted && *byte == b'\\';
         quoted ^= plain && *byte == b'"';
-        !quoted && matches!(byte, b';' | b',')
+        !quoted && is_delimiter(*byte)
     };
     text.iter().position(is_end).unwrap_or(text.len())
+}
+
+fn is_delimiter(byte: u8) -> bool {
+    matches!(byte, b';' | b',')
 }
 
 fn is_blank(byte: u8) -> bool {
@@ -313,7 +317,8 @@ mod tests {
         assert_eq!(read(b"S=x,y"), Some((&b"S"[..], &b"x"[..], &b",y"[..], true)));
         assert_eq!(read(b"a,b=x"), Some((&b"a,b"[..], &b"x"[..], &b""[..], true)));
         assert_eq!(read(b"S="), Some((&b"S"[..], &b""[..], &b""[..], true)));
-        assert_eq!((read(b"S; a=b"), read(b"")), (None, None));
+        assert_eq!(read(b", S=x"), Some((&b", S"[..], &b"x"[..], &b""[..], true)));
+        assert_eq!((read(b"S; a=b"), read(b""), read(b";S=x")), (None, None, None));
         let set = SetCookie::of(b"S = x ; p").unwrap();
         assert_eq!(set.with(b"A~", set.cookie.value), b"S=A~x ; p");
     }

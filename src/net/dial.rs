@@ -103,7 +103,7 @@ impl Dial {
             SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
         };
         let lease = match &self.ports {
-            Some(ports) => Some(ports.lease().ok_or_else(|| no_free_ports(Errno::ADDRNOTAVAIL))?),
+            Some(ports) => Some(ports.lease().ok_or_else(all_in_use)?),
             None => None,
         };
         let wanted = client.or(self.source);
@@ -156,7 +156,12 @@ pub(super) fn no_free_ports(error: Errno) -> io::Error {
     SourceError::wrap("no free ports", error.into())
 }
 
-/// A connection cannot come from where it should: no fault of the server.
+/// Each port of the range has its connection.
+fn all_in_use() -> io::Error {
+    SourceError::wrap("Cannot bind to source address", io::Error::other("all ports of the range are in use"))
+}
+
+/// A connection cannot come from where it should, or has nowhere to go: no fault of the server.
 #[derive(Debug)]
 pub struct SourceError {
     what: &'static str,
@@ -166,6 +171,11 @@ pub struct SourceError {
 impl SourceError {
     fn wrap(what: &'static str, error: io::Error) -> io::Error {
         io::Error::new(error.kind(), Self { what, error })
+    }
+
+    /// There is no address or port to connect to for this client.
+    pub fn nowhere() -> io::Error {
+        Self::wrap("no destination", io::ErrorKind::AddrNotAvailable.into())
     }
 
     /// The error of a connection that failed in this way.
@@ -265,7 +275,9 @@ mod tests {
         assert_eq!(stream.local_address().unwrap().port(), port);
         let error = connect(&dial, second.1, None).err().unwrap();
         let message = SourceError::of(&error).unwrap().message("web");
-        assert_eq!(message, "Connect() failed for backend web: no free ports.");
+        let wanted = "Cannot bind to source address before connect() for backend web. \
+                      (all ports of the range are in use)";
+        assert_eq!(message, wanted);
         drop(stream);
         assert!(connect(&dial, second.1, None).is_ok());
     }

@@ -79,6 +79,17 @@ pub fn set_running(logger: Rc<Logger>, in_background: bool) {
     RUNNING.with(|running| *running.borrow_mut() = Some(logger));
 }
 
+/// Tells those who watch a proxy's log, and whoever looks at the terminal, of a change that they are to see each time.
+pub fn tell(logger: &Logger, severity: u8, text: &str) {
+    let level = if severity == 0 { Level::Error } else { Level::Warn };
+    let mut line = LogLine::new();
+    line.push_text(text.as_bytes());
+    if level <= terminal_filter() {
+        to_terminal(level, &line);
+    }
+    logger.message_line(severity, &line, wall_ms());
+}
+
 /// Writes text of several lines to stderr as it is: what is wrong with a configuration. While serving it never
 /// waits for a reader, and a stderr that is gone is no matter.
 pub fn print(text: &str) {

@@ -110,6 +110,14 @@ impl Reactor {
         self.control.spawn(future)
     }
 
+    /// Makes a [`Deadline`] come now, by its [`key`](Deadline::key): whoever waits for it finds it expired, once.
+    pub fn expire(&self, key: u32) {
+        let waker = self.timers.borrow_mut().force(key);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
     /// Runs the loop until `main` is done. Tasks that were spawned stay where they are when it returns.
     ///
     /// # Errors

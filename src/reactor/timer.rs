@@ -25,6 +25,8 @@ struct Entry {
     deadline_ms: u64,
     /// Where it stands in the queue; never later than `deadline_ms`.
     queued_ms: u64,
+    /// It has come before its time; whoever waits for it next finds it so, once.
+    forced: bool,
     waker: Waker,
 }
 
@@ -67,14 +69,24 @@ impl Timers {
     }
 
     fn insert(&mut self, deadline_ms: u64, waker: &Waker) -> u32 {
-        let entry = Entry { deadline_ms, queued_ms: deadline_ms, waker: waker.clone() };
+        let entry = Entry { deadline_ms, queued_ms: deadline_ms, forced: false, waker: waker.clone() };
         let key = self.entries.insert(entry) as u32;
-        self.queue.insert((deadline_ms, key));
+        if deadline_ms != NEVER {
+            self.queue.insert((deadline_ms, key));
+        }
         key
     }
 
-    fn update(&mut self, key: u32, deadline_ms: u64, waker: &Waker) {
-        let Some(entry) = self.entries.get_mut(key as usize) else { return };
+    /// Makes a deadline come now.
+    pub(super) fn force(&mut self, key: u32) -> Option<Waker> {
+        let entry = self.entries.get_mut(key as usize)?;
+        entry.forced = true;
+        Some(entry.waker.clone())
+    }
+
+    /// Returns whether it was made to come before its time.
+    fn update(&mut self, key: u32, deadline_ms: u64, waker: &Waker) -> bool {
+        let Some(entry) = self.entries.get_mut(key as usize) else { return false };
         entry.deadline_ms = deadline_ms;
         if !entry.waker.will_wake(waker) {
             entry.waker = waker.clone();
@@ -84,6 +96,7 @@ impl Timers {
             self.queue.insert((deadline_ms, key));
             entry.queued_ms = deadline_ms;
         }
+        std::mem::take(&mut entry.forced)
     }
 
     fn remove(&mut self, key: u32) -> Option<Entry> {
@@ -137,9 +150,21 @@ impl Deadline {
         match self.key.get() {
             UNQUEUED if at_ms == NEVER => {}
             UNQUEUED => self.key.set(self.reactor.timers.borrow_mut().insert(at_ms, context.waker())),
-            key => self.reactor.timers.borrow_mut().update(key, at_ms, context.waker()),
+            key => {
+                if self.reactor.timers.borrow_mut().update(key, at_ms, context.waker()) {
+                    return Poll::Ready(Expired);
+                }
+            }
         }
         Poll::Pending
+    }
+
+    /// What [`Reactor::expire`](super::Reactor::expire) knows it by, as long as it lives.
+    pub fn key(&self) -> u32 {
+        if self.key.get() == UNQUEUED {
+            self.key.set(self.reactor.timers.borrow_mut().insert(NEVER, Waker::noop()));
+        }
+        self.key.get()
     }
 
     /// Polls `poll` until it is ready, but not past the deadline. The same as [`Deadline::guard`], for what is

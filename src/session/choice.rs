@@ -16,7 +16,8 @@ pub(super) fn wish(session: &Session, backend: &Backend, view: View<'_>, word: P
         _ => preferred_server(session, backend, view, even_down),
     };
     let (class, offset_ms) = session.priority();
-    Wish { server, even_down, class, offset_ms, ..Wish::default() }
+    let insists = word == PersistWord::Force;
+    Wish { server, even_down, insists, class, offset_ms, ..Wish::default() }
 }
 
 /// The same by the stick rules of `backend`, after all else that asks for a server.

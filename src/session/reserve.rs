@@ -50,10 +50,11 @@ impl Session {
 
     /// The server that a request must go to because it knows this client by its connection; with `any` the one to
     /// which a connection stands, whether it does or not.
-    pub(super) fn tied_slot(&self, backend: &Rc<Backend>, any: bool) -> Option<Slot> {
+    pub(super) fn own_server(&self, backend: &Backend, any: bool) -> Option<usize> {
         let extra = self.extra.borrow();
         let reserve = &extra.as_ref().filter(|extra| any || extra.reserve.tied)?.reserve;
-        let (_, index, _) = reserve.idle.iter().rfind(|(known, ..)| Rc::ptr_eq(known, backend))?;
-        backend.slot_of(*index)
+        let of_backend = |(known, ..): &&(Rc<Backend>, usize, Reserved)| std::ptr::eq(&**known, backend);
+        let (_, index, _) = reserve.idle.iter().rfind(of_backend)?;
+        Some(*index).filter(|&index| backend.takes_back(index, reserve.tied))
     }
 }

@@ -91,7 +91,9 @@ impl Carrier {
             let end = tunnel.run(&session.client, server, &session.deadline).await;
             trace.bytes_from_client = trace.bytes_from_client.saturating_add(end.up_bytes);
             trace.bytes_to_client = trace.bytes_to_client.saturating_add(end.down_bytes);
-            if end.who != b'-' {
+            if let Some(who) = slot.ended_by() {
+                trace.end(who, b'-');
+            } else if end.who != b'-' {
                 trace.end(end.who, b'D');
             }
         }

@@ -243,7 +243,7 @@ pub(super) fn record<'a>(
         actconn: frontend.process.connections.get(),
         feconn: frontend.connections.get(),
         beconn: backend.map_or(0, |backend| backend.connections.get()),
-        srvconn: server.map_or(0, |server| server.connections.get()),
+        srvconn: server.map_or(0, |server| server.in_use()),
         ..Record::default()
     };
     if let Some(trace) = trace {
@@ -251,7 +251,8 @@ pub(super) fn record<'a>(
         record.bytes_to_client = trace.bytes_to_client;
         record.status = trace.status;
         record.termination = trace.termination;
-        if trace.has_begun && backend.or(own_backend(session)).is_some_and(tells_of_cookies) {
+        if trace.has_begun && backend.or(own_backend(session).map(|own| &**own)).is_some_and(tells_of_cookies)
+        {
             record.termination[2..].copy_from_slice(&trace.kept.flags);
         }
         record.retries = trace.course.retries.get();
@@ -267,9 +268,8 @@ fn tells_of_cookies(backend: &Backend) -> bool {
 }
 
 /// Before a backend is chosen a `listen` has its own.
-fn own_backend(session: &Session) -> Option<&Backend> {
-    let frontend = &session.frontend;
-    frontend.config.own_backend.and_then(|id| frontend.backend(id)).map(|backend| &**backend)
+pub(super) fn own_backend(session: &Session) -> Option<&Rc<Backend>> {
+    session.frontend.config.own_backend.and_then(|id| session.frontend.backend(id))
 }
 
 /// Fills `error-log-format` for a connection that never became a session.

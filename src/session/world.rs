@@ -90,6 +90,9 @@ impl World for Scene<'_> {
             Figure::ServerIsUp => Some(self.server_at(of)?.is_usable().into()),
             Figure::UsableServers => number(self.backend_at(of)?.usable_servers()),
             Figure::Queue => number(self.backend_at(of)?.queued()),
+            Figure::ServerQueue => number(self.server_at(of)?.queued()),
+            Figure::PriorityClass => Some(self.session.priority().0.into()),
+            Figure::PriorityOffset => Some(self.session.priority().1.into()),
             Figure::AverageQueue => {
                 let backend = self.backend_at(of)?;
                 number(backend.queued().div_ceil(backend.usable_servers().max(1)))

@@ -193,7 +193,7 @@ fn converse(mut client: Client, steps: &[Step], segments: Segments) -> String {
     for step in steps {
         match step {
             Step::Send(bytes) => match segments {
-                Segments::Whole => ignore(client.send(bytes)),
+                Segments::Whole => ignore(client.send(dated(bytes))),
                 Segments::Halves => client.send_pieces(bytes.chunks(bytes.len().div_ceil(2).max(1)), ms(60)),
                 Segments::Bytes => client.send_bytewise(bytes, Duration::from_micros(500)),
             },
@@ -224,6 +224,22 @@ fn converse(mut client: Client, steps: &[Step], segments: Segments) -> String {
     received.extend(rest);
     let end = if end == crate::support::socket::End::Open { "open" } else { "closed" };
     format!("{}  then the connection is {end}\n", normal::answers(&received))
+}
+
+/// The bytes with `@ago:N@`, a moment N seconds ago, as the five digits that a cookie has it in.
+fn dated(bytes: &[u8]) -> Vec<u8> {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const MARK: &[u8] = b"@ago:";
+    let mut out = bytes.to_vec();
+    while let Some(start) = out.windows(MARK.len()).position(|part| part == MARK) {
+        let from = start + MARK.len();
+        let end = from + out[from..].iter().position(|byte| *byte == b'@').expect("`@ago:N@`");
+        let ago: i64 = std::str::from_utf8(&out[from..end]).unwrap().parse().expect("a number of seconds");
+        let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs() as i64;
+        let units = (now - ago) as usize >> 2;
+        out.splice(start..=end, [24, 18, 12, 6, 0].map(|shift| DIGITS[units >> shift & 63]));
+    }
+    out
 }
 
 /// A backend's side of a case: one reply for each request, the last one again and again.

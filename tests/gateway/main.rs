@@ -7,7 +7,9 @@
 mod support;
 
 mod bad_input;
+mod checks;
 mod config_errors;
+mod connections;
 mod counters;
 mod device;
 mod differential;
@@ -37,6 +39,7 @@ mod reference;
 mod reload;
 mod rig;
 mod rules;
+mod server_states;
 mod servers;
 mod sniff;
 mod stick;

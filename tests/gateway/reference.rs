@@ -136,7 +136,7 @@ fn load_balancer_cfg() {
         ],
     );
     let gateway = start(&text, &[port]);
-    not_active(&gateway, &["stats socket", "stats uri", "option httpchk"]);
+    not_active(&gateway, &["stats socket", "stats uri"]);
     let node = |host: &str| {
         let answer = ask(port, &format!("GET / HTTP/1.1\r\nHost: {host}"));
         answer.header("x-backend").unwrap_or_default().to_owned()
@@ -222,7 +222,6 @@ fn two_weights_cfg() {
         ],
     );
     let gateway = start(&text, &[port]);
-    not_active(&gateway, &["cookie", "option httpchk"]);
     gateway.wait_stderr("sets no value for these timeouts");
     let mut web1 = 0;
     for _ in 0..6 {
@@ -234,12 +233,32 @@ fn two_weights_cfg() {
         assert!(client.read_to_end().0.is_empty(), "option httpclose");
     }
     assert_eq!(web1, 2, "weights 1 and 2");
+    clients_stay(["web1", "web2"], &|cookie| {
+        ask(port, &format!("GET /from HTTP/1.1\r\nHost: www.itnihao.cn\r\nCookie: {cookie}"))
+    });
     for host in ["itnihao.cn", "www.itnihao.cn.evil", "wwwXitnihao.cn", "www.itnihao.cn"] {
         // A dot of the expression stands for any character, as its author wrote it.
         let served = host.len() == "www.itnihao.cn".len();
         let answer = ask(port, &format!("GET / HTTP/1.1\r\nHost: {host}"));
         assert_eq!(answer.status, if served { 200 } else { 503 }, "{host}");
     }
+}
+
+/// `cookie SERVERID`: whoever has a server's value goes to it, others are shared out; nobody is given a cookie, which
+/// the servers do.
+fn clients_stay(values: [&str; 2], ask: &dyn Fn(&str) -> Answer) {
+    for (value, web) in values.iter().zip(["web1", "web2"]) {
+        for cookie in [format!("SERVERID={value}"), format!("a=1; SERVERID={value}; b=2")] {
+            for _ in 0..5 {
+                let answer = ask(&cookie);
+                assert_eq!((answer.status, answer.header("x-backend")), (200, Some(web)), "{cookie}");
+                assert_eq!(answer.header("set-cookie"), None);
+            }
+        }
+    }
+    let unknown: Vec<String> =
+        (0..6).map(|_| ask("SERVERID=other").header("x-backend").unwrap_or_default().to_owned()).collect();
+    assert_eq!(unknown.iter().filter(|name| *name == "web1").count(), 2, "weights 1 and 2: {unknown:?}");
 }
 
 /// three-sites.cfg at work.
@@ -307,7 +326,6 @@ fn three_sites_cfg_routes_blocks_and_redirects() {
     let stats =
         ["refresh", "uri", "realm", "auth", "hide-version", "admin"].map(|word| format!("stats {word}"));
     not_active(&sites.gateway, &stats.each_ref().map(String::as_str));
-    not_active(&sites.gateway, &["cookie", "option httpchk", "option redispatch", "option abortonclose"]);
 
     for (host, backend) in [
         ("www.itnihao.cn", "server_web"),
@@ -340,6 +358,18 @@ fn three_sites_cfg_routes_blocks_and_redirects() {
         web1 += usize::from(sites.site("www.itnihao.cn").header("x-backend") == Some("web1"));
     }
     assert_eq!(web1, 2, "weights 1 and 2");
+    for (host, servers) in [
+        ("www.itnihao.cn", ["web1", "web2"]),
+        ("blog.itnihao.cn", ["blog1", "blog2"]),
+        ("bbs.itnihao.cn", ["bbs1", "bbs2"]),
+    ] {
+        clients_stay(servers, &|cookie| {
+            let request = format!(
+                "GET /from?killall=1 HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\nCookie: {cookie}"
+            );
+            ask(sites.ports[0], &request)
+        });
+    }
 }
 
 #[test]

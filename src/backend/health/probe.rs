@@ -4,11 +4,12 @@ use std::net::SocketAddr;
 use std::rc::{Rc, Weak};
 use std::time::Instant;
 
-use super::super::Backend;
 use super::super::connect::header;
+use super::super::{Backend, Server};
 use super::script::{self, Failure};
+use super::state::Op;
 use super::verdict::Verdict;
-use crate::config::{Check, CheckConnect, CheckPlan, SendProxy};
+use crate::config::{Check, CheckAct, CheckConnect, CheckPlan, CheckStep, SendProxy};
 use crate::net::{Buffer, ConnectOptions, Ends, Stream, Target};
 use crate::reactor::{Deadline, Handle};
 
@@ -46,6 +47,8 @@ impl Order {
         let server = backend.servers.get(index)?;
         let timeouts = backend.config.timeouts;
         let plan = backend.config.check_plan.clone();
+        let tells = |step: &CheckStep| matches!(step.act, CheckAct::Send { state_at: Some(_), .. });
+        let tells_state = plan.as_ref().is_some_and(|plan| plan.steps.iter().any(tells));
         Some(Self {
             reactor: backend.reactor,
             target: server.check_target()?,
@@ -56,7 +59,7 @@ impl Order {
             connect_ms: timeouts.connect_ms,
             check_ms: timeouts.check_ms.filter(|&ms| ms > 0),
             was_up: server.is_up(),
-            state: String::new(),
+            state: if tells_state { state_of(&backend, server) } else { String::new() },
         })
     }
 
@@ -78,6 +81,34 @@ impl Order {
         }
         self.check_header.filter(|_| how.as_server)
     }
+}
+
+/// How a server stands with us, for itself (`http-check send-state`).
+fn state_of(backend: &Backend, server: &Server) -> String {
+    let counter = server.state.check.get();
+    let op = server.state.op.get();
+    let word = match op {
+        Op::Stopped => "DOWN",
+        Op::Stopping => "NOLB",
+        Op::Starting | Op::Running => "UP",
+    };
+    let is_settled = counter.health == if op == Op::Stopped { 0 } else { counter.top() };
+    let (step, of) = counter.steps();
+    let steps = if is_settled { String::new() } else { format!(" {step}/{of}") };
+    let (address, port) = match server.address() {
+        Some(address) => (address.ip().to_string(), address.port()),
+        None => ("unix".to_owned(), 0),
+    };
+    let (name, own_name) = (&backend.config.name, &server.config.name);
+    let node = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let node = node.trim();
+    let weights = backend.servers.iter().filter(|server| server.is_usable()).map(Server::weight);
+    let (weight, weights) = (server.weight(), weights.fold(0, u32::saturating_add));
+    let (own, all, queued) = (server.connections.get(), backend.connections.get(), backend.queued());
+    format!(
+        "{word}{steps}; address={address}; port={port}; name={name}/{own_name}; node={node}; \
+         weight={weight}/{weights}; scur={own}/{all}; qcur={queued}"
+    )
 }
 
 /// The connection of a check, one after the other. It is the data plane's, whose readiness and timers cost no second

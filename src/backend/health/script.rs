@@ -139,8 +139,7 @@ fn succeeded(step: &CheckStep, kind: CheckKind, bytes: &[u8], code: u16, takes_4
 /// A step was not made: what that says of the server.
 fn failed(failure: &Failure, step: &CheckStep, kind: CheckKind) -> End {
     let status = match (&step.act, failure) {
-        (CheckAct::Connect(_), Failure::Broken(error)) if is_our_fault(error) => Status::SockErr,
-        (CheckAct::Connect(_), Failure::Broken(_)) => Status::L4Con,
+        (CheckAct::Connect(_), Failure::Broken(error)) => of_failure(error).0,
         (CheckAct::Connect(_), Failure::Late) => Status::L4Tout,
         (_, Failure::Broken(_)) => Status::Reset,
         (CheckAct::Expect(expect), Failure::Late) => expect.timeout,
@@ -148,9 +147,7 @@ fn failed(failure: &Failure, step: &CheckStep, kind: CheckKind) -> End {
     };
     let mut info = Vec::new();
     if let Failure::Broken(error) = failure {
-        // Without the number that is appended to the system's words.
-        let words = error.to_string();
-        info.extend_from_slice(words.split(" (os error").next().unwrap_or_default().as_bytes());
+        info.extend_from_slice(of_failure(error).1.as_deref().unwrap_or_default().as_bytes());
     }
     if kind == CheckKind::Tcp {
         name_step(&mut info, step);
@@ -179,6 +176,14 @@ fn name_step(info: &mut Vec<u8>, step: &CheckStep) {
     if let Some(comment) = &step.comment {
         info.extend_from_slice(format!(" comment: '{comment}'").as_bytes());
     }
+}
+
+/// What a connection that did not come about says, and why it did not.
+pub(super) fn of_failure(error: &io::Error) -> (Status, Option<Box<str>>) {
+    let status = if is_our_fault(error) { Status::SockErr } else { Status::L4Con };
+    // Without the number that is appended to the system's words.
+    let words = error.to_string();
+    (status, Some(words.split(" (os error").next().unwrap_or_default().into()))
 }
 
 /// Whether a check failed for want of our own descriptors, memory or ports.

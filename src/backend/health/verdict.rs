@@ -3,7 +3,7 @@
 pub(crate) use crate::config::CheckStatus as Status;
 
 /// Names and words, in the order of [`Status`].
-const WORDS: [(&str, &str); 13] = [
+const WORDS: [(&str, &str); 14] = [
     ("SOCKERR", "Socket error"),
     ("SOCKERR", "Socket error"),
     ("L4OK", "Layer4 check passed"),
@@ -17,6 +17,7 @@ const WORDS: [(&str, &str); 13] = [
     ("L7OK", "Layer7 check passed"),
     ("L7OKC", "Layer7 check conditionally passed"),
     ("L7STS", "Layer7 wrong status"),
+    ("HANA", "Health analyze"),
 ];
 
 /// As much of [`Verdict::info`] is told, in bytes.
@@ -74,6 +75,9 @@ impl Verdict {
             reason.push_str(", info: \"");
             reason.push_str(info);
             reason.push('"');
+        }
+        if self.status == Status::Hana {
+            return reason;
         }
         reason.push_str(", check duration: ");
         reason.push_str(&self.took_ms.to_string());

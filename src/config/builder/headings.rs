@@ -50,6 +50,7 @@ impl Builder<'_> {
             return self.open_named_list(kind, heading, name, base);
         }
         let mut settings = self.inherited(kind, base)?;
+        settings.probes.inherit();
         let name = match name {
             Some(word) => values::name(word, "section")?.to_owned(),
             None if kind == "defaults" => String::new(),

@@ -212,7 +212,7 @@ pub(super) fn parse(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault
     let free = BINDS_MAX.saturating_sub(b.proxy()?.binds.len());
     let addresses = address::bind(addresses, b.env, free)?;
     let mut template = empty(st.place);
-    let set_aside = parameters(PARAMETERS, groups::BIND, words, &mut template, unknown)?;
+    let set_aside = parameters(&[PARAMETERS], groups::BIND, words, &mut template, unknown)?;
     b.tell_set_aside(st, &set_aside)?;
     let spot = b.spot(st, st.args().first().map(|word| word.span));
     let mut binds = Vec::with_capacity(addresses.len());

@@ -71,13 +71,18 @@ pub(super) const TABLE: &[Keyword] = &[
     )
     .lenient()
     .instead("option transparent"),
-    option("option nolinger", Sections::PROXIES, "1.3", "connections end with a reset", |b, st| {
-        st.none()?;
-        for tuning in &mut b.settings()?.tunings {
-            tuning.no_linger = !st.negated;
-        }
-        Ok(())
-    }),
+    // On a client's side a reset would overtake the end of an answer.
+    option(
+        "option nolinger",
+        Sections::PROXIES,
+        "1.3",
+        "connections to servers end with a reset, and leave nothing behind",
+        |b, st| {
+            st.none()?;
+            servers(b)?.no_linger = !st.negated;
+            Ok(())
+        },
+    ),
     Keyword::new(
         "http-send-name-header",
         SERVER,
@@ -202,7 +207,7 @@ pub(super) fn foreign(word: &Word) -> Result<Foreign, Fault> {
         "client" => Ok(Foreign::Client),
         "clientip" => Ok(Foreign::ClientIp),
         _ => match address::source(word, &|_| None) {
-            Ok((address, ports)) if ports.is_none_or(|(first, last)| first == last) => {
+            Ok(SourceAddress { address, ports, .. }) if ports.is_none_or(|(first, last)| first == last) => {
                 let ip = address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
                 Ok(Foreign::Address(SocketAddr::new(ip, ports.map_or(0, |(port, _)| port))))
             }
@@ -217,12 +222,11 @@ fn source(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
         let expected = "expected `source ADDRESS[:PORT] [usesrc …] [interface NAME]`, ADDRESS * for any";
         return Err(Fault::at(st.name_span(), expected));
     };
-    let (address, ports) = address::source(word, b.env)?;
-    if ports.is_some_and(|(first, last)| first != last) {
+    let mut source = address::source(word, b.env)?;
+    if source.ports.is_some_and(|(first, last)| first != last) {
         let message = "a range of ports stands in `server … source`: each server needs its own";
         return Err(Fault::at(word.span, message));
     }
-    let mut source = SourceAddress { address, ports, ..SourceAddress::default() };
     let mut words = rest.iter();
     while let Some(word) = words.next() {
         let value =

@@ -3,7 +3,7 @@
 use super::{Keyword, Sections, Status};
 use crate::config::builder::{Builder, Statement};
 use crate::config::diagnostics::Fault;
-use crate::config::values::number;
+use crate::config::values::{number, positive_time_ms};
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
@@ -46,6 +46,17 @@ pub(super) const TABLE: &[Keyword] = &[
         "the time between two checks goes up or down by as many percent",
         |b, st| {
             b.global.spread_checks = number(st.one("a number of percent")?, 0, 50)?;
+            Ok(())
+        },
+    ),
+    Keyword::new(
+        "max-spread-checks",
+        GLOBAL,
+        "1.5",
+        "<time>",
+        "the first checks come within this time",
+        |b, st| {
+            b.global.max_spread_checks_ms = Some(positive_time_ms(st.one("a time")?)?);
             Ok(())
         },
     ),

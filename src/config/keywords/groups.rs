@@ -33,7 +33,6 @@ const CLIENT: Sections = Sections::CLIENT_SIDE;
 const SERVER: Sections = Sections::SERVER_SIDE;
 
 const TLS: &str = "TLS is not built, and what asks for it is refused";
-const CHECKS: &str = "servers with `check` are checked by connecting to them";
 const STATISTICS: &str = "there is no statistics page yet";
 const STICKY: &str = "clients are not kept on their server yet";
 const NO_PROGRAMS: &str = "oneport never runs another program; `check` alone connects to the server";
@@ -146,12 +145,7 @@ pub(crate) const GROUPS: &[Group] = &[
         "fd-hard-limit",
     ),
     group(GLOBAL, Takes::Any, AcceptedIgnored(NO_PROGRAMS), "external-check"),
-    group(
-        GLOBAL,
-        Takes::Any,
-        NotYet("the first checks are spread over their interval, and closing is not spread over time"),
-        "close-spread-time|max-spread-checks",
-    ),
+    group(GLOBAL, Takes::Any, NotYet("closing is not spread over time"), "close-spread-time"),
     group(GLOBAL, Takes::AtLeastOne, NotYet("there is no statistics socket yet"), "stats socket"),
     group(GLOBAL, Takes::AtLeastOne, NotYet(STATE_FILES), "server-state-base|server-state-file"),
     group(GLOBAL, Takes::AtLeastOne, AcceptedIgnored("the system looks names up"), "dns-accept-family"),
@@ -224,17 +218,6 @@ pub(crate) const GROUPS: &[Group] = &[
         "max-session-srv-conns",
     ),
     group(SERVER, Takes::AtLeastOne, NotYet(STICKY), "persist rdp-cookie"),
-    group(
-        SERVER,
-        Takes::Any,
-        NotYet(CHECKS),
-        "http-check|http-check comment|http-check connect|http-check disable-on-404|http-check expect|\
-         http-check send|http-check send-state|http-check set-var|http-check set-var-fmt|http-check unset-var|\
-         option httpchk|option ldap-check|option log-health-checks|option mysql-check|option pgsql-check|\
-         option redis-check|option smtpchk|option spop-check|option ssl-hello-chk|option tcp-check|tcp-check|\
-         tcp-check comment|tcp-check connect|tcp-check expect|tcp-check send|tcp-check send-binary|\
-         tcp-check send-binary-lf|tcp-check send-lf|tcp-check set-var|tcp-check set-var-fmt|tcp-check unset-var",
-    ),
     group(
         SERVER,
         Takes::AtLeastOne,
@@ -318,20 +301,8 @@ pub(crate) const BIND: &[Parameters] = &[
 pub(crate) const SERVERS: &[Parameters] = &[
     Parameters {
         value: true,
-        status: NotYet("a server gets its whole share as soon as it is up"),
-        names: "slowstart",
-    },
-    Parameters {
-        value: true,
-        status: NotYet(CHECKS),
-        names: "agent-addr|agent-inter|agent-port|agent-send|error-limit|observe|on-error|on-marked-down|\
-                on-marked-up|track",
-    },
-    Parameters { value: false, status: NotYet(CHECKS), names: "agent-check" },
-    Parameters {
-        value: true,
         status: NotYet("the system looks its name up, at the start and at a reload"),
-        names: "init-addr|resolve-net|resolve-opts|resolve-prefer|resolvers",
+        names: "resolve-net|resolve-opts|resolve-prefer|resolvers",
     },
     Parameters {
         value: true,
@@ -374,7 +345,6 @@ pub(crate) const SERVERS: &[Parameters] = &[
         status: Refused("HAProxy 2.9 has it; version 2 headers tell addresses only"),
         names: "set-proxy-v2-tlv-fmt",
     },
-    Parameters { value: false, status: Silent(NEVER_TUNED), names: "no-agent-check" },
 ];
 
 /// Whole sections that do nothing yet; their lines are not looked at.

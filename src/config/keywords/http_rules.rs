@@ -162,6 +162,9 @@ const ACTIONS: &[(&str, u8, Make)] = &[
     ("unset-var(", ALL, |words, reader| Ok(HttpAction::UnsetVar(words.variable(reader)?.id))),
     ("capture", REQUEST | RESPONSE | CONTENT, capture),
     ("set-log-level", REQUEST | RESPONSE | CONTENT | ANSWER, |words, _| log_level(words)),
+    ("set-priority-class", REQUEST | CONTENT, |words, reader| set_priority(words, reader, false)),
+    ("set-priority-offset", REQUEST | CONTENT, |words, reader| set_priority(words, reader, true)),
+    ("disable-l7-retry", REQUEST, |_, _| Ok(HttpAction::SendOnce)),
     ("wait-for-body", REQUEST | RESPONSE, |words, _| {
         let at = words.at;
         let (mut time, mut at_least) = (None, usize::MAX);
@@ -394,6 +397,15 @@ fn switch_mode(words: &mut Words<'_>, _: &mut Reader<'_>) -> Result<HttpAction, 
         }
     }
     Ok(HttpAction::Allow)
+}
+
+fn set_priority(
+    words: &mut Words<'_>,
+    reader: &mut Reader<'_>,
+    of_offset: bool,
+) -> Result<HttpAction, Fault> {
+    let (to, _) = sample::parse(reader, words.next("an expression")?)?;
+    Ok(HttpAction::SetPriority { of_offset, to })
 }
 
 fn log_level(words: &mut Words<'_>) -> Result<HttpAction, Fault> {

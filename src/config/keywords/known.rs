@@ -23,7 +23,7 @@ pub(crate) const KEYWORDS: &[(Sections, &str)] = &[
 pub(crate) const BIND: &str = "accept-netscaler-cip|proto|ssl";
 
 /// Parameters of a `server` line.
-pub(crate) const SERVER: &str = "addr|check-ssl|ssl";
+pub(crate) const SERVER: &str = "check-ssl|ssl";
 
 /// Sample fetches and the ACL spellings of them.
 pub(crate) const FETCHES: &str = "base32|bc_dst|bc_dst_port|bc_err|bc_err_str|bc_http_major|bc_src|bc_src_port|be_conn_free|\
@@ -36,7 +36,7 @@ pub(crate) const FETCHES: &str = "base32|bc_dst|bc_dst_port|bc_err|bc_err_str|bc
      internal.htx.free_data|internal.htx.has_eom|internal.htx.nbblks|internal.htx.size|\
      internal.htx.used|internal.htx_blk.data|internal.htx_blk.hdrname|internal.htx_blk.hdrval|\
      internal.htx_blk.size|internal.htx_blk.start_line|internal.htx_blk.type|internal.strm.is_htx|\
-     ipv4|ipv6|last_rule_file|last_rule_line|lat_ns_avg|lat_ns_tot|nbproc|prio_class|prio_offset|\
+     ipv4|ipv6|last_rule_file|last_rule_line|lat_ns_avg|lat_ns_tot|nbproc|\
      proc|rdp_cookie|rdp_cookie_cnt|rep_ssl_hello_type|req.body_param|req.hdrs|req.hdrs_bin|\
      req.rdp_cookie|req.rdp_cookie_cnt|req.ssl_alpn|req.ssl_ec_ext|req.ssl_hello_type|req.ssl_sni|\
      req.ssl_st_ext|req.ssl_ver|req_rdp_cookie|req_rdp_cookie_cnt|req_ssl_hello_type|req_ssl_sni|\
@@ -65,7 +65,7 @@ pub(crate) const FETCHES: &str = "base32|bc_dst|bc_dst_port|bc_err|bc_err_str|bc
      src_http_err_cnt|src_http_err_rate|src_http_fail_cnt|src_http_fail_rate|src_http_req_cnt|\
      src_http_req_rate|src_inc_gpc|src_inc_gpc0|src_inc_gpc1|src_is_local|src_kbytes_in|\
      src_kbytes_out|src_sess_cnt|src_sess_rate|src_updt_conn_cnt|srv_conn_free|srv_iweight|\
-     srv_queue|srv_sess_rate|srv_uweight|srv_weight|ssl_bc|ssl_bc_alg_keysize|ssl_bc_alpn|\
+     srv_sess_rate|srv_uweight|srv_weight|ssl_bc|ssl_bc_alg_keysize|ssl_bc_alpn|\
      ssl_bc_cipher|ssl_bc_client_random|ssl_bc_err|ssl_bc_err_str|ssl_bc_is_resumed|ssl_bc_npn|\
      ssl_bc_protocol|ssl_bc_server_random|ssl_bc_session_id|ssl_bc_session_key|ssl_bc_unique_id|\
      ssl_bc_use_keysize|ssl_c_ca_err|ssl_c_ca_err_depth|ssl_c_chain_der|ssl_c_der|ssl_c_err|\

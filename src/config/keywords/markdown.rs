@@ -33,17 +33,17 @@ fn markdown() -> String {
     for (name, rules) in super::http_rules::actions() {
         out.push_str(&format!("| `{name}` | {rules} |\n"));
     }
-    parameters(&mut out, "Parameters of `bind`", bind::PARAMETERS);
-    parameters(&mut out, "Parameters of `server`", server::PARAMETERS);
+    parameters(&mut out, "Parameters of `bind`", &[bind::PARAMETERS]);
+    parameters(&mut out, "Parameters of `server`", server::TABLES);
     grouped(&mut out);
     conditions(&mut out);
     missing(&mut out);
     out
 }
 
-fn parameters<F: Copy>(out: &mut String, title: &str, table: &[Entry<F>]) {
+fn parameters<F: Copy>(out: &mut String, title: &str, tables: &[&[Entry<F>]]) {
     out.push_str(&format!("\n## {title}\n\n| parameter | argument | since | state |\n|---|---|---|---|\n"));
-    for entry in table {
+    for entry in tables.iter().copied().flatten() {
         out.push_str(&format!(
             "| `{}` | {} | {} | {} |\n",
             entry.name,

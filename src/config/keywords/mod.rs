@@ -3,6 +3,7 @@
 //! come from it. To add a keyword, add an entry to the file of its topic (and take its name out of `known.rs`).
 
 pub(crate) mod bind;
+mod checks;
 mod connection;
 mod errors;
 pub(crate) mod global;
@@ -22,7 +23,9 @@ mod proxy;
 mod queues;
 mod replies;
 mod rules;
+mod scripts;
 pub(crate) mod server;
+pub(crate) mod states;
 pub(crate) mod stick;
 mod takes;
 mod tcp_lint;
@@ -140,7 +143,7 @@ type SetAside = (&'static str, Span, Status);
 /// Reads the parameters of a `bind` or `server` line into `target`, and returns those of `groups`; `unknown` says what
 /// is wrong with a word that neither has.
 fn parameters<T>(
-    table: &[Entry<ParameterParse<T>>],
+    tables: &[&[Entry<ParameterParse<T>>]],
     groups: &'static [groups::Parameters],
     words: &[Word],
     target: &mut T,
@@ -150,7 +153,7 @@ fn parameters<T>(
     let mut words = words.iter();
     while let Some(word) = words.next() {
         let text = word.text()?;
-        let Some(entry) = table.iter().find(|entry| entry.name == text) else {
+        let Some(entry) = tables.iter().copied().flatten().find(|entry| entry.name == text) else {
             let Some((name, group)) = groups::parameter(groups, text) else {
                 return Err(unknown(word, text));
             };
@@ -242,6 +245,7 @@ const TOPICS: &[(&str, &[Keyword])] = &[
     ("Timeouts", timeouts::TABLE),
     ("Queues and retries", queues::TABLE),
     ("Options", options::TABLE),
+    ("Health checks", checks::TABLE),
     ("Logs", logs::TABLE),
     ("Users (`userlist`)", users::TABLE),
     ("Session lines", lines::TABLE),
@@ -396,7 +400,7 @@ mod tests {
         }
         for (groups, known, table) in [
             (groups::BIND, known::BIND, bind::PARAMETERS.iter().map(|e| e.name).collect::<Vec<_>>()),
-            (groups::SERVERS, known::SERVER, server::PARAMETERS.iter().map(|e| e.name).collect()),
+            (groups::SERVERS, known::SERVER, server::all().map(|e| e.name).collect()),
         ] {
             let all: Vec<&str> = groups
                 .iter()

@@ -132,6 +132,17 @@ pub(super) const TABLE: &[Keyword] = &[
         b.settings()?.server_keepalive = switch(st);
         Ok(())
     }),
+    option(
+        "option log-health-checks",
+        SERVER,
+        "1.4",
+        "a line for each health check that says something new",
+        |b, st| {
+            st.none()?;
+            b.settings()?.log_checks = !st.negated;
+            Ok(())
+        },
+    ),
     option("option http-tunnel", BOTH, "1.5", "carry everything after the first request unseen", |_, _| {
         Ok(())
     })

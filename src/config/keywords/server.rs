@@ -1,11 +1,15 @@
 //! `server` lines and their parameters (configuration §5.2).
 
+use super::states::{self, StateParameters};
 use super::{Entry, Sections, connection, groups, known, listed, parameters};
 use crate::config::address;
 use crate::config::builder::{Builder, Statement};
-use crate::config::diagnostics::Fault;
+use crate::config::diagnostics::{Fault, Spot};
 use crate::config::lexer::Word;
-use crate::config::model::{Check, Pool, SendProxy, Server, ServerAddress, ServerCookie, SourceAddress};
+use crate::config::model::{
+    Check, Pool, SendProxy, Server, ServerAddress, ServerCookie, SourceAddress, StateRules,
+};
+use crate::config::states::Track;
 use crate::config::suggest;
 use crate::config::values::{name, number, positive_time_ms, time_ms};
 use std::rc::Rc;
@@ -30,6 +34,7 @@ pub(crate) struct Parameters {
     user_timeout_ms: u32,
     fast_open: bool,
     pool: Pool,
+    pub(super) state: StateParameters,
 }
 
 /// The words about the PROXY protocol, each by itself: which of them wins is known at the end of the line.
@@ -131,6 +136,14 @@ pub(crate) const PARAMETERS: &[Entry<ServerParse>] = &[
             Ok(())
         },
     ),
+    // What checks are made of.
+    parameter("addr", "<ip>", "1.3", "another address for checks", |p, word| {
+        p.check.address = Some(super::checks::address(word)?);
+        Ok(())
+    }),
+    parameter("check-proto", "h1", "2.4", "what checks speak; nothing else is there", |_, word| {
+        super::checks::mux(word)
+    }),
     parameter("no-check-send-proxy", "", "1.8", "take `check-send-proxy` back", |p, _| {
         p.proxy.in_checks = false;
         Ok(())
@@ -180,8 +193,7 @@ pub(crate) const PARAMETERS: &[Entry<ServerParse>] = &[
         Ok(())
     }),
     parameter("source", "<address>[:<port>[-<port>]]", "1.3", "where connections come from", |p, word| {
-        let (address, ports) = address::source(word, &|_| None)?;
-        p.source = Some(SourceAddress { address, ports, ..SourceAddress::default() });
+        p.source = Some(address::source(word, &|_| None)?);
         Ok(())
     }),
     parameter(
@@ -247,13 +259,18 @@ pub(crate) const PARAMETERS: &[Entry<ServerParse>] = &[
         Ok(())
     }),
     parameter("proto", "h1", "1.9", "the protocol spoken", |_, word| connection::only_h1(word, "h1")),
-    parameter("check-proto", "h1", "2.0", "the protocol of checks", |_, word| {
-        connection::only_h1(word, "h1")
-    }),
     parameter("ws", "auto|h1", "2.5", "the protocol for WebSocket", |_, word| {
         connection::only_h1(word, "auto or h1")
     }),
 ];
+
+/// All of them, by topic.
+pub(super) const TABLES: &[&[Entry<ServerParse>]] = &[PARAMETERS, states::PARAMETERS];
+
+/// All of them.
+pub(crate) fn all() -> impl Iterator<Item = &'static Entry<ServerParse>> {
+    TABLES.iter().copied().flatten()
+}
 
 /// What may stand in a field of a head, and is not empty.
 fn filled(word: &Word) -> Result<&str, Fault> {
@@ -271,7 +288,7 @@ fn source_of<'a>(p: &'a mut Parameters, word: &Word) -> Result<&'a mut SourceAdd
     })
 }
 
-const fn parameter(
+pub(super) const fn parameter(
     name: &'static str,
     args: &'static str,
     since: &'static str,
@@ -290,7 +307,7 @@ pub(super) fn parse(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault
     let address = address::server(address_word, b.env)?;
     let inherited = b.settings()?.default_server.clone().unwrap_or_default();
     let p = set(b, st, inherited, words)?;
-    add(b, st, name_word, p.server(name, address, st))
+    add(b, st, name_word, &p, p.server(name, address, st))
 }
 
 /// Parses `server-template`: so many servers, each for another address of one name (configuration §4.2).
@@ -322,14 +339,25 @@ pub(super) fn parse_template(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<
     for (at, number) in (first..=last).enumerate() {
         let mut server = p.server(format!("{name}{number}"), address.clone(), st);
         server.nth_address = u32::try_from(at).ok().filter(|_| is_name);
-        // The number is that of the first; those behind it count on.
-        server.id = p.id.checked_add(number - first).filter(|_| p.id > 0).unwrap_or(0);
-        add(b, st, prefix, server)?;
+        // The number is that of the first.
+        server.id = if at == 0 { p.id } else { 0 };
+        add(b, st, prefix, &p, server)?;
     }
     Ok(())
 }
 
-fn add(b: &mut Builder<'_>, st: &Statement<'_>, name_word: &Word, server: Server) -> Result<(), Fault> {
+fn add(
+    b: &mut Builder<'_>,
+    st: &Statement<'_>,
+    name_word: &Word,
+    p: &Parameters,
+    mut server: Server,
+) -> Result<(), Fault> {
+    server.state = p.state_rules(&p.check, name_word)?;
+    if p.checked && p.state.track.is_some() {
+        let message = "`check` and `track` exclude each other: its own checks or those of another server";
+        return Err(Fault::at(name_word.span, message));
+    }
     let proxy = b.proxy()?;
     if let Some(other) = proxy.servers.iter().find(|other| other.id > 0 && other.id == server.id) {
         let message = format!("the server `{}` has the `id` {} already", other.name, other.id);
@@ -342,6 +370,10 @@ fn add(b: &mut Builder<'_>, st: &Statement<'_>, name_word: &Word, server: Server
         ));
     }
     proxy.servers.push(server);
+    if let Some(name) = p.state.track.clone() {
+        let server = proxy.servers.len() - 1;
+        proxy.tracks.push(Track { server, name, spot: Spot::new(st.place, st.line, None) });
+    }
     Ok(())
 }
 
@@ -374,6 +406,7 @@ impl Parameters {
             cookie: self.cookie.clone(),
             redirect: self.redirect.clone(),
             non_stick: self.non_stick,
+            state: StateRules::default(),
         }
     }
 }
@@ -410,6 +443,7 @@ impl Default for Parameters {
             user_timeout_ms: 0,
             fast_open: false,
             pool: Pool::default(),
+            state: StateParameters::default(),
         }
     }
 }
@@ -454,7 +488,7 @@ fn set(
     mut p: Parameters,
     words: &[Word],
 ) -> Result<Parameters, Fault> {
-    let set_aside = parameters(PARAMETERS, groups::SERVERS, words, &mut p, unknown)?;
+    let set_aside = parameters(TABLES, groups::SERVERS, words, &mut p, unknown)?;
     b.tell_set_aside(st, &set_aside)?;
     Ok(p)
 }
@@ -472,6 +506,6 @@ fn unknown(word: &Word, text: &str) -> Fault {
             format!("HAProxy has the server parameter `{text}`, oneport has not built it yet"),
         );
     }
-    let hint = suggest::hint(text, PARAMETERS.iter().map(|e| e.name).chain(known::SERVER.split('|')));
+    let hint = suggest::hint(text, all().map(|e| e.name).chain(known::SERVER.split('|')));
     Fault::at(word.span, format!("unknown server parameter {}{hint}", word.quoted()))
 }

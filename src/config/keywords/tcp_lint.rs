@@ -75,7 +75,9 @@ pub(crate) fn looks_at_bytes(rule: &HttpRule, acls: &AclTable) -> bool {
 /// Shows the expressions whose values an action takes.
 fn values(action: &HttpAction, show: &mut dyn FnMut(&Expr)) {
     match action {
-        HttpAction::SetVar(_, expr) | HttpAction::Capture(_, _, expr) => show(expr),
+        HttpAction::SetVar(_, expr)
+        | HttpAction::Capture(_, _, expr)
+        | HttpAction::SetPriority { to: expr, .. } => show(expr),
         HttpAction::SetVarFormat(_, format) => {
             for piece in &format.pieces {
                 if let Piece::Sample(expr, _) = piece {

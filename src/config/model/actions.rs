@@ -136,6 +136,15 @@ pub enum HttpAction {
     ExpectProxy,
     /// `reqrep` and the like.
     Lines(LineRule),
+    /// `set-priority-class`, or `set-priority-offset`.
+    SetPriority {
+        /// The second of both.
+        of_offset: bool,
+        /// What to.
+        to: Expr,
+    },
+    /// `disable-l7-retry`: once sent, the request is not sent again.
+    SendOnce,
     /// `strict-mode on|off`: whether a change that cannot be made is an error.
     StrictMode(bool),
 }

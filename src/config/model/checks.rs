@@ -200,4 +200,6 @@ pub enum CheckStatus {
     L7OkC,
     /// An answer that says that something is wrong.
     L7Sts,
+    /// No check: errors that the traffic has met (`observe`).
+    Hana,
 }

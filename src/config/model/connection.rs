@@ -55,7 +55,7 @@ pub struct TcpTuning {
     pub mss: i32,
     /// `tfo`: bytes go with the first packet.
     pub fast_open: bool,
-    /// `option nolinger`: a close is a reset, and leaves nothing behind.
+    /// `option nolinger`: connections to servers end with a reset, and leave nothing behind.
     pub no_linger: bool,
 }
 

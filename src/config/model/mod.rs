@@ -14,6 +14,7 @@ mod queues;
 mod rules;
 mod sample;
 mod servers;
+mod states;
 mod stick;
 
 pub use actions::*;
@@ -27,6 +28,7 @@ pub use queues::*;
 pub use rules::*;
 pub use sample::*;
 pub use servers::*;
+pub use states::*;
 pub use stick::*;
 
 use std::net::SocketAddr;
@@ -104,6 +106,8 @@ pub struct Global {
     pub accepts_a_second: u32,
     /// `spread-checks`: percent by which the time between two checks goes up or down.
     pub spread_checks: u32,
+    /// `max-spread-checks`: the first checks come within this time; `None` = within their interval.
+    pub max_spread_checks_ms: Option<u64>,
     /// `daemon`: go to the background.
     pub daemon: bool,
     /// `pidfile PATH`.
@@ -139,6 +143,7 @@ impl Default for Global {
             maxconn: None,
             accepts_a_second: 0,
             spread_checks: 0,
+            max_spread_checks_ms: None,
             daemon: false,
             pidfile: None,
             ulimit_n: None,
@@ -272,6 +277,12 @@ pub struct Backend {
     pub send_name: Option<Rc<str>>,
     /// Where messages about its servers go (state changes); empty = the program's own log only.
     pub logs: Vec<LogTarget>,
+    /// `log-tag`: the program name in those.
+    pub log_tag: Option<String>,
+    /// `option log-health-checks`: a line for each check that says something new.
+    pub log_checks: bool,
+    /// It is a `listen` section: messages call it a proxy.
+    pub listens: bool,
 }
 
 /// One listening address.

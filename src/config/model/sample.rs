@@ -227,6 +227,12 @@ pub enum Figure {
     FreeSlots,
     /// `queue(b)`: requests that wait.
     Queue,
+    /// `srv_queue(b/s)`: requests that wait for this server.
+    ServerQueue,
+    /// `prio_class`.
+    PriorityClass,
+    /// `prio_offset`, milliseconds.
+    PriorityOffset,
     /// `avg_queue(b)`: the same by server.
     AverageQueue,
     /// `nbsrv(b)`: usable servers.

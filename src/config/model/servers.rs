@@ -1,8 +1,9 @@
 //! What the configuration says of servers, and of the choice between them.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
-use super::{Place, Pool, ServerCookie, SourceAddress};
+use super::{Place, Pool, ServerCookie, SourceAddress, StateRules};
 use std::rc::Rc;
 
 /// `balance ALGORITHM`.
@@ -56,6 +57,8 @@ pub struct Server {
     pub pool: Pool,
     /// `server-template`: of the addresses that its name has, the one with this number; `None` = all of them.
     pub nth_address: Option<u32>,
+    /// How its state changes, but for `check`.
+    pub state: StateRules,
 }
 
 impl Default for Server {
@@ -81,6 +84,7 @@ impl Default for Server {
             fast_open: false,
             pool: Pool::default(),
             nth_address: None,
+            state: StateRules::default(),
         }
     }
 }
@@ -134,6 +138,8 @@ pub struct Check {
     pub fall: u32,
     /// `port`: another port for the check.
     pub port: Option<u16>,
+    /// `addr`: another address for the check.
+    pub address: Option<IpAddr>,
     /// `spread-checks` of the global section.
     pub spread_percent: u32,
     /// What a check begins with: what the server's connections do (not on another `port`), or `check-send-proxy`.
@@ -149,6 +155,7 @@ impl Default for Check {
             rise: 2,
             fall: 3,
             port: None,
+            address: None,
             spread_percent: 0,
             send_proxy: None,
         }

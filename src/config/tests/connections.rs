@@ -63,7 +63,7 @@ fn pools_and_values_for_the_kernel() {
     let [a, b] = backend.servers.as_slice() else { panic!() };
     assert_eq!(a.pool, Pool { max: 5, keep_ms: 1_000, reuse_max: 0 });
     assert_eq!((a.user_timeout_ms, a.fast_open, a.id), (4_000, true, 7));
-    assert_eq!((b.pool, b.fast_open, b.id), (Pool::default(), false, 1));
+    assert_eq!((b.pool, b.fast_open, b.id), (Pool::default(), false, 2));
     let text =
         in_frontend("clitcpka-idle 50\n bind :2 interface lo mss 1400 tcp-ut 5s tfo\n bind :3 mss -100");
     let frontend = loaded(&text).frontends.pop().unwrap();
@@ -76,9 +76,9 @@ fn pools_and_values_for_the_kernel() {
 
 #[test]
 fn templates_make_servers() {
-    let all = servers("server-template w 2 host.example:80 weight 9\n server-template v 5-6 1.1.1.1:80 id 3");
+    let all = servers("server-template w 2 host.example:80 weight 9\n server-template v 5-6 1.1.1.1:80 id 9");
     let facts: Vec<_> = all.iter().map(|s| (s.name.as_str(), s.weight, s.nth_address, s.id)).collect();
-    let wanted = [("w1", 9, Some(0), 1), ("w2", 9, Some(1), 2), ("v5", 1, None, 3), ("v6", 1, None, 4)];
+    let wanted = [("w1", 9, Some(0), 1), ("w2", 9, Some(1), 2), ("v5", 1, None, 9), ("v6", 1, None, 4)];
     assert_eq!(facts, wanted);
 }
 

@@ -166,7 +166,7 @@ fn ten_thousand_lines_of_all_kinds_load() {
         );
     }
     let (config, warnings) = good(&text);
-    assert_eq!((config.frontends.len(), warnings.len()), (1_000, 2), "{warnings:?}");
+    assert_eq!((config.frontends.len(), warnings.len()), (1_000, 1), "{warnings:?}");
 }
 
 #[test]

@@ -13,7 +13,7 @@ use super::prepare::Request;
 use super::rules::End;
 use super::told::{set_name, told_address};
 use super::{Next, answer, retry};
-use crate::backend::{Connected, Slot, connect};
+use crate::backend::{Connected, Observed, Slot, connect};
 use crate::config::Reuse;
 use crate::http::answer::compose;
 use crate::http::edit::path_of;
@@ -33,6 +33,26 @@ pub(super) enum Failure {
     Again(u16),
     /// A rule gives another answer.
     Rule(End),
+}
+
+impl Failure {
+    /// The same, as it is told where the server's own state has ended the session; what it says of the server is noted.
+    fn seen_of(self, slot: &Slot) -> Self {
+        if let Some(by) = slot.ended_by() {
+            return match self {
+                Self::Status(_, _, phase) => Self::Status(502, by, phase),
+                Self::Silent(_, phase) => Self::Silent(by, phase),
+                other => other,
+            };
+        }
+        match self {
+            Self::Status(502, b'P', b'H') => slot.observe(Observed::InvalidAnswer),
+            Self::Status(502, b'S', b'H') => slot.observe(Observed::Closed),
+            Self::Status(504, b's', b'H') => slot.observe(Observed::Silent),
+            _ => {}
+        }
+        self
+    }
 }
 
 /// What was found where the answer should begin.
@@ -185,17 +205,9 @@ impl<'a> Exchange<'a> {
 
     /// Gets a connection, sends the request, and passes the answer on.
     async fn attempt(&mut self, response: &mut Option<Buffer>) -> Result<Outcome, Failure> {
-        let slot = match self.own_slot() {
-            Some(slot) => {
-                self.trace.chose(&slot);
-                self.trace.timers.wait = 0;
-                Some(slot)
-            }
-            None => {
-                let Request { backend, wish, .. } = &self.request;
-                tcp::slot_for(self.session, backend, wish, &mut self.trace).await
-            }
-        };
+        let mut wish = self.request.wish;
+        wish.server = wish.server.or_else(|| self.own_server());
+        let slot = tcp::slot_for(self.session, &self.request.backend, &wish, &mut self.trace).await;
         let slot = slot.ok_or(Failure::NoServer)?;
         if let Some(end) = self.redirected(&slot) {
             return Err(Failure::Rule(end));
@@ -205,7 +217,7 @@ impl<'a> Exchange<'a> {
             let failure = match self.await_head(&link, response).await {
                 Ok(Wait::Head(answer)) => break answer,
                 Ok(Wait::Stale) => None,
-                Err(failure) => Some(failure),
+                Err(failure) => Some(failure.seen_of(&link.slot)),
             };
             // Boxed: it is rare, and much larger than what goes on.
             link = Box::pin(self.try_again(link, failure, response)).await?;
@@ -220,17 +232,17 @@ impl<'a> Exchange<'a> {
             self.send_to_client(&mut answer.out).await?;
             return Ok(Outcome::Upgraded(link));
         }
-        let reusable = self.pass_answer(&mut answer, &link, response).await?;
+        let passed = self.pass_answer(&mut answer, &link, response).await;
+        let reusable = passed.map_err(|failure| failure.seen_of(&link.slot))?;
         Ok(Outcome::Answered(self.finish(link, reusable, answer.keep_alive)))
     }
 
-    /// The right to use the server to which a connection of this client's own stands, where that counts and the
-    /// request asks for no other.
-    fn own_slot(&self) -> Option<Slot> {
+    /// The server to which a connection of this client's own stands, where that counts.
+    fn own_server(&self) -> Option<usize> {
         let Request { backend, wish, .. } = &self.request;
         // What is hashed has a server of its own.
         let prefers = backend.config.persistence.prefer_last && wish.hash.is_none();
-        if wish.server.is_some() { None } else { self.session.tied_slot(backend, prefers) }
+        self.session.own_server(backend, prefers)
     }
 
     /// `redir` of a server: GET and HEAD are answered in its place.

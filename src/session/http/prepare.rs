@@ -8,7 +8,7 @@ use std::rc::Rc;
 use super::super::Session;
 use super::super::choice::{goes_even_down, persist_word, stick_to, wish};
 use super::super::relay::{Bound, Flow};
-use super::super::trace::Trace;
+use super::super::trace::{Trace, own_backend};
 use super::super::world::Scene;
 use super::persistence;
 use super::rules::{self, At, End, Within};
@@ -322,14 +322,19 @@ fn route(work: &mut rules::Request<'_>, trace: &mut Trace) -> Result<Option<Rout
     Ok(Some((backend, wish)))
 }
 
+/// Notes for the line which server a refused request asked for, and gives it a backend to be logged with.
 fn refused_wish(work: &mut rules::Request<'_>, trace: &mut Trace) {
-    let backend = work.backend.clone();
+    let backend = work.backend.clone().or_else(|| own_backend(work.session).cloned());
     if persistence::reads_cookies(work.session, backend.as_deref()) {
         let down = |backend: &Rc<Backend>| goes_even_down(backend, trace.kept.word);
-        let mut wish = Wish { even_down: backend.as_ref().is_some_and(down), ..Wish::default() };
+        let even_down = backend.as_ref().is_some_and(down);
+        let mut wish = Wish { even_down, ..Wish::default() };
         // The request goes nowhere, so that it may be left half changed.
         let _ = persistence::on_request(work, backend.as_deref(), &mut wish, trace);
         trace.asked_for(wish.server);
+        if wish.server.is_some() {
+            trace.backend = backend;
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use super::Next;
 use super::exchange::{Answer, Exchange, Failure, Found, Link};
 use super::persistence;
 use super::rules::{End, Response};
+use crate::backend::Observed;
 use crate::config::Queues;
 use crate::http::{
     After, Chunked, Framing, Method, ResponseEdits, ResponseHead, TooLong, Version, parse_response,
@@ -81,6 +82,9 @@ impl Exchange<'_> {
     fn final_answer(&mut self, head: &mut ResponseHead, bytes: &[u8]) -> Result<Answer, Failure> {
         self.trace.status = i16::try_from(head.status).unwrap_or(-1);
         tally::note_answer(&self.trace, head.status);
+        if let Some(server) = self.trace.server() {
+            self.request.backend.observe(server, Observed::answer(head.status));
+        }
         self.session.capture_response(head, bytes);
         self.is_tied |= ties_to_connection(head, bytes);
         let mut reusable = head.keep_alive;

@@ -402,6 +402,18 @@ pub(in crate::session) fn common(
             session.set_log_level(level.map_or(LogLevel::Silent, LogLevel::Severity));
             Done::Next
         }
+        HttpAction::SetPriority { of_offset, to } => {
+            value(to, view, &mut |sample| {
+                if let Some(number) = sample.int() {
+                    session.set_priority(*of_offset, number);
+                }
+            });
+            Done::Next
+        }
+        HttpAction::SendOnce => {
+            session.send_once();
+            Done::Next
+        }
         HttpAction::UnsetVar(id) => {
             session.set_variable(*id, None);
             Done::Next

@@ -19,6 +19,8 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("bind gid", "needs root and a unix socket: tests/gateway/privileges.rs"),
     ("bind transparent", "HAProxy needs a firewall's rules for it (docs/differences.md)"),
     ("bind v4v6", "takes an address that is not the machine's own alone: tests/gateway/listening.rs"),
+    ("option transparent", "needs a firewall's rules: tests/gateway/connections.rs"),
+    ("server usesrc", "needs root: tests/gateway/connections.rs"),
     ("server check-send-proxy", "cases look at no checks: tests/gateway/proxy_protocol.rs"),
 ];
 

@@ -2,11 +2,14 @@
 //!
 //! What is made equal, and why: names in lower case and fields sorted (case and order mean nothing, RFC 9110
 //! §5.3); `Connection` and `Keep-Alive` dropped (they speak of one connection, and each proxy has its own
-//! way of saying the same; whether the connection stays open is compared instead); chunk sizes (a proxy may
-//! cut anew, RFC 9112 §7.1; the beginning of one that breaks off as well); reason phrases, and everything but the status of an answer that a proxy has
+//! way of saying the same; whether the connection stays open is compared instead); dates in cookies that keep a client
+//! with its server (those of two runs differ); chunk sizes (a proxy may cut anew, RFC 9112 §7.1; the beginning of one
+//! that breaks off as well); reason phrases, and everything but the status of an answer that a proxy has
 //! made itself (marked by the missing `X-Origin`, which all answers of our backends carry).
 
 use crate::support::show;
+use regex_lite::Regex;
+use std::sync::LazyLock;
 
 /// A backend's bytes: requests, or raw bytes as they are.
 pub fn requests(bytes: &[u8]) -> String {
@@ -47,6 +50,9 @@ pub fn answers(bytes: &[u8]) -> String {
     out
 }
 
+/// Five digits behind a bar.
+static DATES: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\|[A-Za-z0-9+/]{5}\b").unwrap());
+
 struct Message {
     first: String,
     fields: Vec<String>,
@@ -65,7 +71,10 @@ impl Message {
         let mut fields: Vec<String> = lines
             .map(|line| {
                 let (name, value) = line.split_once(':').unwrap_or((line, ""));
-                format!("{}: {}", name.to_ascii_lowercase(), value.trim())
+                let name = name.to_ascii_lowercase();
+                let value =
+                    if name.ends_with("cookie") { DATES.replace_all(value, "|DATE") } else { value.into() };
+                format!("{name}: {}", value.trim())
             })
             .filter(|line| !line.starts_with("connection:") && !line.starts_with("keep-alive:"))
             .collect();

@@ -100,10 +100,10 @@ mod tests {
 
     #[test]
     fn a_server_that_is_down_or_full_is_passed_over() {
-        let mut servers = [server("a", 1), server("b", 1)];
+        let servers = [server("a", 1), server("b", 1)];
         servers[0].set_up(false);
         assert_eq!(sequence(&servers, 3), "bbb");
-        servers[1].config.maxconn = Some(1);
+        servers[1].set_maxconn(1);
         servers[1].connections.set(1);
         assert_eq!(sequence(&servers, 1), "full");
         servers[1].set_up(false);

@@ -1,0 +1,45 @@
+//! `slowstart`: a server that is up again gets its share step by step (configuration §5.2, "slowstart").
+
+use std::rc::{Rc, Weak};
+use std::time::Duration;
+
+use async_io::Timer;
+
+use super::super::Backend;
+use super::state::Op;
+
+/// Twenty steps, but none shorter than this.
+const STEP_MS_MIN: u64 = 1_000;
+
+/// Leads the server's share from its first sixteenth to the whole.
+pub(super) fn begin(backend: &Rc<Backend>, index: usize) {
+    let task = backend.reactor.spawn_control(ramp(Rc::downgrade(backend), index));
+    let mut tasks = backend.tasks.borrow_mut();
+    tasks.retain(|task| !task.is_finished());
+    tasks.push(task);
+}
+
+async fn ramp(backend: Weak<Backend>, index: usize) {
+    loop {
+        let step_ms = {
+            let Some(backend) = backend.upgrade() else { return };
+            let Some(server) = backend.servers.get(index) else { return };
+            if server.state.op.get() != Op::Starting {
+                return;
+            }
+            let now_ms = backend.reactor.now_ms();
+            let past_ms = now_ms.saturating_sub(server.state.changed_ms.get());
+            let whole_ms = server.config.state.slowstart_ms;
+            server.set_ramp(past_ms, whole_ms);
+            if past_ms >= whole_ms {
+                server.state.enter(Op::Running, now_ms);
+            }
+            backend.servers_changed();
+            if past_ms >= whole_ms {
+                return;
+            }
+            (whole_ms / 20).max(STEP_MS_MIN).min(whole_ms - past_ms)
+        };
+        Timer::after(Duration::from_millis(step_ms)).await;
+    }
+}
