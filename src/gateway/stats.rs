@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::build::Runtime;
-use crate::backend::{Backend, Server};
+use crate::backend::{Admin, Backend, Facts, Op, Server};
 use crate::config::{Balance, Mode, ServerAddress};
 use crate::counters::{Counter, Side, Step, Times};
 use crate::net::Target;
@@ -150,6 +150,12 @@ fn whole(backend: &Backend, now_ms: u64) -> Row {
         (usable().filter(|s| !s.config.backup).count(), usable().filter(|s| s.config.backup).count());
     let is_up = active + backups > 0 || config.servers.is_empty();
     row.text(Column::Status, if is_up { "UP" } else { "DOWN" });
+    let outages = &backend.outages;
+    row.numbers(&[
+        (Column::Chkdown, outages.count.get().into()),
+        (Column::Lastchg, outages.unchanged_ms(now_ms) / 1_000),
+        (Column::Downtime, outages.down_ms(is_up, now_ms) / 1_000),
+    ]);
     let of_use = || usable().filter(|server| server.config.backup == (active == 0));
     row.numbers(&[
         (Column::Scur, backend.connections.get().into()),
@@ -184,7 +190,7 @@ fn server(backend: &Backend, server: &Server, sid: u64, now_ms: u64) -> Row {
     let sides = [&server.counters];
     common(&mut row, &sides, backend.config.mode, now_ms);
     behind(&mut row, &sides, now_ms);
-    row.text(Column::Status, status(server));
+    health(&mut row, server, now_ms);
     row.numbers(&[
         (Column::Scur, server.connections.get().into()),
         (Column::Type, 2),
@@ -203,36 +209,79 @@ fn server(backend: &Backend, server: &Server, sid: u64, now_ms: u64) -> Row {
     if config.maxqueue > 0 {
         row.numbers(&[(Column::Qlimit, config.maxqueue.into())]);
     }
-    if let Some(check) = &config.check {
-        row.numbers(&[(Column::CheckRise, check.rise.into()), (Column::CheckFall, check.fall.into())]);
-    }
     row.text(Column::Addr, &shown_address(server));
     row
 }
 
-/// The state in a word.
-fn status(server: &Server) -> &'static str {
-    match (server.config.disabled, server.config.check.is_some()) {
-        (true, _) => "MAINT",
-        (false, false) => "no check",
-        (false, true) if server.is_up() => "UP",
-        (false, true) => "DOWN",
+/// How a server is, and what its checks have found.
+fn health(row: &mut Row, server: &Server, now_ms: u64) {
+    let facts = server.facts(now_ms);
+    let config = &server.config;
+    row.text(Column::Status, &status(server, &facts));
+    row.numbers(&[(Column::Lastchg, facts.unchanged_ms / 1_000)]);
+    if config.check.is_some() {
+        row.numbers(&[
+            (Column::Chkfail, facts.failed_checks.into()),
+            (Column::Chkdown, facts.downs.into()),
+            (Column::Downtime, facts.down_ms / 1_000),
+            (Column::Hanafail, facts.failed_observed.into()),
+            (Column::CheckRise, facts.check.rise.into()),
+            (Column::CheckFall, facts.check.fall.into()),
+            (Column::CheckHealth, facts.check.health.into()),
+            (Column::CheckDuration, facts.check_ms),
+        ]);
+        row.text(Column::CheckStatus, facts.check_status.unwrap_or("INI"));
+        if let Some(code) = facts.check_code {
+            row.numbers(&[(Column::CheckCode, code.into())]);
+        }
+    }
+    if config.state.agent.is_some() {
+        row.numbers(&[
+            (Column::AgentRise, facts.agent.rise.into()),
+            (Column::AgentFall, facts.agent.fall.into()),
+            (Column::AgentHealth, facts.agent.health.into()),
+        ]);
+    }
+    if facts.op == Op::Starting && server.weight() > 0 {
+        let percent = u64::from(server.effective_weight()) * 100 / (u64::from(server.weight()) * 16);
+        row.numbers(&[(Column::Throttle, percent)]);
+    }
+}
+
+/// The state in words; how many checks it is from the other one where it is on its way there.
+fn status(server: &Server, facts: &Facts) -> String {
+    let check = &facts.check;
+    let is_checked = server.config.check.is_some();
+    let is_watched = is_checked || server.config.state.track.is_some();
+    let (word, steps) = match facts.op {
+        _ if facts.admin.meets(Admin::NO_ADDRESS) => return "MAINT (resolution)".into(),
+        _ if facts.admin.is_maint() => return "MAINT".into(),
+        Op::Stopped => ("DOWN", (check.health > 0 && is_checked).then_some((check.health, check.rise))),
+        _ if facts.admin.is_drain() => return "DRAIN".into(),
+        _ if !is_watched => return "no check".into(),
+        op => {
+            let left = (check.health + 1).saturating_sub(check.rise);
+            let word = if op == Op::Stopping { "NOLB" } else { "UP" };
+            (word, (left < check.fall && is_checked).then_some((left, check.fall)))
+        }
+    };
+    match steps {
+        Some((steps, of)) => format!("{word} {steps}/{of}"),
+        None => word.into(),
     }
 }
 
 /// How all servers are.
-pub(super) fn states(runtime: &Runtime) -> Vec<ServerState> {
+pub(super) fn states(runtime: &Runtime, now_ms: u64) -> Vec<ServerState> {
     let of = |backend: &Backend| -> Vec<ServerState> {
-        backend.servers.iter().zip(1..).map(|(server, id)| state(backend, server, id)).collect()
+        backend.servers.iter().zip(1..).map(|(server, id)| state(backend, server, id, now_ms)).collect()
     };
     runtime.backends.iter().flat_map(|backend| of(backend)).collect()
 }
 
-fn state(backend: &Backend, server: &Server, id: u32) -> ServerState {
-    const STOPPED: u8 = 0;
-    const RUNNING: u8 = 2;
-    const DISABLED_BY_CONFIGURATION: u8 = 4;
+fn state(backend: &Backend, server: &Server, id: u32, now_ms: u64) -> ServerState {
     let config = &server.config;
+    let facts = server.facts(now_ms);
     let target = server.own_target();
     let (address, port) = match &target {
         Some(Target::Inet(address)) => (address.ip().to_string(), address.port()),
@@ -248,8 +297,12 @@ fn state(backend: &Backend, server: &Server, id: u32) -> ServerState {
         address,
         port,
         host,
-        operation: if server.is_up() { RUNNING } else { STOPPED },
-        administration: if config.disabled { DISABLED_BY_CONFIGURATION } else { 0 },
+        operation: facts.op as u8,
+        administration: facts.admin.0,
+        unchanged_ms: facts.unchanged_ms,
+        check_status: facts.check_status,
+        check_health: facts.check.health,
+        agent_health: config.state.agent.as_ref().map(|_| facts.agent.health),
         weight: server.weight(),
         initial_weight: config.weight,
     }
