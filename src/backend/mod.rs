@@ -147,14 +147,6 @@ impl Backend {
         Ok(self.joined(slot, asker.deadline))
     }
 
-    /// Lets a server end the session of this deadline, where one may.
-    fn joined(&self, mut slot: Slot, deadline: &Deadline) -> Slot {
-        if self.ends_sessions {
-            slot.join(deadline);
-        }
-        slot
-    }
-
     /// Whether a client may come back to this server rather than be given another: not where too many wait for it
     /// (`max-keep-alive-queue`), unless the server knows the client by its connection (`is_tied`).
     pub fn takes_back(&self, index: usize, is_tied: bool) -> bool {
@@ -162,6 +154,14 @@ impl Backend {
         self.servers.get(index).is_some_and(|server| {
             server.is_usable() && (is_tied || max == 0 || !server.is_full() || server.queued() + 1 < max)
         })
+    }
+
+    /// Lets a server end the session of this deadline, where one may.
+    fn joined(&self, mut slot: Slot, deadline: &Deadline) -> Slot {
+        if self.ends_sessions {
+            slot.join(deadline);
+        }
+        slot
     }
 
     /// Chooses a server for now.

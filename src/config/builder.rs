@@ -459,8 +459,10 @@ impl<'a> Builder<'a> {
     fn unknown(&self, words: &[Word]) -> Fault {
         let first = words.first().map_or(Span::default(), |word| word.span);
         let first_word = words.first().map(|word| word.bytes.as_slice()).unwrap_or_default();
-        let family =
-            matches!(first_word, b"option" | b"timeout" | b"stats" | b"tcp-request" | b"tcp-response");
+        let family = matches!(
+            first_word,
+            b"option" | b"stats" | b"stick" | b"tcp-request" | b"tcp-response" | b"timeout"
+        );
         let (span, shown) = match words.get(1) {
             Some(second) if family => {
                 let span = Span { start: first.start, end: second.span.end };

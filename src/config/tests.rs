@@ -2,6 +2,7 @@
 
 mod connections;
 mod language;
+mod stick;
 
 use super::*;
 use std::fmt::Write as _;

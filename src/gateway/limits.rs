@@ -77,6 +77,7 @@ fn needs(config: &Config, config_bytes: usize) -> Needs {
         buffers: if speaks_http { HTTP_BUFFERS_MAX } else { TCP_BUFFERS_MAX },
         bufsize_bytes: config.global.bufsize_bytes,
         config_bytes,
+        tables_bytes: config.tables.iter().fold(0, |sum, table| table.bytes_max().saturating_add(sum)),
     }
 }
 

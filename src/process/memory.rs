@@ -28,6 +28,8 @@ pub struct Needs {
     pub bufsize_bytes: usize,
     /// Length of the configuration's text.
     pub config_bytes: usize,
+    /// What its stick tables take once they are full.
+    pub tables_bytes: u64,
 }
 
 impl Needs {
@@ -41,7 +43,7 @@ impl Needs {
     /// What is taken without any connection.
     pub fn besides_bytes(&self) -> u64 {
         let config_bytes = (self.config_bytes as u64).saturating_mul(PER_CONFIG_BYTE);
-        PROGRAM_BYTES.saturating_add(config_bytes)
+        PROGRAM_BYTES.saturating_add(config_bytes).saturating_add(self.tables_bytes)
     }
 
     /// What `maxconn` connections take at most.
@@ -119,7 +121,7 @@ impl fmt::Display for Bytes {
 mod tests {
     use super::*;
 
-    const NEEDS: Needs = Needs { buffers: 4, bufsize_bytes: 16_384, config_bytes: 1_000 };
+    const NEEDS: Needs = Needs { buffers: 4, bufsize_bytes: 16_384, config_bytes: 1_000, tables_bytes: 0 };
 
     #[test]
     fn the_formula_and_its_inverse() {
@@ -148,7 +150,12 @@ mod tests {
              and -m gives 1 MiB; -m 3 would do"
         );
         assert_eq!(NEEDS.fit(Some(2_000), 171).map(|fitting| fitting >= 2_000), Ok(true));
-        let most = Needs { buffers: u32::MAX, bufsize_bytes: 65_535, config_bytes: usize::MAX };
+        let most = Needs {
+            buffers: u32::MAX,
+            bufsize_bytes: 65_535,
+            config_bytes: usize::MAX,
+            tables_bytes: u64::MAX,
+        };
         assert!(most.fit(Some(u32::MAX), u32::MAX).unwrap_err().to_string().contains("does not fit"));
     }
 

@@ -23,6 +23,16 @@ pub struct StickTable {
     pub by_address: bool,
 }
 
+impl StickTable {
+    /// What it takes in memory once it is full: 32 bytes an entry beside its key, up to 12 of its index while that
+    /// grows, and what an allocator may waste.
+    #[must_use]
+    pub fn bytes_max(&self) -> u64 {
+        const ENTRY_BYTES: u64 = 64;
+        u64::from(self.size).saturating_mul(ENTRY_BYTES + u64::from(self.key_bytes_max))
+    }
+}
+
 /// What the keys of a table are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyKind {
