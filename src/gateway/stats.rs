@@ -16,7 +16,8 @@ pub(super) fn all(runtime: &Runtime, now_ms: u64) -> Vec<Row> {
     proxies.extend(runtime.frontends.iter().map(|front| (front.config.id, vec![frontend(front, now_ms)])));
     for backend in runtime.backends.iter() {
         let servers = backend.servers.iter().zip(1..);
-        let mut rows: Vec<Row> = servers.map(|(one, sid)| server(backend, one, sid, now_ms)).collect();
+        let mut rows: Vec<Row> =
+            servers.map(|(one, sid)| server(runtime, backend, one, sid, now_ms)).collect();
         rows.push(whole(backend, now_ms));
         proxies.push((backend.config.id, rows));
     }
@@ -184,13 +185,19 @@ fn shown_weight(server: &Server) -> u32 {
     server.effective_weight().div_ceil(16)
 }
 
-fn server(backend: &Backend, server: &Server, sid: u64, now_ms: u64) -> Row {
+fn server(runtime: &Runtime, backend: &Backend, server: &Server, sid: u64, now_ms: u64) -> Row {
     let config = &server.config;
     let mut row = begin(&backend.config.name, &config.name, backend.config.id, backend.config.mode);
     let sides = [&server.counters];
     common(&mut row, &sides, backend.config.mode, now_ms);
     behind(&mut row, &sides, now_ms);
     health(&mut row, server, now_ms);
+    if let Some((backend, index)) = config.state.track
+        && let Some(backend) = runtime.backends.get(backend.0)
+        && let Some(tracked) = backend.servers.get(index)
+    {
+        row.text(Column::Tracked, &format!("{}/{}", backend.config.name, tracked.config.name));
+    }
     row.numbers(&[
         (Column::Scur, server.connections.get().into()),
         (Column::Type, 2),

@@ -492,7 +492,7 @@ fn counters_are_those_of_haproxy() {
 }
 
 /// What is compared of servers that are checked.
-const STATES: [&str; 15] = [
+const STATES: [&str; 16] = [
     "status",
     "weight",
     "act",
@@ -507,6 +507,7 @@ const STATES: [&str; 15] = [
     "check_health",
     "hanafail",
     "throttle",
+    "tracked",
     "uweight",
 ];
 
