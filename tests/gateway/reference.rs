@@ -156,6 +156,16 @@ fn load_balancer_cfg() {
     );
     assert_eq!(line.backend, "ha_xuliangwei_com_backend");
     assert!(line.server.starts_with("web-node"));
+    // One dies: the other one serves alone, and the second site, which has no other, says so at once.
+    let (name, second_port) = ("node2", second.port);
+    drop(second);
+    gateway.wait_stderr("proxy_xuliangwei_com_backend has no server available!");
+    within(Duration::from_secs(60), "the first one serves alone", || {
+        (0..4).all(|_| node("www.xuliangwei.com") == "node1")
+    });
+    assert_eq!(ask(port, "GET / HTTP/1.1\r\nHost: proxy.xuliangwei.com").status, 503);
+    let _second = Nginx::on_port(name, second_port);
+    within(Duration::from_secs(60), "the second site is back", || node("proxy.xuliangwei.com") == "node2");
     // `option dontlognull`: a connection without a byte has no line.
     let before = syslog.lines().len();
     drop(Client::to(port));
