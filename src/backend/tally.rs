@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use super::{Backend, Pick, Slot};
+use super::{Backend, Pick, Server, Slot};
 
 /// How often and how long a backend had no server that takes traffic.
 #[derive(Default)]
@@ -80,6 +80,13 @@ impl Backend {
             server.counters.chosen.increment();
         }
         pick
+    }
+}
+
+impl Server {
+    /// How many idle connections are kept, and how many of them have carried more than one request.
+    pub fn idle_connections(&self) -> (usize, usize) {
+        self.idle.count()
     }
 }
 

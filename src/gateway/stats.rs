@@ -50,18 +50,19 @@ fn frontend(frontend: &Frontend, now_ms: u64) -> Row {
         (Column::ConnRate, front.connection_rate.per_second(now_ms).into()),
         (Column::ConnRateMax, front.connection_rate.max().into()),
         (Column::ConnTot, front.connections.get()),
-        (Column::Intercepted, front.intercepted.get()),
         (Column::Dcon, front.denied_connections.get()),
         (Column::Dses, front.denied_sessions.get()),
     ]);
     if let Some(maxconn) = config.maxconn {
         row.numbers(&[(Column::Slim, maxconn.into())]);
     }
+    row.numbers(&[
+        (Column::ReqRate, front.request_rate.per_second(now_ms).into()),
+        (Column::ReqRateMax, front.request_rate.max().into()),
+        (Column::ReqTot, front.side.responses.sum()),
+    ]);
     if config.mode == Mode::Http {
-        row.numbers(&[
-            (Column::ReqRate, front.request_rate.per_second(now_ms).into()),
-            (Column::ReqRateMax, front.request_rate.max().into()),
-        ]);
+        row.numbers(&[(Column::Intercepted, front.intercepted.get())]);
     }
     row
 }
@@ -189,6 +190,7 @@ fn server(runtime: &Runtime, backend: &Backend, server: &Server, sid: u64, now_m
     let config = &server.config;
     let mut row = begin(&backend.config.name, &config.name, backend.config.id, backend.config.mode);
     let sides = [&server.counters];
+    let (idle, proven) = server.idle_connections();
     common(&mut row, &sides, backend.config.mode, now_ms);
     behind(&mut row, &sides, now_ms);
     health(&mut row, server, now_ms);
@@ -209,6 +211,9 @@ fn server(runtime: &Runtime, backend: &Backend, server: &Server, sid: u64, now_m
         (Column::Weight, shown_weight(server).into()),
         (Column::Uweight, server.weight().into()),
         (Column::UsedConnCur, server.connections.get().into()),
+        (Column::SrvIcur, idle as u64),
+        (Column::SafeConnCur, proven as u64),
+        (Column::IdleConnCur, idle.saturating_sub(proven) as u64),
     ]);
     if let Some(maxconn) = config.maxconn {
         row.numbers(&[(Column::Slim, maxconn.into())]);
@@ -231,12 +236,14 @@ fn health(row: &mut Row, server: &Server, now_ms: u64) {
             (Column::Chkfail, facts.failed_checks.into()),
             (Column::Chkdown, facts.downs.into()),
             (Column::Downtime, facts.down_ms / 1_000),
-            (Column::Hanafail, facts.failed_observed.into()),
             (Column::CheckRise, facts.check.rise.into()),
             (Column::CheckFall, facts.check.fall.into()),
             (Column::CheckHealth, facts.check.health.into()),
             (Column::CheckDuration, facts.check_ms),
         ]);
+        if facts.failed_observed > 0 {
+            row.numbers(&[(Column::Hanafail, facts.failed_observed.into())]);
+        }
         row.text(Column::CheckStatus, facts.check_status.unwrap_or("INI"));
         if let Some(code) = facts.check_code {
             row.numbers(&[(Column::CheckCode, code.into())]);

@@ -66,6 +66,27 @@ const COMPARED: [&str; 36] = [
 
 const NOT_PASSED_ON: &str = "only bytes that were passed on count";
 
+/// Columns that HAProxy fills in and oneport does not, because it has nothing to say there.
+const ONLY_HAPROXY: [&str; 17] = [
+    "comp_in",
+    "comp_out",
+    "comp_byp",
+    "comp_rsp",
+    "cache_lookups",
+    "cache_hits",
+    "need_conn_est",
+    "slim",
+    "lastsess",
+    "check_desc",
+    "agent_desc",
+    "last_chk",
+    "last_agt",
+    "agent_status",
+    "agent_code",
+    "agent_duration",
+    "src_ilim",
+];
+
 /// What differs, and why: shape, column, reason.
 const DIFFERS: &[(&str, &str, &str)] = &[
     ("reset", "eresp", "HAProxy counts an answer that a reset cuts off twice"),
@@ -311,7 +332,7 @@ fn config(shapes: &[Shape]) -> (String, Vec<u16>) {
         let lines = |text: &str| text.lines().map(|line| format!(" {line}\n")).collect::<String>();
         text.push_str(&format!(
             "frontend f-{name}\n mode {mode}\n timeout client 5s\n bind 127.0.0.1:{port}\n{} default_backend b-{name}\n\
-             backend b-{name}\n mode {mode}\n timeout connect 2s\n timeout server 5s\n{}",
+             backend b-{name}\n mode {mode}\n timeout connect 2s\n timeout server 5s\n timeout check 5s\n{}",
             lines(front),
             lines(back)
         ));
@@ -436,6 +457,19 @@ fn differences(ours: &Table, theirs: &Table, columns: &[&str]) -> Vec<String> {
     found
 }
 
+/// Columns that one program fills in and the other does not.
+fn gaps(ours: &Table, theirs: &Table) -> Vec<String> {
+    let only_in = |one: &Table, other: &Table| -> Vec<String> {
+        let keys = one.keys().filter(|key| !other.contains_key(*key));
+        keys.filter(|(_, _, column)| !ONLY_HAPROXY.contains(&column.as_str()))
+            .map(|key| format!("{key:?}"))
+            .collect()
+    };
+    let mut found = only_in(theirs, ours);
+    found.extend(only_in(ours, theirs).into_iter().map(|key| format!("{key} is ours alone")));
+    found
+}
+
 /// Runs all shapes through both programs, until their tables agree in these columns.
 fn compare(shapes: &[Shape], columns: &[&str]) -> Table {
     let dir = folder();
@@ -453,7 +487,9 @@ fn compare(shapes: &[Shape], columns: &[&str]) -> Table {
     let started = std::time::Instant::now();
     while started.elapsed() < crate::support::SOON {
         let ours = inside.table();
-        found = differences(&ours, &of_haproxy(&socket), columns);
+        let theirs = of_haproxy(&socket);
+        found = differences(&ours, &theirs, columns);
+        found.extend(gaps(&ours, &theirs));
         if found.is_empty() {
             return ours;
         }
