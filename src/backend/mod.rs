@@ -46,6 +46,8 @@ pub struct Backend {
     pub connections: Cell<u32>,
     /// What happened here.
     pub counters: Side,
+    /// Times without a server.
+    pub outages: tally::Outages,
     reactor: Handle,
     balancer: Balancer,
     /// Those who wait for any server.
@@ -92,6 +94,7 @@ impl Backend {
             ends_sessions,
             connections: Cell::new(0),
             counters: Side::default(),
+            outages: tally::Outages::since(reactor.now_ms()),
             reactor,
             queue: Queue::default(),
             waiting: Cell::new(0),

@@ -212,6 +212,7 @@ impl Backend {
     /// The choice is made anew; says so when nothing is left to be chosen.
     fn after_change(self: &Rc<Self>, before: (usize, usize)) {
         self.servers_changed();
+        self.note_outage(before != (0, 0), self.usable() != (0, 0));
         if before != (0, 0) && self.usable() == (0, 0) {
             let kind = if self.config.listens { "proxy" } else { "backend" };
             self.tell(EMERGENCY, &format!("{kind} {} has no server available!", self.config.name));
