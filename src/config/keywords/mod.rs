@@ -7,6 +7,7 @@ pub(crate) mod bind;
 mod checks;
 mod connection;
 mod errors;
+mod expect;
 pub(crate) mod global;
 pub(crate) mod groups;
 mod http_rules;
