@@ -56,8 +56,6 @@ pub struct Server {
     maxconn: Cell<u32>,
     /// How many sixteenths of its weight count: fewer while it starts slowly.
     ramp: Cell<u32>,
-    /// The running value of smooth weighted round robin.
-    pub(super) turn: Cell<i64>,
     /// The value of its cookie, where it is worked out.
     pub(super) cookie: Cell<super::cookie::Known>,
 }
@@ -166,7 +164,6 @@ impl Server {
             sessions: RefCell::default(),
             ends: Cell::new(0),
             ended_by: Cell::new(0),
-            turn: Cell::new(0),
             cookie: Cell::default(),
         }
     }
@@ -174,6 +171,11 @@ impl Server {
     /// Where it is for everybody; `None` where that depends on the client.
     pub fn own_target(&self) -> Option<Target> {
         self.target(&ClientEnds::default())
+    }
+
+    /// Whether it is at this address.
+    pub fn is_at(&self, address: SocketAddr) -> bool {
+        matches!(self.own_target(), Some(Target::Inet(target)) if target == address)
     }
 
     /// Its address now; without a port of its own, the port is 0.

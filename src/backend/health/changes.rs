@@ -257,7 +257,7 @@ impl Backend {
     }
 
     /// Tells the log of the backend, and whoever looks at the terminal.
-    pub(super) fn tell(&self, level: u8, text: &str) {
+    pub fn tell(&self, level: u8, text: &str) {
         let voice = self.voice.borrow().clone();
         match voice {
             Some(voice) => voice(level, text),

@@ -12,6 +12,7 @@ mod start;
 mod state;
 mod verdict;
 
+pub use answer::{Answer, Judgement, judge};
 pub use observe::Observed;
 pub use start::{Spread, link};
 pub use state::{Admin, Counter, Facts, Op};
