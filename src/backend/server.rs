@@ -52,8 +52,6 @@ pub struct Server {
     maxconn: Cell<u32>,
     /// How many sixteenths of its weight count: fewer while it starts slowly.
     ramp: Cell<u32>,
-    /// The running value of smooth weighted round robin.
-    pub(super) turn: Cell<i64>,
     /// The value of its cookie, where it is worked out.
     pub(super) cookie: Cell<super::cookie::Known>,
 }
@@ -132,7 +130,6 @@ impl Server {
             sessions: RefCell::default(),
             ends: Cell::new(0),
             ended_by: Cell::new(0),
-            turn: Cell::new(0),
             cookie: Cell::default(),
         }
     }

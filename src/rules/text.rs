@@ -36,6 +36,12 @@ impl<'a> Iterator for Elements<'a> {
     }
 }
 
+/// The first element of a comma-separated value.
+#[must_use]
+pub fn first_element(value: &[u8]) -> &[u8] {
+    Elements::of(value).next().unwrap_or_default()
+}
+
 /// Without blanks around it.
 pub(super) fn trim(value: &[u8]) -> &[u8] {
     let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t');
@@ -87,7 +93,8 @@ pub(super) fn split_at_byte(text: &[u8], byte: u8) -> Option<(&[u8], &[u8])> {
 }
 
 /// The target from its path's first slash on; nothing for `*` and for CONNECT's `host:port`.
-pub(super) fn path_and_query(target: &[u8]) -> Option<&[u8]> {
+#[must_use]
+pub fn path_and_query(target: &[u8]) -> Option<&[u8]> {
     if target.first() == Some(&b'/') {
         return Some(target);
     }

@@ -168,8 +168,8 @@ impl Backend {
         if let Some(percent) = answer.weight_percent {
             let weight = (server.config.weight.saturating_mul(percent) / 100).min(256);
             if weight != server.weight() {
-                server.set_weight(weight);
-                self.servers_changed();
+                // A static algorithm knows only all of it and nothing, as in HAProxy.
+                let _ = self.set_weight(index, weight);
             }
         }
         if let Some(maxconn) = answer.maxconn {

@@ -12,6 +12,7 @@ mod start;
 mod state;
 mod verdict;
 
+pub use answer::{Answer, Judgement, judge};
 pub use observe::Observed;
 pub use start::{Spread, link};
 pub use state::{Admin, Counter, Facts, Op};
@@ -19,15 +20,13 @@ pub use state::{Admin, Counter, Facts, Op};
 pub(super) use agent::attend;
 pub(super) use state::State;
 
-use std::future::{Future, poll_fn};
-use std::pin::Pin;
+use std::future::poll_fn;
 use std::rc::{Rc, Weak};
-use std::time::{Duration, Instant};
-
-use async_io::Timer;
+use std::time::Instant;
 
 use super::{Backend, Server};
 use crate::config::Check;
+use crate::reactor::Deadline;
 use changes::NOTICE;
 use probe::probe;
 use verdict::{Status, Verdict};
@@ -91,20 +90,22 @@ fn is_paused(backend: &Weak<Backend>, index: usize) -> bool {
     backend.and_then(|backend| backend.servers.get(index).map(Server::is_in_maintenance)).unwrap_or(false)
 }
 
-/// Sleeps, or less where somebody is in a hurry.
+/// Sleeps, or less where somebody is in a hurry. By the loop's own timers: those of async-io have a thread, and a
+/// thousand servers would keep it busy.
 async fn sleep(backend: &Weak<Backend>, index: usize, pause_ms: u64) {
-    let mut due = Instant::now() + Duration::from_millis(pause_ms);
-    let mut timer = Timer::at(due);
+    let Some(reactor) = backend.upgrade().map(|backend| backend.reactor) else { return };
+    let due = Deadline::new(reactor);
+    due.set_at(reactor.now_ms().saturating_add(pause_ms));
     poll_fn(|context| {
         if let Some(backend) = backend.upgrade()
             && let Some(server) = backend.servers.get(index)
             && let Some(at) = server.state.hurry.take(context.waker())
-            && at < due
         {
-            due = at;
-            timer.set_at(at);
+            let left_ms = at.saturating_duration_since(Instant::now()).as_millis();
+            let at_ms = reactor.now_ms().saturating_add(u64::try_from(left_ms).unwrap_or(u64::MAX));
+            due.set_at(at_ms.min(due.at_ms()));
         }
-        Pin::new(&mut timer).poll(context).map(drop)
+        due.poll_expired(context).map(drop)
     })
     .await;
 }
