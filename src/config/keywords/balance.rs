@@ -1,16 +1,16 @@
 //! How a backend chooses among its servers (configuration §4.2, "balance", "hash-type").
 
-use super::{Keyword, Sections, Status};
+use super::{Keyword, Sections};
 use crate::config::builder::{Builder, Statement};
 use crate::config::diagnostics::Fault;
 use crate::config::lexer::Word;
-use crate::config::model::{Affinity, Algorithm, HashFunction, HashType, Key, Side};
+use crate::config::model::{Affinity, Algorithm, Expr, Fetch, HashFunction, HashType, Key, Side};
 use crate::config::values::number;
 use crate::config::{sample, suggest};
 
 const SERVER: Sections = Sections::SERVER_SIDE;
 const ALGORITHMS: &str = "roundrobin, static-rr, leastconn, first, source, uri, url_param NAME, hdr(NAME), \
-     random[(DRAWS)] or hash EXPRESSION";
+     random[(DRAWS)], rdp-cookie[(NAME)] or hash EXPRESSION";
 const NAMES: [&str; 11] = [
     "roundrobin",
     "static-rr",
@@ -32,7 +32,8 @@ pub(super) const TABLE: &[Keyword] = &[
         SERVER,
         "1.3",
         "roundrobin|static-rr|leastconn|first|source|uri [whole] [path-only] [len <n>] [depth <n>]|\
-         url_param <name> [check_post]|hdr(<name>) [use_domain_only]|random[(<draws>)]|hash <expression>",
+         url_param <name> [check_post]|hdr(<name>) [use_domain_only]|random[(<draws>)]|rdp-cookie[(<name>)]|\
+         hash <expression>",
         "how a server is chosen; default roundrobin",
         balance,
     )
@@ -157,10 +158,10 @@ fn balance(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
         ("hash", []) => {
             return Err(Fault::at(word.span, "`hash` needs an expression, as `hash req.hdr(host),lower`"));
         }
-        ("rdp-cookie", _) => {
-            let status = Status::NotYet("servers take turns: what RDP clients send first is not read");
-            b.tell("balance rdp-cookie", status, st.place, st.line, st.name_span(), false)?;
-            Algorithm::RoundRobin
+        ("rdp-cookie", rest) => {
+            st.end(rest)?;
+            let name = argument.filter(|name| !name.is_empty()).unwrap_or("msts");
+            Algorithm::Hash(Key::Sample(Expr::of(Fetch::RdpCookie(name.into()), text)))
         }
         (name, [first, ..]) if NAMES.contains(&name) => {
             // HAProxy passes over it in silence.
