@@ -206,7 +206,7 @@ mod tests {
             let words = split(&format!("{name} always_true"));
             acl::declare(&mut table, reader, &Place::default(), &words, Span::default()).unwrap();
         }
-        let parsed = parse(&mut table, reader, &Place::default(), &split(text)).map_err(|f| f.message)?;
+        let parsed = parse(&mut table, reader, &Place::default(), &split(text)).map_err(Fault::into_message)?;
         let Some(condition) = parsed else { return Ok("none".into()) };
         let acls = table.into_list();
         let term = |t: &Term| format!("{}{}", if t.negated { "!" } else { "" }, acls[t.acl.0].name);

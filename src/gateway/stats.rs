@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::build::Runtime;
 use crate::backend::{Backend, Server};
-use crate::config::{Balance, Mode, ServerAddress};
+use crate::config::{Algorithm, Balance, Key, Mode, ServerAddress};
 use crate::counters::{Side, Step};
 use crate::net::Target;
 use crate::observe::{Column, Row, ServerState};
@@ -145,13 +145,22 @@ fn whole(backend: &Backend, now_ms: u64) -> Row {
         (Column::Weight, of_use().map(|server| u64::from(shown_weight(server))).sum()),
         (Column::Uweight, of_use().map(|server| u64::from(server.weight())).sum()),
     ]);
-    row.text(Column::Algo, algorithm(config.balance));
+    row.text(Column::Algo, algorithm(&config.balance));
     row
 }
 
-fn algorithm(balance: Balance) -> &'static str {
-    match balance {
-        Balance::RoundRobin => "roundrobin",
+fn algorithm(balance: &Balance) -> &'static str {
+    match &balance.algorithm {
+        Algorithm::RoundRobin => "roundrobin",
+        Algorithm::StaticRr => "static-rr",
+        Algorithm::LeastConn => "leastconn",
+        Algorithm::First => "first",
+        Algorithm::Random(_) => "random",
+        Algorithm::Hash(Key::Source) => "source",
+        Algorithm::Hash(Key::Uri { .. }) => "uri",
+        Algorithm::Hash(Key::UrlParam(_)) => "url_param",
+        Algorithm::Hash(Key::Header { .. }) => "hdr",
+        Algorithm::Hash(Key::Sample(_)) => "hash",
     }
 }
 

@@ -251,8 +251,13 @@ impl Backend {
         );
     }
 
+    /// Tells of something that is no fault.
+    pub(crate) fn tell_notice(&self, text: &str) {
+        self.tell(NOTICE, text);
+    }
+
     /// Tells the log of the backend, and whoever looks at the terminal.
-    pub(super) fn tell(&self, level: u8, text: &str) {
+    pub fn tell(&self, level: u8, text: &str) {
         let voice = self.voice.borrow().clone();
         match voice {
             Some(voice) => voice(level, text),

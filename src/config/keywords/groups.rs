@@ -218,18 +218,6 @@ pub(crate) const GROUPS: &[Group] = &[
         "max-session-srv-conns",
     ),
     group(SERVER, Takes::AtLeastOne, NotYet(STICKY), "persist rdp-cookie"),
-    group(
-        SERVER,
-        Takes::AtLeastOne,
-        NotYet("servers get their share in turn"),
-        "hash-balance-factor|hash-preserve-affinity|hash-type",
-    ),
-    group(
-        SERVER,
-        Takes::Nothing,
-        NotYet("of several backup servers only the first one serves"),
-        "option allbackups",
-    ),
     group(SERVER, Takes::Any, NotYet(STATE_FILES), "load-server-state-from-file|server-state-file-name"),
     group(
         SERVER,
