@@ -33,7 +33,7 @@ pub struct Server {
     /// Between `minconn` and `maxconn`, where there is a `minconn`.
     pub(super) limit: Cell<u32>,
     /// What is not plain about its connections.
-    pub(super) way: Option<Box<Way>>,
+    pub(super) way: Option<Rc<Way>>,
     /// Alternatives in the resolver's order; none while its name has no address.
     targets: RefCell<Vec<Target>>,
     /// Loop clock of the last look-up of its name.
@@ -171,6 +171,11 @@ impl Server {
     /// Where it is for everybody; `None` where that depends on the client.
     pub fn own_target(&self) -> Option<Target> {
         self.target(&ClientEnds::default())
+    }
+
+    /// Whether it is at this address.
+    pub fn is_at(&self, address: SocketAddr) -> bool {
+        matches!(self.own_target(), Some(Target::Inet(target)) if target == address)
     }
 
     /// Its address now; without a port of its own, the port is 0.

@@ -99,13 +99,13 @@ fn one_of(word: &Word, names: &[&str], expected: &str) -> Result<usize, Fault> {
     let found = names.iter().position(|name| word.is(name));
     found.ok_or_else(|| {
         let hint = suggest::hint(word.text().unwrap_or_default(), names.iter().copied());
-        Fault::at(word.span, format!("unexpected {}{hint}; expected {expected}", word.quoted()))
+        Fault::at(word.span, format_args!("unexpected {}{hint}; expected {expected}", word.quoted()))
     })
 }
 
 fn balance(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
     let [word, rest @ ..] = st.args() else {
-        return Err(Fault::at(st.name_span(), format!("expected `balance` and {ALGORITHMS}")));
+        return Err(Fault::at(st.name_span(), format_args!("expected `balance` and {ALGORITHMS}")));
     };
     let text = word.text()?;
     // `hdr(host)`, `random(3)`
@@ -115,14 +115,14 @@ fn balance(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
             None => {
                 return Err(Fault::at(
                     word.span,
-                    format!("the parenthesis in {} is never closed", word.quoted()),
+                    format_args!("the parenthesis in {} is never closed", word.quoted()),
                 ));
             }
         },
         None => (text, None),
     };
     if argument.is_some() && !matches!(name, "hdr" | "random" | "rdp-cookie") && NAMES.contains(&name) {
-        return Err(Fault::at(word.span, format!("`{name}` takes nothing in parentheses")));
+        return Err(Fault::at(word.span, format_args!("`{name}` takes nothing in parentheses")));
     }
     let algorithm = match (name, rest) {
         ("roundrobin", []) => Algorithm::RoundRobin,
@@ -194,7 +194,7 @@ fn draws(word: &Word, argument: Option<&str>) -> Result<u32, Fault> {
     let Some(text) = argument else { return Ok(2) };
     let number = text.parse::<u32>().ok().filter(|number| (1..=DRAWS_MAX).contains(number));
     number.ok_or_else(|| {
-        Fault::at(word.span, format!("`random(DRAWS)`: expected a number from 1 to {DRAWS_MAX}"))
+        Fault::at(word.span, format_args!("`random(DRAWS)`: expected a number from 1 to {DRAWS_MAX}"))
     })
 }
 
@@ -244,7 +244,7 @@ fn expression(
 fn hash_type(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
     const METHODS: &str = "map-based or consistent";
     let [method, rest @ ..] = st.args() else {
-        return Err(Fault::at(st.name_span(), format!("expected `hash-type` and {METHODS}")));
+        return Err(Fault::at(st.name_span(), format_args!("expected `hash-type` and {METHODS}")));
     };
     let consistent = one_of(method, &["map-based", "consistent"], METHODS)? == 1;
     let functions =

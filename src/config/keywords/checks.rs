@@ -137,7 +137,10 @@ pub(super) const fn check(
 /// `http-check` or `tcp-check` with a word behind it that is none of its steps.
 fn unknown(b: &mut Builder<'_>, st: &Statement<'_>, name: &'static str) -> Result<(), Fault> {
     let Some(word) = st.args().first() else {
-        return Err(Fault::at(st.name_span(), format!("`{name}` needs a step: connect, send, expect, …")));
+        return Err(Fault::at(
+            st.name_span(),
+            format_args!("`{name}` needs a step: connect, send, expect, …"),
+        ));
     };
     let text = word.text()?;
     if ["set-var(", "set-var-fmt(", "unset-var("].iter().any(|start| text.starts_with(start)) {
@@ -147,7 +150,7 @@ fn unknown(b: &mut Builder<'_>, st: &Statement<'_>, name: &'static str) -> Resul
     }
     let steps = TABLE.iter().filter_map(|entry| entry.name.strip_prefix(name)?.strip_prefix(' '));
     let hint = suggest::hint(text, steps);
-    Err(Fault::at(word.span, format!("{} is no step of `{name}`{hint}", word.quoted())))
+    Err(Fault::at(word.span, format_args!("{} is no step of `{name}`{hint}", word.quoted())))
 }
 
 /// Takes a line.
@@ -218,7 +221,7 @@ fn old_version(
     request.version = Some(version(word, line)?);
     let (fields, body) = hidden.split_once("\r\n\r\n").unwrap_or((hidden, ""));
     for field in fields.split("\r\n").filter(|field| !field.is_empty()) {
-        let bad = || Fault::at(word.span, format!("`{}` is no header field", field.escape_debug()));
+        let bad = || Fault::at(word.span, format_args!("`{}` is no header field", field.escape_debug()));
         let (name, value) = field.split_once(':').ok_or_else(bad)?;
         let part = |text: &str| Word { bytes: text.as_bytes().to_vec(), span: word.span };
         let (name, value) = (part(name), part(value.trim()));
@@ -246,7 +249,7 @@ fn token(word: &Word, what: &str) -> Result<Box<str>, Fault> {
     let text = word.text()?;
     match !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic()) {
         true => Ok(text.into()),
-        false => Err(Fault::at(word.span, format!("{} is no {what} of a request", word.quoted()))),
+        false => Err(Fault::at(word.span, format_args!("{} is no {what} of a request", word.quoted()))),
     }
 }
 
@@ -290,7 +293,7 @@ fn request(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
         } else {
             return Err(Fault::at(
                 word.span,
-                format!("{}: expected meth, uri, ver, hdr, body or comment", word.quoted()),
+                format_args!("{}: expected meth, uri, ver, hdr, body or comment", word.quoted()),
             ));
         }
     }
@@ -321,7 +324,7 @@ fn connect(b: &mut Builder<'_>, st: &Statement<'_>, is_http: bool) -> Result<(),
                 b"via-socks4" => "SOCKS4 is not built",
                 _ => "expected default, port, addr, send-proxy, linger, proto or comment",
             };
-            return Err(Fault::at(word.span, format!("{}: {why}", word.quoted())));
+            return Err(Fault::at(word.span, format_args!("{}: {why}", word.quoted())));
         }
     }
     add(b, st, is_http, Line::Connect(how), comment)
@@ -330,14 +333,14 @@ fn connect(b: &mut Builder<'_>, st: &Statement<'_>, is_http: bool) -> Result<(),
 /// An address for checks.
 pub(super) fn address(word: &Word) -> Result<std::net::IpAddr, Fault> {
     let text = word.text()?.trim_start_matches("ipv4@").trim_start_matches("ipv6@");
-    text.parse().map_err(|_| Fault::at(word.span, format!("{} is no IP address", word.quoted())))
+    text.parse().map_err(|_| Fault::at(word.span, format_args!("{} is no IP address", word.quoted())))
 }
 
 /// `proto`, `check-proto`: HTTP/1 is what checks speak anyway.
 pub(super) fn mux(word: &Word) -> Result<(), Fault> {
     match word.bytes.as_slice() {
         b"h1" | b"none" => Ok(()),
-        _ => Err(Fault::at(word.span, format!("{} is not spoken; expected h1", word.quoted()))),
+        _ => Err(Fault::at(word.span, format_args!("{} is not spoken; expected h1", word.quoted()))),
     }
 }
 
@@ -444,7 +447,7 @@ fn status(word: &Word, list: &[(&str, CheckStatus)]) -> Result<CheckStatus, Faul
     let found = list.iter().find(|(name, _)| word.is(name));
     found.map(|(_, status)| *status).ok_or_else(|| {
         let names: Vec<&str> = list.iter().map(|(name, _)| *name).collect();
-        Fault::at(word.span, format!("{}: expected one of {}", word.quoted(), names.join(", ")))
+        Fault::at(word.span, format_args!("{}: expected one of {}", word.quoted(), names.join(", ")))
     })
 }
 
@@ -475,7 +478,7 @@ fn pattern(
                 true => "status, rstatus, hdr, fhdr, string or rstring",
                 false => "string, rstring, binary or rbinary",
             };
-            return Err(Fault::at(word.span, format!("{}: expected {expected}", word.quoted())));
+            return Err(Fault::at(word.span, format_args!("{}: expected {expected}", word.quoted())));
         }
     };
     Ok(CheckPattern::Bytes(content(b, st, words.next("what is looked for")?, notation)?, notation))
@@ -542,7 +545,7 @@ fn compared(
             }
             _ => {
                 let expected = if is_format { "str, beg, end or sub" } else { "str, beg, end, sub or reg" };
-                return Err(Fault::at(word.span, format!("{}: expected {expected}", word.quoted())));
+                return Err(Fault::at(word.span, format_args!("{}: expected {expected}", word.quoted())));
             }
         };
     }

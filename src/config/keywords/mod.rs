@@ -159,16 +159,16 @@ fn parameters<T>(
                 return Err(unknown(word, text));
             };
             if group.value && words.next().is_none() {
-                return Err(Fault::at(word.span, format!("`{text}` needs a value")));
+                return Err(Fault::at(word.span, format_args!("`{text}` needs a value")));
             }
             set_aside.push((name, word.span, group.status));
             continue;
         };
         let value = match entry.args {
             "" => word,
-            _ => words
-                .next()
-                .ok_or_else(|| Fault::at(word.span, format!("`{text}` needs a value: {}", entry.args)))?,
+            _ => words.next().ok_or_else(|| {
+                Fault::at(word.span, format_args!("`{text}` needs a value: {}", entry.args))
+            })?,
         };
         (entry.parse)(target, value)?;
     }

@@ -17,6 +17,8 @@ pub struct Persistence {
     pub prefer_last: bool,
     /// `option checkcache`: an answer that sets a cookie and may be cached is not passed on.
     pub check_cache: bool,
+    /// `persist rdp-cookie(NAME)`: the cookie that a Remote Desktop connection begins with names a server's address.
+    pub rdp_cookie: Option<Rc<str>>,
 }
 
 /// `cookie NAME …`.
