@@ -37,6 +37,8 @@ pub struct Asker<'a> {
     pub deadline: &'a Deadline,
     /// Its client, where the wait is over when that one closes (`option abortonclose`).
     pub leaving: Option<&'a Stream>,
+    /// Only where nothing of what it has sent is still to be read.
+    pub is_silent: bool,
     /// What it meets on its way.
     pub course: &'a Course,
 }
@@ -71,7 +73,9 @@ enum Cut {
 impl Asker<'_> {
     /// Whether the client has closed, where that matters.
     pub(super) fn is_gone(&self, context: &mut Context<'_>) -> bool {
-        self.leaving.is_some_and(|client| client.poll_ended(context).is_ready())
+        self.leaving.is_some_and(|client| {
+            client.poll_ended(context).is_ready() && !(self.is_silent && client.has_unread())
+        })
     }
 
     /// Whether there are retries left.

@@ -10,14 +10,16 @@ mod cookie;
 mod health;
 mod idle;
 mod queue;
+mod resolve;
 mod server;
 mod stick;
 mod tally;
 mod way;
 mod wish;
 
+pub use balance::{hash, mixed};
 pub use connect::{Asker, ClientEnds, ConnectError, ConnectFailure, Connected, Course, again, connect};
-pub use health::{Admin, Facts, Observed, Op, Spread, link};
+pub use health::{Admin, Answer, Facts, Judgement, Observed, Op, Spread, judge, link};
 pub use idle::{Reserved, set_idle_max};
 pub use queue::{NoServer, Reason};
 pub use server::Server;
@@ -31,6 +33,7 @@ use std::rc::Rc;
 use crate::config;
 use crate::counters::Side;
 use crate::reactor::{Deadline, Handle};
+use balance::Balancer;
 use queue::{Queue, Start};
 
 /// A backend at work.
@@ -43,7 +46,10 @@ pub struct Backend {
     pub connections: Cell<u32>,
     /// What happened here.
     pub counters: Side,
+    /// Times without a server.
+    pub outages: tally::Outages,
     reactor: Handle,
+    balancer: Balancer,
     /// Those who wait for any server.
     queue: Queue,
     /// All who wait, for this server or that.
@@ -71,12 +77,14 @@ impl Backend {
     pub fn new(reactor: Handle, config: config::Backend, mut servers: Vec<Server>) -> Rc<Self> {
         for server in &mut servers {
             server.way = way::Way::of(&config, &server.config);
+            server.state.begin(reactor.now_ms());
         }
         let moves = servers.iter().any(|server| server.config.minconn > 0);
         let ends =
             |server: &Server| server.config.state.ends_sessions || server.config.state.ends_backup_sessions;
         let ends_sessions = servers.iter().any(ends);
         Rc::new(Self {
+            balancer: Balancer::new(&config.balance, &servers, reactor.wall_ms()),
             full: if moves { config.queues.fullconn.max(1) } else { 0 },
             is_told_of_clients: servers.iter().any(Server::is_told_of_clients),
             follows_clients: servers.iter().any(Server::follows_clients),
@@ -86,6 +94,7 @@ impl Backend {
             ends_sessions,
             connections: Cell::new(0),
             counters: Side::default(),
+            outages: tally::Outages::since(reactor.now_ms()),
             reactor,
             queue: Queue::default(),
             waiting: Cell::new(0),
@@ -151,10 +160,11 @@ impl Backend {
     /// Whether a client may come back to this server rather than be given another: not where too many wait for it
     /// (`max-keep-alive-queue`), unless the server knows the client by its connection (`is_tied`).
     pub fn takes_back(&self, index: usize, is_tied: bool) -> bool {
-        let max = self.config.queues.keep_alive_max as usize;
-        self.servers.get(index).is_some_and(|server| {
-            server.is_usable() && (is_tied || max == 0 || !server.is_full() || server.queued() + 1 < max)
-        })
+        let max = self.config.queues.keep_alive_max;
+        let is_near = |server: &Server| max.is_none_or(|max| server.queued() < max as usize);
+        self.servers
+            .get(index)
+            .is_some_and(|server| server.is_usable() && (is_tied || !server.is_full() || is_near(server)))
     }
 
     /// Lets a server end the session of this deadline, where one may.
@@ -167,12 +177,13 @@ impl Backend {
 
     /// Chooses a server for now.
     fn pick(&self, wish: &Wish) -> Pick {
-        self.note_choice(balance::pick(self.config.balance, &self.servers, wish))
+        self.note_choice(self.balancer.pick(&self.config.balance, &self.servers, wish))
     }
 
     /// A server's state or weight has changed: the choice between servers is worked out anew, and those in the queue
     /// get what room there is. Every change goes through here.
     fn servers_changed(self: &Rc<Self>) {
+        self.balancer.changed();
         if self.waiting.get() > 0 {
             (0..self.servers.len()).for_each(|index| {
                 self.requeue(index);
@@ -212,6 +223,7 @@ impl Slot {
             let connections = server.connections.get().saturating_add(1);
             server.connections.set(connections);
             server.counters.sessions_max.see(connections);
+            backend.balancer.taken(&backend.servers, index);
         }
         Self { backend, index: index as u32, deadline: None, ends: 0 }
     }
@@ -263,6 +275,7 @@ impl Drop for Slot {
     fn drop(&mut self) {
         let server = self.server();
         server.connections.set(server.connections.get().saturating_sub(1));
+        self.backend.balancer.released(&self.backend.servers, self.index());
         if let Some(deadline) = self.deadline {
             server.part(deadline.get().wrapping_sub(1));
         }

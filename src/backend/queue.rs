@@ -10,7 +10,7 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use super::{Asker, Backend, Pick, Server, Slot, Wish, balance};
+use super::{Asker, Backend, Pick, Server, Slot, Wish};
 
 /// No server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -220,7 +220,7 @@ impl Backend {
         let Some(server) = self.servers.get(index) else { return };
         while self.waiting.get() > 0 && server.has_room() {
             let own = server.queue.first();
-            let all = self.queue.first().filter(|_| balance::serves(&self.servers, index));
+            let all = self.queue.first().filter(|_| self.serves(index));
             let queue = match (own, all) {
                 (None, None) => return,
                 (Some(own), Some(all)) if all < own => &self.queue,
@@ -245,6 +245,7 @@ impl Backend {
     /// [`Backend::servers_changed`].
     pub(super) fn requeue(self: &Rc<Self>, index: usize) -> usize {
         let Some(server) = self.servers.get(index) else { return 0 };
+        self.balancer.changed();
         if self.waiting.get() == 0 {
             return 0;
         }
@@ -260,6 +261,11 @@ impl Backend {
         let gone = server.queue.scatter();
         self.waiting.set(self.waiting.get().saturating_sub(u32::try_from(gone).unwrap_or(u32::MAX)));
         gone
+    }
+
+    /// Whether the choice can fall on this server now.
+    fn serves(&self, index: usize) -> bool {
+        self.balancer.serves(&self.config.balance, &self.servers, index)
     }
 
     fn queue_of(&self, place: Option<usize>) -> &Queue {
@@ -316,7 +322,9 @@ impl<'a> Ticket<'a> {
     fn new(backend: &'a Rc<Backend>, place: Option<usize>, key: Key, insists: bool) -> Self {
         let (answer, waker) = (Cell::new(None), Cell::new(None));
         let waiter = Rc::new(Waiter { key, insists, position: Cell::new(0), answer, waker });
-        backend.queue_of(place).push(waiter.clone());
+        let queue = backend.queue_of(place);
+        queue.push(waiter.clone());
+        backend.note_queue(place, queue.len());
         backend.waiting.set(backend.waiting.get().saturating_add(1));
         Self { backend, place, waiter }
     }

@@ -216,10 +216,10 @@ mod tests {
     use crate::config::model::{Part, Side};
 
     fn parse(text: &str) -> Result<AclTest, String> {
-        let words = lexer::split(text.as_bytes(), &|_| None).map_err(|f| f.message)?;
+        let words = lexer::split(text.as_bytes(), &|_| None).map_err(Fault::into_message)?;
         let (mut shared, spot) = (sample::Shared::default(), Spot::default());
         let mut reader = Reader { shared: &mut shared, spot: &spot, env: &|_| None };
-        test(&mut reader, &words, Span::default()).map_err(|f| f.message)
+        test(&mut reader, &words, Span::default()).map_err(Fault::into_message)
     }
 
     #[test]

@@ -216,7 +216,7 @@ impl<'a> Builder<'a> {
             let line_number = u32::try_from(number + 1).unwrap_or(u32::MAX);
             let place = Place { file: source.name.clone(), line: line_number };
             if let Err(fault) = self.line(&place, line) {
-                self.sink.push(Severity::Error, Spot::new(&place, line, fault.span), fault.message);
+                self.sink.push(Severity::Error, Spot::new(&place, line, fault.span()), fault.into_message());
             }
         }
         for opened in self.blocks.end() {

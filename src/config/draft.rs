@@ -20,7 +20,7 @@ pub(crate) struct Settings {
     /// `rate-limit sessions`; 0 = none.
     pub accepts_a_second: u32,
     pub backlog: Option<u32>,
-    pub balance: Option<Balance>,
+    pub balance: Balance,
     pub queues: Queues,
     pub default_backend: Option<NameRef>,
     pub timeouts: Timeouts,

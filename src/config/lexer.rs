@@ -94,7 +94,7 @@ pub(crate) fn expand(text: &[u8], span: Span, env: Env<'_>) -> Result<Vec<u8>, F
             at += 1;
             continue;
         }
-        let variable = Variable::parse(text, at).map_err(|fault| Fault::at(span, fault.message))?;
+        let variable = Variable::parse(text, at).map_err(|fault| Fault::at(span, fault.into_message()))?;
         out.extend_from_slice(&variable.value(env));
         at = variable.end;
         if out.len() > WORD_BYTES_MAX {
@@ -347,7 +347,7 @@ mod tests {
 
     fn error(line: &str) -> (usize, String) {
         let fault = split(line.as_bytes(), &env).unwrap_err();
-        (fault.span.map_or(0, |s| s.start), fault.message)
+        (fault.span().map_or(0, |s| s.start), fault.into_message())
     }
 
     #[test]

@@ -6,9 +6,9 @@ use super::checks::{check_delays, check_global, check_listening, check_reached, 
 use super::diagnostics::{DIAGNOSTICS_MAX, Severity, Sink};
 use super::draft::{ErrorSource, NameRef, Proxy, ProxyKind, Settings, Timeouts, UseRule};
 use super::model::{
-    Acl, Backend, BackendId, Chosen, ClientTimeouts, Config, ErrorPage, Frontend, Global, HttpOptions,
-    HttpRules, LogTarget, Mode, Persistence, Server, ServerCookie, ServerTimeouts, StickTable, Target,
-    TcpRules, TcpTuning, UseBackend, UseServer,
+    Acl, Algorithm, Backend, BackendId, Chosen, ClientTimeouts, Config, ErrorPage, Frontend, Global,
+    HttpOptions, HttpRules, Key, LogTarget, Mode, Persistence, Server, ServerCookie, ServerTimeouts,
+    StickTable, Target, TcpRules, TcpTuning, UseBackend, UseServer,
 };
 use super::sample::{Reference, ReferenceKind};
 use super::{keywords::stick, suggest};
@@ -77,6 +77,7 @@ pub(crate) fn resolve(mut b: Builder<'_>) -> (Config, Sink) {
         let acls = std::mem::take(&mut proxy.acls).into_list();
         let rules: Rules = (acls.into(), std::mem::take(&mut proxy.http_rules).into());
         if proxy.kind.has_server_side() {
+            check_balance(&mut b.sink, &mut proxy);
             let server_rules = server_rules(&mut b.sink, &mut proxy);
             let errors = error_pages(&proxy.settings, &config.references);
             let backend = backend(&mut proxy, rules.clone(), &config.global, tunnel_default);
@@ -467,6 +468,21 @@ fn number_servers(servers: &mut [Server]) {
     }
 }
 
+/// What is part of a request cannot be hashed where none is read.
+fn check_balance(sink: &mut Sink, proxy: &mut Proxy) {
+    let algorithm = &mut proxy.settings.balance.algorithm;
+    let of_requests =
+        matches!(algorithm, Algorithm::Hash(Key::Uri { .. } | Key::UrlParam(_) | Key::Header { .. }));
+    if of_requests && proxy.settings.mode != Some(Mode::Http) {
+        *algorithm = Algorithm::RoundRobin;
+        let message = format!(
+            "`{}` balances by a part of requests, which needs `mode http`: servers take turns",
+            proxy.name
+        );
+        sink.push(Severity::Warning, proxy.spot.clone(), message);
+    }
+}
+
 /// Takes from a proxy what a client side has no use for.
 fn backend(proxy: &mut Proxy, (acls, http_rules): Rules, global: &Global, tunnel_default: bool) -> Backend {
     let tcp = tcp_rules(proxy);
@@ -498,7 +514,7 @@ fn backend(proxy: &mut Proxy, (acls, http_rules): Rules, global: &Global, tunnel
         id: 0,
         place: proxy.spot.place.clone(),
         mode: settings.mode.unwrap_or_default(),
-        balance: settings.balance.unwrap_or_default(),
+        balance: settings.balance.clone(),
         check_plan: settings.probes.plan(),
         acls,
         tcp,

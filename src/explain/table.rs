@@ -134,11 +134,12 @@ fn backend(out: &mut String, texts: &Texts<'_>, backend: &Backend) {
     words::place(out, &backend.place);
     out.push_str("), ");
     out.push_str(words::mode(backend.mode));
-    out.push_str(match backend.servers.as_slice() {
-        [] => ", no server: every connection is refused\n",
-        [_] => "\n",
-        _ => ", servers take turns by weight\n",
-    });
+    match backend.servers.as_slice() {
+        [] => out.push_str(", no server: every connection is refused"),
+        [_] => {}
+        _ => words::balance(out, &backend.balance),
+    }
+    out.push('\n');
     let conditions = || of_http(&backend.http_rules).filter_map(|rule| rule.condition.as_ref());
     acls(out, &backend.acls, &|id| conditions().any(|condition| names(condition, id)));
     http_rules(out, texts, backend.http_rules.of_requests(), &backend.acls);

@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use crate::config::{
-    Acl, AclTest, Condition, HttpAction, LineWork, MatchKind, Matcher, Mode, Patterns, Place, Server,
-    ServerAddress, ServerPort, TargetPart,
+    Acl, AclTest, Algorithm, Balance, Condition, HttpAction, Key, LineWork, MatchKind, Matcher, Mode,
+    Patterns, Place, Server, ServerAddress, ServerPort, TargetPart,
 };
 use crate::rules::{Sample, Scratch};
 
@@ -260,4 +260,26 @@ pub(super) fn server(out: &mut String, server: &Server) {
     ] {
         out.push_str(if on { note } else { "" });
     }
+}
+
+/// How a backend chooses among its servers.
+pub(super) fn balance(out: &mut String, balance: &Balance) {
+    let (first, name, last) = match &balance.algorithm {
+        Algorithm::RoundRobin | Algorithm::StaticRr => ("servers take turns by weight", "", ""),
+        Algorithm::LeastConn => ("the server with the fewest connections for its weight is next", "", ""),
+        Algorithm::First => ("the first server that has room is next", "", ""),
+        Algorithm::Random(_) => ("the least loaded of some servers drawn at random is next", "", ""),
+        Algorithm::Hash(Key::Source) => ("the client's address leads to the server", "", ""),
+        Algorithm::Hash(Key::Uri { .. }) => ("the request's target leads to the server", "", ""),
+        Algorithm::Hash(Key::UrlParam(name)) => ("the parameter `", &**name, "` leads to the server"),
+        Algorithm::Hash(Key::Header { name, .. }) => ("the header `", &**name, "` leads to the server"),
+        Algorithm::Hash(Key::Sample(expr)) => ("the value of `", &*expr.text, "` leads to the server"),
+    };
+    for part in [", ", first] {
+        out.push_str(part);
+    }
+    if !name.is_empty() {
+        text(out, name.as_bytes());
+    }
+    out.push_str(last);
 }

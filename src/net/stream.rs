@@ -128,6 +128,13 @@ impl Stream {
         self.source.poll_ended(context)
     }
 
+    /// Whether bytes have come that nobody has read. Costs a system call.
+    pub fn has_unread(&self) -> bool {
+        let mut byte = [0; 1];
+        let peeked = rustix::net::recv(&self.source, &mut byte, RecvFlags::PEEK | RecvFlags::DONTWAIT);
+        matches!(peeked, Ok((1.., _)))
+    }
+
     /// Reads more into a buffer, taking one from the pool only when there may be something to put into it: an
     /// idle connection holds none. Returns 0 at the end of input; the buffer must not be full. A short read is
     /// taken as "drained": the next one waits for an edge.

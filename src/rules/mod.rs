@@ -9,6 +9,7 @@ mod convert;
 mod fetch;
 pub mod fill;
 mod matching;
+mod rdp;
 mod test;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,8 @@ mod world;
 pub use convert::{as_text, expand, replaced};
 pub use fetch::is_to_proxy;
 pub use matching::matches;
+pub use rdp::rdp_cookie;
+pub use text::{first_element, path_and_query};
 pub use value::{Sample, Scratch};
 pub use view::View;
 pub use world::{Nowhere, World};
@@ -178,6 +181,13 @@ pub fn value(expr: &Expr, view: &View<'_>, show: &mut dyn FnMut(&Sample<'_>)) ->
         false
     });
     fetched == fetch::Fetched::Done
+}
+
+/// What has come of a request's body.
+#[must_use]
+pub fn body<'a>(view: &View<'a>) -> Option<std::borrow::Cow<'a, [u8]>> {
+    let head = view.head()?;
+    Some(crate::http::body_so_far(head.framing, view.body(head)).0)
 }
 
 /// What one test of an ACL says, and every sample it looked at; none is shown where there is none (yet).

@@ -1,5 +1,7 @@
 //! Parts of messages: elements of lists, cookies, targets, queries. Slices of what came, nothing copied.
 
+use crate::http::cookies::value_len;
+
 /// The elements of a comma-separated value, blanks around them removed; commas in quoted strings do not count
 /// (RFC 9110 §5.6.1, §5.6.4).
 #[derive(Clone)]
@@ -36,6 +38,12 @@ impl<'a> Iterator for Elements<'a> {
     }
 }
 
+/// The first element of a comma-separated value.
+#[must_use]
+pub fn first_element(value: &[u8]) -> &[u8] {
+    Elements::of(value).next().unwrap_or_default()
+}
+
 /// Without blanks around it.
 pub(super) fn trim(value: &[u8]) -> &[u8] {
     let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t');
@@ -66,18 +74,13 @@ pub(super) fn cookies<'a>(
 
 /// Where the first cookie of a field ends: at `;` or `,` outside of a quoted part of its value, as in HAProxy.
 fn cookie_end(text: &[u8]) -> usize {
-    let (mut in_value, mut quoted, mut escaped) = (false, false, false);
-    for (at, &byte) in text.iter().enumerate() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if quoted => escaped = true,
-            b'"' if in_value => quoted = !quoted,
-            b';' | b',' if !quoted => return at,
-            b'=' => in_value = true,
-            _ => {}
-        }
+    match text.iter().position(|byte| b"=;,".contains(byte)) {
+        None => text.len(),
+        Some(at) => match text.split_at_checked(at + 1) {
+            Some(([.., b'='], value)) => at + 1 + value_len(value),
+            _ => at,
+        },
     }
-    text.len()
 }
 
 /// What stands before and behind the first `byte`.
@@ -87,7 +90,8 @@ pub(super) fn split_at_byte(text: &[u8], byte: u8) -> Option<(&[u8], &[u8])> {
 }
 
 /// The target from its path's first slash on; nothing for `*` and for CONNECT's `host:port`.
-pub(super) fn path_and_query(target: &[u8]) -> Option<&[u8]> {
+#[must_use]
+pub fn path_and_query(target: &[u8]) -> Option<&[u8]> {
     if target.first() == Some(&b'/') {
         return Some(target);
     }

@@ -8,6 +8,7 @@ mod alias;
 mod capture;
 mod choice;
 mod extra;
+mod hash;
 mod http;
 mod monitor;
 mod proxy_header;

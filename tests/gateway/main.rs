@@ -7,6 +7,7 @@
 mod support;
 
 mod bad_input;
+mod balance;
 mod checks;
 mod config_errors;
 mod connections;

@@ -21,7 +21,10 @@ impl Entry {
     }
 }
 
-#[allow(clippy::indexing_slicing, reason = "places within the list; servers below the number it was made for")]
+#[allow(
+    clippy::indexing_slicing,
+    reason = "places within the list; servers below the number it was made for"
+)]
 impl Heap {
     /// An empty one for so many servers.
     pub fn new(servers: usize) -> Self {

@@ -56,10 +56,7 @@ pub(super) async fn run(order: &Order) -> End {
             buffer = None;
         }
         let done = match &step.act {
-            CheckAct::Connect(how) => {
-                let speaks = !matches!(steps.get(at + 1).map(|next| &next.act), Some(CheckAct::Expect(_)));
-                link.open(how, speaks).await
-            }
+            CheckAct::Connect(how) => link.open(how, steps.get(at + 1).map(|next| &next.act)).await,
             CheckAct::Send { bytes, state_at } => {
                 to_head = bytes.starts_with(b"HEAD ");
                 send(&mut link, order, bytes, *state_at).await
@@ -111,9 +108,9 @@ async fn send(
     match state_at.and_then(|at| bytes.split_at_checked(at.into())) {
         Some((before, after)) => {
             let told = [before, b"x-haproxy-server-state: ", order.state.as_bytes(), b"\r\n", after].concat();
-            link.write(&told).await
+            link.write(&told, false).await
         }
-        None => link.write(bytes).await,
+        None => link.write(bytes, false).await,
     }
 }
 
@@ -186,9 +183,12 @@ pub(super) fn of_failure(error: &io::Error) -> (Status, Option<Box<str>>) {
     (status, Some(words.split(" (os error").next().unwrap_or_default().into()))
 }
 
-/// Whether a check failed for want of our own descriptors, memory or ports.
+/// Whether a check failed for want of our own descriptors, memory, ports or addresses.
 fn is_our_fault(error: &io::Error) -> bool {
     use rustix::io::Errno;
+    if SourceError::of(error).is_some() {
+        return true;
+    }
     [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM, Errno::ADDRNOTAVAIL]
         .iter()
         .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))

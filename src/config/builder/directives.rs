@@ -45,7 +45,7 @@ impl Builder<'_> {
         }
         predicate::holds(&text, self.env).map_err(|(at, message)| {
             let word = starts.iter().rev().find(|(start, _)| *start <= at).map(|(_, span)| *span);
-            Fault { span: word, message }
+            Fault::of(word, message)
         })
     }
 

@@ -34,7 +34,6 @@ const SERVER: Sections = Sections::SERVER_SIDE;
 
 const TLS: &str = "TLS is not built, and what asks for it is refused";
 const STATISTICS: &str = "there is no statistics page yet";
-const STICKY: &str = "clients are not kept on their server yet";
 const NO_PROGRAMS: &str = "oneport never runs another program; `check` alone connects to the server";
 const STATE_FILES: &str = "the states of servers are not kept over a restart";
 const ONE_THREAD: &str = "oneport serves on one thread";
@@ -216,19 +215,6 @@ pub(crate) const GROUPS: &[Group] = &[
         Takes::Number,
         Silent("idle server connections belong to their server"),
         "max-session-srv-conns",
-    ),
-    group(SERVER, Takes::AtLeastOne, NotYet(STICKY), "persist rdp-cookie"),
-    group(
-        SERVER,
-        Takes::AtLeastOne,
-        NotYet("servers get their share in turn"),
-        "hash-balance-factor|hash-preserve-affinity|hash-type",
-    ),
-    group(
-        SERVER,
-        Takes::Nothing,
-        NotYet("of several backup servers only the first one serves"),
-        "option allbackups",
     ),
     group(SERVER, Takes::Any, NotYet(STATE_FILES), "load-server-state-from-file|server-state-file-name"),
     group(

@@ -2,6 +2,7 @@
 //! help, its state and its parser. Parsing, "allowed only in …", "did you mean …" and `docs/keywords.md` all
 //! come from it. To add a keyword, add an entry to the file of its topic (and take its name out of `known.rs`).
 
+mod balance;
 pub(crate) mod bind;
 mod checks;
 mod connection;
@@ -236,6 +237,7 @@ const TOPICS: &[(&str, &[Keyword])] = &[
     ("Process, its start and its end (`global`)", process::TABLE),
     ("Privileges (`global`)", privileges::TABLE),
     ("Proxies", proxy::TABLE),
+    ("Balance", balance::TABLE),
     ("Connections", connection::TABLE),
     ("Rules", rules::TABLE),
     ("Rules for HTTP", http_rules::TABLE),

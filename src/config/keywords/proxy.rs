@@ -1,10 +1,10 @@
 //! Keywords of proxies that are neither rules, timeouts, options nor logs (configuration §4.2).
 
-use super::{Keyword, Sections, Status};
+use super::{Keyword, Sections};
 use crate::config::builder::{Builder, Statement};
 use crate::config::diagnostics::Fault;
 use crate::config::draft::NameRef;
-use crate::config::model::{Balance, Mode, Reuse};
+use crate::config::model::{Mode, Reuse};
 use crate::config::values::{name, number};
 
 const CLIENT: Sections = Sections::CLIENT_SIDE;
@@ -44,15 +44,6 @@ pub(super) const TABLE: &[Keyword] = &[
             b.settings()?.default_backend = Some(NameRef { name, spot });
             Ok(())
         },
-    )
-    .lenient(),
-    Keyword::new(
-        "balance",
-        SERVER,
-        "1.3",
-        "roundrobin",
-        "how a server is chosen; HAProxy's other algorithms are accepted, with a warning, and roundrobin is used",
-        balance,
     )
     .lenient(),
     Keyword::new(
@@ -139,33 +130,5 @@ fn http_reuse(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
         }
     };
     b.settings()?.http.reuse = reuse;
-    Ok(())
-}
-
-/// The algorithms that are not built.
-const ALGORITHMS: &str = "balance static-rr|balance leastconn|balance first|balance source|balance uri|\
-    balance url_param|balance hdr|balance random|balance rdp-cookie|balance hash";
-
-fn balance(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
-    let [word, rest @ ..] = st.args() else {
-        return Err(Fault::at(st.name_span(), "expected `balance roundrobin`"));
-    };
-    let text = word.text()?;
-    // Only the algorithm's name: `hdr(host)`, `uri depth 3`, …
-    let name = text.split('(').next().unwrap_or_default();
-    if name == "roundrobin" {
-        st.end(rest)?;
-    } else if let Some(name) = ALGORITHMS.split('|').find(|one| one.strip_prefix("balance ") == Some(name)) {
-        let status = Status::NotYet("servers get their share in turn (`balance roundrobin`)");
-        b.tell(name, status, st.place, st.line, st.name_span(), false)?;
-    } else {
-        let names = ALGORITHMS.split('|').filter_map(|one| one.strip_prefix("balance "));
-        let hint = crate::config::suggest::hint(name, names.chain(["roundrobin"]));
-        return Err(Fault::at(
-            word.span,
-            format!("{} is no balance algorithm{hint}; expected roundrobin", word.quoted()),
-        ));
-    }
-    b.settings()?.balance = Some(Balance::RoundRobin);
     Ok(())
 }

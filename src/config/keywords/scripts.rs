@@ -266,3 +266,41 @@ fn hello() -> Vec<u8> {
     let len = u8::try_from(body.len()).unwrap_or(0);
     [&[0x16, 3, 0, 0, len + 4, 1, 0, 0, len], body.as_slice()].concat()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Source, load};
+
+    fn steps(line: &str) -> Vec<CheckStep> {
+        let text = format!(
+            "defaults\n timeout client 1s\n timeout server 1s\n timeout connect 1s\nbackend b\n {line}\n \
+             server s 127.0.0.1:1 check\nfrontend f\n bind :1\n default_backend b\n"
+        );
+        let config = load(&[Source::new("t", text)], &|_| None).config.unwrap();
+        config.backends[0].check_plan.clone().unwrap().steps.clone()
+    }
+
+    #[test]
+    fn every_expression_is_one() {
+        for line in ["smtpchk", "pgsql-check user a", "ssl-hello-chk"] {
+            for step in steps(&format!("option {line}")) {
+                let CheckAct::Expect(expect) = &step.act else { continue };
+                let compiled = matches!(expect.pattern, CheckPattern::Regex(_) | CheckPattern::HexRegex(_));
+                assert!(compiled, "{line}: {expect:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn packets_have_the_lengths_that_they_say() {
+        let hello = hello();
+        assert_eq!((hello.len(), hello[4], hello[8]), (5 + 0x79, 0x79, 0x75));
+        for old in [false, true] {
+            let login = login("joe", old);
+            assert_eq!(usize::from(login[0]) + 4 + 5, login.len());
+        }
+        let CheckAct::Send { bytes, .. } = &steps("option pgsql-check user joe")[1].act else { panic!() };
+        assert_eq!(bytes.as_ref(), b"\0\0\0\x12\0\x03\0\0user\0joe\0\0");
+    }
+}

@@ -13,8 +13,8 @@ pub struct Balance {
     pub hash: HashType,
     /// `hash-balance-factor`: the most that a server carries, percent of the average; 0 = no bound.
     pub factor_percent: u32,
-    /// `hash-preserve-affinity maxconn`: a server that is full is left for another one.
-    pub leaves_full: bool,
+    /// `hash-preserve-affinity`.
+    pub affinity: Affinity,
     /// `option allbackups`: of several backup servers all serve, not only the first.
     pub all_backups: bool,
 }
@@ -87,6 +87,18 @@ pub struct HashType {
     pub function: HashFunction,
     /// `avalanche`: its value is mixed once more.
     pub avalanche: bool,
+}
+
+/// `hash-preserve-affinity`: when another server than the one that the hash leads to will do.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Affinity {
+    /// Never: whoever comes waits for it.
+    #[default]
+    Always,
+    /// While it is at its `maxconn`.
+    MaxConn,
+    /// While as many wait for it as may (`maxqueue`).
+    MaxQueue,
 }
 
 /// The function of `hash-type`.

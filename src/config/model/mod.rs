@@ -4,6 +4,7 @@
 //! [`Config`]'s lists, resolved and range-checked by the parser, so a reader may index with them.
 
 mod actions;
+mod balance;
 mod checks;
 mod connection;
 mod format;
@@ -18,6 +19,7 @@ mod states;
 mod stick;
 
 pub use actions::*;
+pub use balance::*;
 pub use checks::*;
 pub use connection::*;
 pub use format::*;

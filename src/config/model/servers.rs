@@ -6,14 +6,6 @@ use std::path::PathBuf;
 use super::{Place, Pool, ServerCookie, SourceAddress, StateRules};
 use std::rc::Rc;
 
-/// `balance ALGORITHM`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Balance {
-    /// Each server in turn, by weight.
-    #[default]
-    RoundRobin,
-}
-
 /// `server NAME ADDRESS …`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Server {

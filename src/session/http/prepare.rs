@@ -7,13 +7,16 @@ use std::rc::Rc;
 
 use super::super::Session;
 use super::super::choice::{goes_even_down, persist_word, stick_to, wish};
+use super::super::hash::wants_body;
 use super::super::relay::{Bound, Flow};
 use super::super::trace::{Trace, own_backend};
 use super::super::world::Scene;
 use super::persistence;
 use super::rules::{self, At, End, Within};
 use crate::backend::{Backend, Wish};
-use crate::config::{ConnectionMode, ForwardFor, HeaderNames, HttpOptions, Mode, Net};
+use crate::config::{
+    Algorithm, Balance, ConnectionMode, ForwardFor, HeaderNames, HttpOptions, Key, Mode, Net,
+};
 use crate::http::edit::Text;
 use crate::http::{
     After, Chunked, Framing, HeadError, Method, RequestEdits, RequestFacts, RequestHead, Version,
@@ -306,6 +309,9 @@ fn route(work: &mut rules::Request<'_>, trace: &mut Trace) -> Result<Option<Rout
     if config.mode == Mode::Tcp {
         return Ok(Some((backend, Wish::default())));
     }
+    let Balance { algorithm, .. } = &config.balance;
+    let searched = matches!(algorithm, Algorithm::Hash(Key::UrlParam(_)));
+    work.buffer(searched && wants_body(&backend, &work.view()))?;
     // What a `listen` shares with its own servers has run.
     if !Rc::ptr_eq(&config.http_rules, &frontend.http_rules) {
         work.buffer(config.http.buffer_request)?;
