@@ -3,14 +3,13 @@
 use super::acl;
 use super::diagnostics::{Fault, Span};
 use super::draft::AclTable;
-use super::keywords::{known, listed};
 use super::lexer::{self, Word};
 use super::model::{AclId, Condition, Place, Term};
 use super::sample::Reader;
 use super::suggest;
 
 /// ACLs that exist without being declared, as they would be declared (configuration §7.4).
-const PREDEFINED: [(&str, &str); 21] = [
+const PREDEFINED: [(&str, &str); 22] = [
     ("TRUE", "always_true"),
     ("FALSE", "always_false"),
     ("HTTP", "req.proto_http"),
@@ -30,6 +29,7 @@ const PREDEFINED: [(&str, &str); 21] = [
     ("METH_POST", "method POST"),
     ("METH_PUT", "method PUT"),
     ("METH_TRACE", "method TRACE"),
+    ("RDP_COOKIE", "req.rdp_cookie_cnt gt 0"),
     ("REQ_CONTENT", "req.len gt 0"),
     ("WAIT_END", "wait_end"),
 ];
@@ -173,9 +173,6 @@ fn named(
         let test = acl::test(reader, &words, span)?;
         return Ok(table.add(&key, name, place, test));
     }
-    if listed(known::ACLS, text) {
-        return Err(Fault::at(span, format!("HAProxy's predefined ACL `{text}` is not built yet")));
-    }
     if text.starts_with('{') {
         return Err(Fault::at(span, "a blank is needed after `{`"));
     }
@@ -246,7 +243,6 @@ mod tests {
             ("if a and bee", "must all hold"),
             ("if be", "did you mean `bee`"),
             ("if http", "did you mean `HTTP`"),
-            ("if RDP_COOKIE", "not built yet"),
             ("if { always_true", "never closed"),
             ("if {always_true }", "blank is needed"),
             ("if { }", "missing"),

@@ -71,6 +71,20 @@ pub(super) const TABLE: &[Keyword] = &[
     .with_no()
     .lenient(),
     Keyword::new(
+        "option checkcache",
+        SERVER,
+        "1.3",
+        "",
+        "an answer that sets a cookie and that anybody may keep is blocked: 502",
+        |b, st| {
+            st.none()?;
+            b.settings()?.persistence.check_cache = !st.negated;
+            Ok(())
+        },
+    )
+    .with_no()
+    .lenient(),
+    Keyword::new(
         "option prefer-last-server",
         SERVER,
         "1.4",
@@ -84,10 +98,35 @@ pub(super) const TABLE: &[Keyword] = &[
     )
     .with_no()
     .lenient(),
+    Keyword::new(
+        "persist",
+        SERVER,
+        "1.4",
+        "rdp-cookie[(<name>)]",
+        "in `mode tcp`, go to the server whose address is in the cookie of a Remote Desktop connection; default `msts`",
+        |b, st| {
+            let word = st.one("`rdp-cookie`")?;
+            let name = match word.text()?.strip_prefix("rdp-cookie") {
+                Some("") => Some("msts"),
+                Some(rest) => rest.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')),
+                None => None,
+            };
+            let Some(name) = name.filter(|name| !name.is_empty()) else {
+                let message = format!("{}: expected `rdp-cookie` or `rdp-cookie(NAME)`", word.quoted());
+                return Err(Fault::at(word.span, message));
+            };
+            b.settings()?.persistence.rdp_cookie = Some(name.into());
+            Ok(())
+        },
+    )
+    .lenient(),
 ];
 
+/// Sets what a word says.
+type Set = fn(&mut PersistCookie);
+
 /// The words that take no value.
-const FLAGS: &[(&str, fn(&mut PersistCookie))] = &[
+const FLAGS: &[(&str, Set)] = &[
     ("rewrite", |cookie| cookie.rewrite = true),
     ("insert", |cookie| cookie.insert = true),
     ("prefix", |cookie| cookie.prefix = true),

@@ -13,8 +13,8 @@ pub struct Queues {
     /// `fullconn`: with so many requests servers take their whole `maxconn`; 0 = a tenth of what the frontends that
     /// lead here can take.
     pub fullconn: u32,
-    /// `max-keep-alive-queue`: a client's last server is preferred while fewer wait for it; 0 = however many.
-    pub keep_alive_max: u32,
+    /// `max-keep-alive-queue`: a client's last server is waited for where fewer wait already; `None` = however many.
+    pub keep_alive_max: Option<u32>,
     /// `option abortonclose`: a client that closes is forgotten at once.
     pub abort_on_close: bool,
 }
@@ -26,7 +26,7 @@ impl Default for Queues {
             retry_on: retry_bit("conn-failure"),
             redispatch: None,
             fullconn: 0,
-            keep_alive_max: 0,
+            keep_alive_max: None,
             abort_on_close: false,
         }
     }

@@ -207,7 +207,7 @@ impl<'a> Exchange<'a> {
     async fn attempt(&mut self, response: &mut Option<Buffer>) -> Result<Outcome, Failure> {
         let mut wish = self.request.wish;
         wish.server = wish.server.or_else(|| self.own_server());
-        let slot = tcp::slot_for(self.session, &self.request.backend, &wish, &mut self.trace).await;
+        let slot = tcp::slot_for(self.session, &self.request.backend, &wish, false, &mut self.trace).await;
         let slot = slot.ok_or(Failure::NoServer)?;
         if let Some(end) = self.redirected(&slot) {
             return Err(Failure::Rule(end));
