@@ -93,6 +93,7 @@ const DIFFERS: &[(&str, &str, &str)] = &[
     ("queued", "lbtot", "HAProxy does not count the choice for one who has waited"),
     ("queued", "connect", "an idle connection serves the first request of another client as well"),
     ("queued", "reuse", "an idle connection serves the first request of another client as well"),
+    ("i", "algo", "HAProxy 2.6 has no word for `balance random`"),
     ("raw-refused", "bin", NOT_PASSED_ON),
     ("raw-retried", "bin", NOT_PASSED_ON),
     ("raw-no-server", "bin", NOT_PASSED_ON),
@@ -528,7 +529,7 @@ fn counters_are_those_of_haproxy() {
 }
 
 /// What is compared of servers that are checked.
-const STATES: [&str; 16] = [
+const STATES: [&str; 17] = [
     "status",
     "weight",
     "act",
@@ -544,6 +545,7 @@ const STATES: [&str; 16] = [
     "hanafail",
     "throttle",
     "tracked",
+    "algo",
     "uweight",
 ];
 
@@ -555,7 +557,7 @@ fn states_of_servers_are_those_of_haproxy() {
     let idle = |port| drop(Client::to(port));
     let check = "check inter 150 rise 2 fall 3";
     let tcp = |name, back| Shape::tcp(name, "", back, idle);
-    let shapes = vec![
+    let mut shapes = vec![
         tcp("up", format!("server s 127.0.0.1:{} {check}\nserver t 127.0.0.1:{}", good.port, good.port)),
         tcp("down", format!("server s 127.0.0.1:{dead} {check}\nserver t 127.0.0.1:{} backup", good.port)),
         tcp(
@@ -588,5 +590,21 @@ fn states_of_servers_are_those_of_haproxy() {
             idle,
         ),
     ];
+    let algorithms = [
+        "roundrobin",
+        "static-rr",
+        "leastconn",
+        "first",
+        "source",
+        "uri",
+        "url_param x",
+        "hdr(x)",
+        "random(2)",
+        "hash path",
+    ];
+    let names = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"];
+    shapes.extend(algorithms.iter().zip(names).map(|(algorithm, name)| {
+        Shape::http(name, "", format!("balance {algorithm}\nserver s 127.0.0.1:{}", web.port), idle)
+    }));
     compare(&shapes, &STATES);
 }
