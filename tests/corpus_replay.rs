@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+#[path = "../fuzz/bodies/check_answer.rs"]
+mod check_answer_body;
 #[path = "../fuzz/bodies/chunked.rs"]
 mod chunked_body;
 #[path = "../fuzz/bodies/config_load.rs"]
@@ -39,6 +41,11 @@ fn replay(name: &str, check: fn(&[u8])) {
 #[test]
 fn chunked() {
     replay("chunked", chunked_body::check);
+}
+
+#[test]
+fn check_answer() {
+    replay("check_answer", check_answer_body::check);
 }
 
 #[test]

@@ -3,14 +3,13 @@
 use super::acl;
 use super::diagnostics::{Fault, Span};
 use super::draft::AclTable;
-use super::keywords::{known, listed};
 use super::lexer::{self, Word};
 use super::model::{AclId, Condition, Place, Term};
 use super::sample::Reader;
 use super::suggest;
 
 /// ACLs that exist without being declared, as they would be declared (configuration §7.4).
-const PREDEFINED: [(&str, &str); 21] = [
+const PREDEFINED: [(&str, &str); 22] = [
     ("TRUE", "always_true"),
     ("FALSE", "always_false"),
     ("HTTP", "req.proto_http"),
@@ -30,6 +29,7 @@ const PREDEFINED: [(&str, &str); 21] = [
     ("METH_POST", "method POST"),
     ("METH_PUT", "method PUT"),
     ("METH_TRACE", "method TRACE"),
+    ("RDP_COOKIE", "req.rdp_cookie_cnt gt 0"),
     ("REQ_CONTENT", "req.len gt 0"),
     ("WAIT_END", "wait_end"),
 ];
@@ -58,7 +58,7 @@ pub(crate) fn parse(
         _ => {
             return Err(Fault::at(
                 first.span,
-                format!("{}: expected `if` or `unless` and a condition", first.quoted()),
+                format_args!("{}: expected `if` or `unless` and a condition", first.quoted()),
             ));
         }
     };
@@ -72,7 +72,7 @@ pub(crate) fn parse(
         if word.is("||") || word.bytes.eq_ignore_ascii_case(b"or") {
             check_open(negated)?;
             if group.is_empty() {
-                return Err(Fault::at(word.span, format!("nothing stands before {}", word.quoted())));
+                return Err(Fault::at(word.span, format_args!("nothing stands before {}", word.quoted())));
             }
             condition.any_of.push(std::mem::take(&mut group));
             last = word.span;
@@ -81,7 +81,7 @@ pub(crate) fn parse(
         if word.is("&&") || word.bytes.eq_ignore_ascii_case(b"and") && table.get("and").is_none() {
             return Err(Fault::at(
                 word.span,
-                format!(
+                format_args!(
                     "{} is not a word of conditions: terms beside each other must all hold",
                     word.quoted()
                 ),
@@ -173,16 +173,13 @@ fn named(
         let test = acl::test(reader, &words, span)?;
         return Ok(table.add(&key, name, place, test));
     }
-    if listed(known::ACLS, text) {
-        return Err(Fault::at(span, format!("HAProxy's predefined ACL `{text}` is not built yet")));
-    }
     if text.starts_with('{') {
         return Err(Fault::at(span, "a blank is needed after `{`"));
     }
     let hint = suggest::hint(text, table.names().chain(PREDEFINED.iter().map(|(name, _)| *name)));
     Err(Fault::at(
         span,
-        format!(
+        format_args!(
             "no ACL called {} is declared above this line{hint}",
             super::diagnostics::quoted(text.as_bytes())
         ),
@@ -206,7 +203,8 @@ mod tests {
             let words = split(&format!("{name} always_true"));
             acl::declare(&mut table, reader, &Place::default(), &words, Span::default()).unwrap();
         }
-        let parsed = parse(&mut table, reader, &Place::default(), &split(text)).map_err(|f| f.message)?;
+        let parsed =
+            parse(&mut table, reader, &Place::default(), &split(text)).map_err(Fault::into_message)?;
         let Some(condition) = parsed else { return Ok("none".into()) };
         let acls = table.into_list();
         let term = |t: &Term| format!("{}{}", if t.negated { "!" } else { "" }, acls[t.acl.0].name);
@@ -245,7 +243,6 @@ mod tests {
             ("if a and bee", "must all hold"),
             ("if be", "did you mean `bee`"),
             ("if http", "did you mean `HTTP`"),
-            ("if RDP_COOKIE", "not built yet"),
             ("if { always_true", "never closed"),
             ("if {always_true }", "blank is needed"),
             ("if { }", "missing"),

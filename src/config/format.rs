@@ -191,7 +191,7 @@ mod tests {
         let (mut shared, spot) = (Shared::default(), Spot::default());
         let mut reader = Reader { shared: &mut shared, spot: &spot, env: &|_| None };
         let word = Word { bytes: text.as_bytes().to_vec(), span: Span::default() };
-        let format = parse(&mut reader, &word).map_err(|fault| fault.message)?;
+        let format = parse(&mut reader, &word).map_err(Fault::into_message)?;
         Ok(format
             .pieces
             .iter()

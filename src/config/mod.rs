@@ -65,7 +65,7 @@ pub fn condition_holds(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Resu
         Ok(words) => {
             words.iter().map(|word| String::from_utf8_lossy(&word.bytes)).collect::<Vec<_>>().join(" ")
         }
-        Err(fault) => return Err(fault.message),
+        Err(fault) => return Err(fault.into_message()),
     };
     let text = text.as_str();
     predicate::holds(text, env).map_err(|(at, message)| {

@@ -278,3 +278,62 @@ impl Request {
         CheckAct::Send { bytes: bytes.into(), state_at }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{CheckAct, CheckPlan, Source, load};
+    use std::rc::Rc;
+
+    fn plan(defaults: &str, lines: &str) -> Option<Rc<CheckPlan>> {
+        let text = format!(
+            "defaults\n timeout client 1s\n timeout server 1s\n timeout connect 1s\n {defaults}\nbackend b\n {lines}\n \
+             server s 127.0.0.1:1 check\nfrontend f\n bind :1\n default_backend b\n"
+        );
+        let loaded = load(&[Source::new("t", text)], &|_| None);
+        let config = loaded.config.unwrap_or_else(|| panic!("{lines}: {:?}", loaded.diagnostics));
+        config.backends[0].check_plan.clone()
+    }
+
+    /// First lines of requests, or what is sent; `-` = a connection, `?` = an answer.
+    fn story(defaults: &str, lines: &str) -> String {
+        let plan = plan(defaults, lines).expect("a plan");
+        let word = |act: &CheckAct| match act {
+            CheckAct::Connect(_) => "-".to_owned(),
+            CheckAct::Expect(_) => "?".to_owned(),
+            CheckAct::Send { bytes, .. } => {
+                String::from_utf8_lossy(bytes).split("\r\n").next().unwrap_or_default().to_owned()
+            }
+        };
+        plan.steps.iter().map(|step| word(&step.act)).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn what_a_section_says_itself_stands_alone() {
+        assert!(plan("http-check expect status 200", "").is_none());
+        for (defaults, lines, says) in [
+            ("option httpchk", "", "- OPTIONS / HTTP/1.0 ?"),
+            ("option httpchk GET /d\n http-check expect status 404", "", "- GET /d HTTP/1.0 ?"),
+            ("option httpchk GET /d", "http-check expect status 404", "- GET /d HTTP/1.0 ?"),
+            ("option httpchk GET /d", "http-check send hdr a b", "- OPTIONS / HTTP/1.0 ?"),
+            ("option httpchk GET /d", "option httpchk GET /b", "- GET /b HTTP/1.0 ?"),
+            ("tcp-check send q", "option tcp-check", "-"),
+            ("option tcp-check\n tcp-check send q", "", "- q"),
+            ("option httpchk", "option tcp-check\n tcp-check send y", "- y"),
+            ("", "option tcp-check\n tcp-check send q\n option httpchk", "- OPTIONS / HTTP/1.0 ?"),
+            ("", "option httpchk GET /a\n http-check send uri /b", "- GET /b HTTP/1.0 ?"),
+            ("", "http-check send uri /b\n option httpchk GET /a", "- GET /a HTTP/1.0 ?"),
+        ] {
+            assert_eq!(story(defaults, lines), says, "{defaults} | {lines}");
+        }
+    }
+
+    #[test]
+    fn steps_have_the_numbers_of_their_lines_and_the_comments_before_them() {
+        let lines = "option tcp-check\n tcp-check comment a\n tcp-check connect\n tcp-check comment b\n \
+                     tcp-check send x\n tcp-check expect comment c string y\n tcp-check expect string z";
+        let plan = plan("", lines).unwrap();
+        let told: Vec<_> =
+            plan.steps.iter().map(|step| (step.number, step.comment.as_deref().unwrap_or(""))).collect();
+        assert_eq!(told, [(2, "a"), (4, "b"), (5, "c"), (6, "b")]);
+    }
+}

@@ -205,6 +205,18 @@ static FETCHES: &[Entry] = &[
     bare("res.payload_lv", "the same of an answer", |_, args| payload_lv(args, Side::Response)),
     entry("req.len|req_len", Int, "bytes that have come", Make::Plain(|| Fetch::Len(Side::Request))),
     entry("res.len", Int, "the same of an answer", Make::Plain(|| Fetch::Len(Side::Response))),
+    entry(
+        "req.rdp_cookie|rdp_cookie|req_rdp_cookie",
+        Str,
+        "`req.rdp_cookie([name])`: the cookie that a Remote Desktop connection begins with",
+        Make::With(|_, args| Ok(Fetch::RdpCookie(args.get(0).unwrap_or_default().into()))),
+    ),
+    entry(
+        "req.rdp_cookie_cnt|rdp_cookie_cnt|req_rdp_cookie_cnt",
+        Int,
+        "1 where there is one",
+        Make::With(|_, args| Ok(Fetch::RdpCookieCount(args.get(0).unwrap_or_default().into()))),
+    ),
     entry("src|fc_src", Ip, "the client's address", Make::Plain(|| Fetch::Address(End::Source))),
     entry("src_port|fc_src_port", Int, "the client's port", Make::Plain(|| Fetch::Port(End::Source))),
     entry(
@@ -492,7 +504,7 @@ pub(crate) fn parse(reader: &mut Reader<'_>, word: &Word) -> Result<(Expr, Optio
     let (parsed, rest) = parse_start(reader, text, word.span)?;
     match rest {
         "" => Ok(parsed),
-        rest => Err(Fault::at(word.span, format!("{} after the expression", quoted(rest.as_bytes())))),
+        rest => Err(Fault::at(word.span, format_args!("{} after the expression", quoted(rest.as_bytes())))),
     }
 }
 

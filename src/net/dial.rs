@@ -67,7 +67,7 @@ impl Tuning {
 }
 
 /// How the connections to one server are made, where that is not the plain way.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub struct Dial {
     /// The address they come from; port 0 = any.
     pub source: Option<SocketAddr>,

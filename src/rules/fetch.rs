@@ -1,6 +1,7 @@
 //! Sample fetches (configuration §7.3): each finds none, one or several samples, or has to wait.
 
 use super::convert;
+use super::rdp::rdp_cookie;
 use super::text::{Elements, cookies, parameters, path_and_query, split_at_byte, without_query};
 use super::value::Sample;
 use super::view::{Head, View};
@@ -52,6 +53,17 @@ fn fetch(fetch: &Fetch, view: &View<'_>, all: bool, visit: Visit<'_>) -> Fetched
         Fetch::PayloadLv { side, offset, size, at, relative } => {
             let Some(bytes) = view.message(*side) else { return Fetched::Done };
             return payload_lv(bytes, view, (*offset, *size, *at, *relative), visit);
+        }
+        Fetch::RdpCookie(name) | Fetch::RdpCookieCount(name) => {
+            let Some(bytes) = view.message(Side::Request) else { return Fetched::Done };
+            let found = match rdp_cookie(bytes, name.as_bytes()) {
+                None if !view.is_final() => return Fetched::NotYet,
+                found => found.flatten(),
+            };
+            match fetch {
+                Fetch::RdpCookie(_) => found.map(Sample::of),
+                _ => Some(Sample::Int(found.is_some().into())),
+            }
         }
         Fetch::Len(side) => view.message(*side).map(|bytes| Sample::Int(count(bytes.len()))),
         Fetch::Address(End::Source) => world.source().map(|address| Sample::Ip(address.ip().to_canonical())),

@@ -9,6 +9,7 @@ mod convert;
 mod fetch;
 pub mod fill;
 mod matching;
+mod rdp;
 mod test;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ mod world;
 pub use convert::{as_text, expand, replaced};
 pub use fetch::is_to_proxy;
 pub use matching::matches;
+pub use rdp::rdp_cookie;
 pub use text::{first_element, path_and_query};
 pub use value::{Sample, Scratch};
 pub use view::View;

@@ -3,9 +3,9 @@
 use super::world::Scene;
 use super::{Session, hash, stick};
 use crate::backend::{Backend, Server, Wish};
-use crate::config::{Algorithm, Chosen, PersistWord};
+use crate::config::{Algorithm, Chosen, Mode, PersistWord};
 use crate::rules::fill::fill;
-use crate::rules::{View, applies};
+use crate::rules::{View, applies, rdp_cookie};
 
 /// What `backend` asks for this request or connection. Costs nothing where it asks for nothing. `word` is what
 /// [`persist_word`] said.
@@ -24,12 +24,30 @@ pub(super) fn wish(session: &Session, backend: &Backend, view: View<'_>, word: P
     Wish { server, hash: hash::of(session, backend, &view), ..plain }
 }
 
-/// The same by the stick rules of `backend`, after all else that asks for a server.
+/// The same by the cookie of a Remote Desktop connection and by the stick rules of `backend`, after all else that asks
+/// for a server.
 pub(super) fn stick_to(session: &Session, backend: &Backend, view: View<'_>, wish: &mut Wish) {
+    if let Some(name) = &backend.config.persistence.rdp_cookie
+        && backend.config.mode == Mode::Tcp
+        && wish.server.is_none()
+    {
+        wish.server = rdp_server(backend, name, view.bytes(), wish.even_down);
+    }
     if !backend.config.sticks.is_empty() {
         let scene = Scene { session, backend: Some(backend), server: None };
         stick::on_request(session, backend, &view.within(&scene), wish);
     }
+}
+
+/// The server whose address such a cookie tells: the IPv4 address as a number whose lowest byte is its first, a dot, the
+/// port the same way, a dot, and something else.
+fn rdp_server(backend: &Backend, name: &str, bytes: &[u8], even_down: bool) -> Option<usize> {
+    let mut parts = std::str::from_utf8(rdp_cookie(bytes, name.as_bytes())??).ok()?.split('.');
+    let ip = parts.next()?.parse::<u32>().ok()?.to_le_bytes();
+    let port = parts.next()?.parse::<u16>().ok()?.swap_bytes();
+    parts.next()?;
+    let takes = |server: &Server| (even_down || server.is_up()) && server.is_at((ip, port).into());
+    backend.servers.iter().position(takes)
 }
 
 /// Whether requests go to the server they ask for even while it is down.

@@ -14,7 +14,7 @@ use crate::support::ports::free_port;
 use crate::support::process::{Gateway, Starter};
 use crate::support::program::Program;
 use crate::support::{SOON, eventually, ms};
-use Act::{Close, Flood, Hold, Read, Refuse, Reset, Say, Wait};
+use Act::{Close, Flood, Hold, Read, ReadHead, Refuse, Reset, Say, Wait};
 use std::fmt::Write;
 use std::time::Instant;
 
@@ -25,6 +25,8 @@ enum Act {
     Refuse,
     /// Takes what comes.
     Read,
+    /// Takes what comes up to an empty line.
+    ReadHead,
     Say(&'static [u8]),
     /// Says nothing for a moment.
     Wait,
@@ -46,6 +48,17 @@ struct Seen {
     lines: Vec<String>,
     /// What the server got on its first connection.
     asked: String,
+}
+
+/// Every line of a configuration that is compared here.
+pub fn compared_lines() -> Vec<String> {
+    let all = [http::CASES, tcp::CASES, protocols::CASES, protocols::HELLOS].concat();
+    let lines = all.iter().flat_map(|(lines, _)| {
+        let (lines, parameters) = lines.split_once("server ").unwrap_or((lines, ""));
+        let server = format!("server s 127.0.0.1:1 check {parameters}");
+        lines.split("; ").map(str::to_owned).chain([server]).collect::<Vec<_>>()
+    });
+    lines.collect()
 }
 
 /// Runs all cases in one process.
@@ -114,6 +127,11 @@ fn play(peer: &mut Peer, acts: &[Act]) {
             Refuse => {}
             Read => {
                 if peer.read_some().is_err() {
+                    return;
+                }
+            }
+            ReadHead => {
+                if peer.read_head().is_none() {
                     return;
                 }
             }
@@ -199,14 +217,24 @@ fn checking(server: &Backend, lines: &str, parameters: &str) -> Gateway {
 #[test]
 fn a_check_leaves_nothing_behind() {
     let server = Backend::answering(|_| crate::support::peers::ok("x"));
+    // Somebody else may have used the port before.
+    let earlier = in_time_wait(server.port);
     let gateway = checking(&server, "option httpchk GET / HTTP/1.1\n http-check expect string x", "");
     eventually("checks are made", || server.accepts() > 5);
     let before = gateway.settled_descriptors();
     eventually("many checks are made", || server.accepts() > 40);
     gateway.wait_descriptors(before);
+    let after = in_time_wait(server.port);
+    let left: Vec<&String> = after.iter().filter(|line| !earlier.contains(line)).collect();
+    assert!(left.is_empty(), "connections that were not reset: {left:#?}");
+}
+
+/// Our ends of connections to this port that wait for their time to be up.
+fn in_time_wait(port: u16) -> Vec<String> {
     let states = std::fs::read_to_string("/proc/net/tcp").unwrap();
-    let waiting = format!("0100007F:{:04X} 06", server.port);
-    assert!(!states.contains(&waiting), "TIME_WAIT is left behind:\n{states}");
+    let waiting = format!(" 0100007F:{port:04X} 06 ");
+    let lines = states.lines().filter(|line| line.contains(&waiting));
+    lines.filter_map(|line| line.split_whitespace().nth(1).map(str::to_owned)).collect()
 }
 
 #[test]

@@ -208,6 +208,11 @@ fn a_maxconn_that_does_not_fit_is_refused_with_the_numbers() {
     assert_eq!(told(&text, &["-c", "-m", "87"]).0, Some(0));
     assert_eq!(told(&text, &["-c", "-m", "64", "-n", "738"]).0, Some(0));
     assert_eq!(told(&text, &["-c", "-m", "64", "-n", "739"]).0, Some(1));
+    // A stick table counts with all that it may come to hold.
+    let with_table = format!("{text}backend t\n stick-table type ip size 1m\n");
+    let (code, said) = told(&with_table, &["-c", "-m", "120"]);
+    assert!(code == Some(1) && said.contains("70.1 MiB besides"), "{said}");
+    assert_eq!(told(&with_table, &["-c", "-m", "155"]).0, Some(0));
     // Larger buffers, fewer connections.
     let (code, said) = told(&config(port, "tune.bufsize 65535"), &["-db", "-m", "2"]);
     assert_eq!(code, Some(1));

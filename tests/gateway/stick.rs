@@ -214,3 +214,69 @@ fn a_reload_keeps_the_table() {
     });
     assert_eq!(ask_all(&gateway, &[2, 3, 2, 3, 3]), "ababb");
 }
+
+/// The first bytes of a Remote Desktop connection with this cookie.
+fn remote_desktop(cookie: &str) -> Vec<u8> {
+    [b"\x03\0\0\x40\x3b\xe0\0\0\0\0\0".as_slice(), b"Cookie: ", cookie.as_bytes(), b"\r\n"].concat()
+}
+
+#[test]
+fn the_cookie_of_a_remote_desktop_connection_names_a_server() {
+    for program in PROGRAMS {
+        let (a, b) = (named("a"), named("b"));
+        let port = free_port();
+        let _gateway = start(
+            program,
+            port,
+            &format!(
+                "listen desks\n bind 127.0.0.1:{port}\n tcp-request inspect-delay 5s\n \
+                 tcp-request content accept if RDP_COOKIE\n persist rdp-cookie\n \
+                 stick-table type string len 20 size 100\n stick on req.rdp_cookie(mstshash)\n \
+                 server a 127.0.0.1:{}\n server b 127.0.0.1:{}\n",
+                a.port, b.port
+            ),
+        );
+        let of = |server: &Backend, behind: &str| {
+            format!("{}.{}{behind}", u32::from_le_bytes([127, 0, 0, 1]), server.port.swap_bytes())
+        };
+        let heard: String = [
+            format!("msts={}", of(&b, ".0000")),
+            format!("MSTS={}", of(&b, ".x")),
+            "mstshash=joe".into(),
+            "mstshash=ann".into(),
+            "mstshash=joe".into(),
+            "mstshash=ann".into(),
+            // These name none, and take turns.
+            format!("other={}", of(&b, ".0000")),
+            format!("msts={}", of(&b, "")),
+            "msts=1.2".into(),
+        ]
+        .iter()
+        .map(|cookie| hear(port, 2, &remote_desktop(cookie)))
+        .collect();
+        assert_eq!(heard, "bbabababa", "{program:?}");
+    }
+}
+
+/// Map-based and consistent hashing alike.
+#[test]
+fn the_same_cookie_of_a_remote_desktop_connection_leads_to_the_same_server() {
+    let servers = ["a", "b", "c", "d", "e"].map(named);
+    for kind in ["map-based", "consistent wt6 avalanche"] {
+        let [ours, theirs] = [Program::Oneport, Program::Haproxy].map(|program| {
+            let port = free_port();
+            let mut text = format!(
+                "listen desks\n bind 127.0.0.1:{port}\n tcp-request inspect-delay 5s\n \
+                 tcp-request content accept if RDP_COOKIE\n balance rdp-cookie(mstshash)\n hash-type {kind}\n"
+            );
+            for (server, weight) in servers.iter().zip(1..) {
+                text.push_str(&format!(" server s{weight} 127.0.0.1:{} weight {weight}\n", server.port));
+            }
+            let _gateway = start(program, port, &text);
+            let user = |n| hear(port, 2, &remote_desktop(&format!("mstshash=user{n}")));
+            (0..60).map(user).collect::<String>()
+        });
+        assert_eq!(ours, theirs, "{kind}");
+        assert!(ours.contains('a') && ours.contains('e'), "{ours}");
+    }
+}

@@ -9,6 +9,7 @@ mod messages;
 mod rules;
 mod servers;
 mod sniff;
+mod stick;
 #[path = "../../shared/upgrade.rs"]
 mod upgrade;
 

@@ -78,7 +78,7 @@ fn pick(bencher: Bencher, count: usize, balance: &str, parameters: &str, hashes:
     let reactor = Reactor::new().expect("an event loop");
     let backend = Backend::new(reactor, config, servers);
     let (deadline, course) = (Deadline::new(reactor), Course::default());
-    let asker = Asker { deadline: &deadline, leaving: None, course: &course };
+    let asker = Asker { deadline: &deadline, leaving: None, is_silent: false, course: &course };
     // Those that are to be full.
     let mut context = Context::from_waker(Waker::noop());
     let mut slot = |wish: Wish| match pin!(backend.slot(&asker, &wish)).poll(&mut context) {

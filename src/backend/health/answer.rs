@@ -319,3 +319,132 @@ fn behind_length(bytes: &[u8]) -> Option<&[u8]> {
     let (first, rest) = bytes.split_first()?;
     if first & 0x80 == 0 { Some(rest) } else { rest.get(usize::from(first & 0x7f)..) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{CheckAct, Source, load};
+
+    /// The first step of a plan that expects something, and the kind of the plan.
+    fn step(lines: &str) -> (CheckStep, CheckKind) {
+        let text = format!(
+            "defaults\n timeout client 1s\n timeout server 1s\n timeout connect 1s\nbackend b\n {}\n \
+             server s 127.0.0.1:1 check\nfrontend f\n bind :1\n default_backend b\n",
+            lines.replace("; ", "\n ")
+        );
+        let loaded = load(&[Source::new("t", text)], &|_| None);
+        let config = loaded.config.unwrap_or_else(|| panic!("{lines}: {:?}", loaded.diagnostics));
+        let plan = config.backends[0].check_plan.clone().unwrap();
+        let expects = |step: &&CheckStep| matches!(step.act, CheckAct::Expect(_));
+        (plan.steps.iter().find(expects).unwrap().clone(), plan.kind)
+    }
+
+    /// What is said of an answer while more may come, and at its end.
+    fn judged(lines: &str, bytes: &[u8]) -> (Judgement, Judgement, u16) {
+        let (step, kind) = step(lines);
+        let CheckAct::Expect(expect) = &step.act else { panic!() };
+        let mut code = 0;
+        let mut of = |is_last| {
+            let answer = Answer { bytes, is_last, to_head: false, takes_404: false };
+            judge(expect, &step, kind, &answer, &mut code)
+        };
+        (of(false), of(true), code)
+    }
+
+    fn not(status: CheckStatus, info: &str) -> Judgement {
+        Judgement::Not(status, info.as_bytes().to_vec())
+    }
+
+    #[test]
+    fn bytes_are_waited_for_unless_enough_have_come() {
+        use CheckStatus::{L7Rsp, L7Sts};
+        use Judgement::{Fits, NotYet};
+        const TCP: &str = "option tcp-check; tcp-check expect";
+        for (rule, bytes, early, late) in [
+            ("string abc", "ab", NotYet, not(L7Rsp, "TCPCHK did not match content 'abc' at step 1")),
+            ("string abc", "xabcx", Fits, Fits),
+            ("string abc", "", NotYet, not(L7Rsp, "TCPCHK got an empty response at step 1")),
+            ("! string abc", "xyz", NotYet, Fits),
+            ("min-recv 2 ! string abc", "xyz", Fits, Fits),
+            ("min-recv 4 string abc", "abc", NotYet, Fits),
+            (
+                "min-recv 0 rstring ^b",
+                "a",
+                not(L7Rsp, "TCPCHK did not match content (regex) at step 1"),
+                not(L7Rsp, "TCPCHK did not match content (regex) at step 1"),
+            ),
+            (
+                "rbinary ^6A0a$",
+                "j\n",
+                NotYet,
+                not(L7Rsp, "TCPCHK did not match content (binary regex) at step 1"),
+            ),
+            ("rbinary ^6A0A$", "j\n", Fits, Fits),
+            (
+                "error-status L7STS on-error no comment why binary 0001",
+                "ab",
+                NotYet,
+                not(L7Sts, "no comment: why"),
+            ),
+        ] {
+            let (now, end, _) = judged(&format!("{TCP} {rule}"), bytes.as_bytes());
+            assert_eq!((now, end), (early, late), "{rule} {bytes:?}");
+        }
+    }
+
+    #[test]
+    fn heads_are_judged_as_soon_as_they_are_whole() {
+        use CheckStatus::{L7Rsp, L7Sts};
+        use Judgement::{Fits, NotYet};
+        const HEAD: &str = "HTTP/1.1 503 Not now\r\nVia: a, b\r\nContent-Length: 3\r\n\r\n";
+        for (rule, bytes, early, late, code) in [
+            ("status 200-299,503", HEAD, Fits, Fits, 503),
+            ("status 200", HEAD, not(L7Sts, "Not now"), not(L7Sts, "Not now"), 503),
+            ("rstatus ^5.3$", HEAD, Fits, Fits, 503),
+            ("status 200", "HTTP/1.1 20", NotYet, not(L7Rsp, ""), 0),
+            ("status 200", "SSH-2.0", not(L7Rsp, ""), not(L7Rsp, ""), 0),
+            ("hdr name via value b", HEAD, Fits, Fits, 503),
+            ("fhdr name via value b", HEAD, not(L7Sts, "Not now"), not(L7Sts, "Not now"), 503),
+            ("hdr name -m sub ngt value -m reg ^[0-9]$", HEAD, Fits, Fits, 503),
+            (
+                "string abc",
+                HEAD,
+                NotYet,
+                not(L7Rsp, "HTTP content check could not find a response body"),
+                503,
+            ),
+        ] {
+            let (now, end, found) =
+                judged(&format!("option httpchk; http-check expect {rule}"), bytes.as_bytes());
+            assert_eq!((now, end, found), (early, late, code), "{rule} {bytes:?}");
+        }
+    }
+
+    #[test]
+    fn packets_of_mysql_are_whole_or_waited_for() {
+        use Judgement::{Fits, NotYet};
+        let first = |bytes: &[u8]| judged("option mysql-check", bytes).0;
+        assert_eq!(first(b"\x02\0\0\0\x0a"), NotYet);
+        assert_eq!(first(b"\x02\0\0\0\x0a5"), Fits);
+        assert_eq!(first(b"\x05\0\0\0\xff\x10\x04no"), not(CheckStatus::L7Sts, "no"));
+        let greeting = CheckExpect::new(CheckPattern::MySql(1));
+        let step = step("option mysql-check").0;
+        for (bytes, says) in [
+            (&b"\x01\0\0\0\x0a"[..], NotYet),
+            (b"\x01\0\0\0\x0a\x01\0\0\x01\0", Fits),
+            (b"\x01\0\0\0\x0a\x03\0\0\x01\xff\x01\x02", not(CheckStatus::L7Sts, "")),
+        ] {
+            let answer = Answer { bytes, is_last: false, to_head: false, takes_404: false };
+            assert_eq!(judge(&greeting, &step, CheckKind::Protocol, &answer, &mut 0), says, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn texts_are_cut_out_of_answers() {
+        let cut = |how: CheckText, bytes: &str| String::from_utf8(text(&how, bytes.as_bytes())).unwrap();
+        assert_eq!(cut(CheckText::Line(4), "550  no way\r\nmore"), "no way");
+        assert_eq!(cut(CheckText::Line(4), "55"), "");
+        assert_eq!(cut(CheckText::Answer(1), "aFATAL\0more"), "FATAL");
+        assert_eq!(cut(CheckText::Text("fine".into()), "x"), "fine");
+    }
+}

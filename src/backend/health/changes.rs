@@ -9,7 +9,7 @@ use super::state::{Admin, Op};
 use super::verdict::Verdict;
 
 /// Levels of syslog.
-const EMERGENCY: u8 = 0;
+pub(in crate::backend) const EMERGENCY: u8 = 0;
 const ALERT: u8 = 1;
 pub(super) const NOTICE: u8 = 5;
 
@@ -35,7 +35,7 @@ impl Backend {
     pub(super) fn set_state(self: &Rc<Self>, index: usize, op: Op, why: Option<&Verdict>) {
         let Some(server) = self.servers.get(index) else { return };
         let was = server.state.op.get();
-        let op = if op == Op::Running && server.config.state.slowstart_ms > 0 { Op::Starting } else { op };
+        let op = if op == Op::Running && self.starts_slowly(server) { Op::Starting } else { op };
         let same = was == op || was == Op::Running && op == Op::Starting;
         if same || server.state.admin.get().is_maint() {
             return;
@@ -145,7 +145,7 @@ impl Backend {
             server.state.check.set(counter);
             let op = match tracked {
                 Some(Op::Stopping) => Op::Stopping,
-                _ if server.config.state.slowstart_ms > 0 => Op::Starting,
+                _ if self.starts_slowly(server) => Op::Starting,
                 _ => Op::Running,
             };
             server.state.enter(op, self.reactor.now_ms());
@@ -191,6 +191,11 @@ impl Backend {
         }
     }
 
+    /// Whether a server that is up again gets its share step by step; the shares of static algorithms are fixed.
+    fn starts_slowly(&self, server: &Server) -> bool {
+        server.config.state.slowstart_ms > 0 && !self.config.balance.is_static()
+    }
+
     /// What follows wherever a server takes traffic again.
     fn take_up(self: &Rc<Self>, index: usize) {
         let Some(server) = self.servers.get(index) else { return };
@@ -212,6 +217,7 @@ impl Backend {
     /// The choice is made anew; says so when nothing is left to be chosen.
     fn after_change(self: &Rc<Self>, before: (usize, usize)) {
         self.servers_changed();
+        self.note_outage(before != (0, 0), self.usable() != (0, 0));
         if before != (0, 0) && self.usable() == (0, 0) {
             let kind = if self.config.listens { "proxy" } else { "backend" };
             self.tell(EMERGENCY, &format!("{kind} {} has no server available!", self.config.name));
@@ -251,8 +257,13 @@ impl Backend {
         );
     }
 
+    /// Tells of something that is no fault.
+    pub(crate) fn tell_notice(&self, text: &str) {
+        self.tell(NOTICE, text);
+    }
+
     /// Tells the log of the backend, and whoever looks at the terminal.
-    pub(super) fn tell(&self, level: u8, text: &str) {
+    pub fn tell(&self, level: u8, text: &str) {
         let voice = self.voice.borrow().clone();
         match voice {
             Some(voice) => voice(level, text),

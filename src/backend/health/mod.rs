@@ -12,22 +12,22 @@ mod start;
 mod state;
 mod verdict;
 
+pub use answer::{Answer, Judgement, judge};
 pub use observe::Observed;
 pub use start::{Spread, link};
 pub use state::{Admin, Counter, Facts, Op};
 
 pub(super) use agent::attend;
+pub(super) use changes::EMERGENCY;
 pub(super) use state::State;
 
-use std::future::{Future, poll_fn};
-use std::pin::Pin;
+use std::future::poll_fn;
 use std::rc::{Rc, Weak};
-use std::time::{Duration, Instant};
-
-use async_io::Timer;
+use std::time::Instant;
 
 use super::{Backend, Server};
 use crate::config::Check;
+use crate::reactor::Deadline;
 use changes::NOTICE;
 use probe::probe;
 use verdict::{Status, Verdict};
@@ -37,10 +37,11 @@ pub(super) async fn watch(backend: Weak<Backend>, index: usize, check: Check, fi
     if !can_be_checked(&backend, index) {
         return;
     }
+    let Some(deadline) = backend.upgrade().map(|backend| Deadline::new(backend.reactor)) else { return };
     let mut pause_ms = first_delay_ms;
     let start = Instant::now();
     loop {
-        sleep(&backend, index, pause_ms).await;
+        sleep(&backend, index, &deadline, pause_ms).await;
         if is_paused(&backend, index) {
             pause_ms = check.inter_ms.max(1);
             continue;
@@ -77,7 +78,7 @@ fn pause_ms_of(server: &Server, check: &Check) -> u64 {
 fn can_be_checked(backend: &Weak<Backend>, index: usize) -> bool {
     let Some(backend) = backend.upgrade() else { return false };
     let Some(server) = backend.servers.get(index) else { return false };
-    if server.check_target().is_none() {
+    if server.check_target().is_none() && server.address().is_some() {
         let (name, server) = (&backend.config.name, &server.config.name);
         log::warn!("Server {name}/{server} is not checked: it has no port of its own; add 'port N' to it");
         return false;
@@ -85,26 +86,32 @@ fn can_be_checked(backend: &Weak<Backend>, index: usize) -> bool {
     true
 }
 
-/// Whether the server is in maintenance: no check is made.
+/// Whether the server is in maintenance: no check is made, but the address that it may lack is looked for.
 fn is_paused(backend: &Weak<Backend>, index: usize) -> bool {
-    let backend = backend.upgrade();
-    backend.and_then(|backend| backend.servers.get(index).map(Server::is_in_maintenance)).unwrap_or(false)
+    let Some(backend) = backend.upgrade() else { return false };
+    let Some(server) = backend.servers.get(index) else { return false };
+    if server.address().is_none() {
+        backend.look_up_again(index);
+    }
+    server.is_in_maintenance()
 }
 
-/// Sleeps, or less where somebody is in a hurry.
-async fn sleep(backend: &Weak<Backend>, index: usize, pause_ms: u64) {
-    let mut due = Instant::now() + Duration::from_millis(pause_ms);
-    let mut timer = Timer::at(due);
+/// Sleeps, or less where somebody is in a hurry. The timer is the loop's own, which costs no second thread: a thousand
+/// checks are not to be noticed.
+async fn sleep(backend: &Weak<Backend>, index: usize, deadline: &Deadline, pause_ms: u64) {
+    deadline.set_after(pause_ms);
+    if pause_ms == 0 {
+        return;
+    }
     poll_fn(|context| {
         if let Some(backend) = backend.upgrade()
             && let Some(server) = backend.servers.get(index)
-            && let Some(at) = server.state.hurry.take(context.waker())
-            && at < due
+            && let Some(at_ms) = server.state.hurry.take(context.waker())
+            && at_ms < deadline.at_ms()
         {
-            due = at;
-            timer.set_at(at);
+            deadline.set_at(at_ms);
         }
-        Pin::new(&mut timer).poll(context).map(drop)
+        deadline.poll_expired(context).map(drop)
     })
     .await;
 }
@@ -130,8 +137,9 @@ impl Backend {
                 counter.pass()
             }
             _ => {
-                // The name's next address, where it has several.
+                // The name's next address, where it has several, and where it may have moved.
                 server.rotate_target();
+                self.look_up_again(index);
                 let is_news = counter.fail();
                 state.failed_checks.set(state.failed_checks.get().saturating_add(is_news.into()));
                 is_news

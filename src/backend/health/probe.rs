@@ -10,7 +10,7 @@ use super::script::{self, Failure};
 use super::state::Op;
 use super::verdict::Verdict;
 use crate::config::{Check, CheckAct, CheckConnect, CheckPlan, CheckStep, SendProxy};
-use crate::net::{Buffer, ConnectOptions, Ends, Stream, Target};
+use crate::net::{Buffer, ConnectOptions, Dial, Ends, Stream, Target};
 use crate::reactor::{Deadline, Handle};
 
 /// Checks a server once; `None` when its backend is gone. A check that waits does not keep a dropped backend alive.
@@ -29,6 +29,8 @@ pub(super) struct Order {
     target: Target,
     /// What is said and expected; `None` = the connection is all.
     pub plan: Option<Rc<CheckPlan>>,
+    /// Where its connections come from; `None` = the system knows best.
+    dial: Option<Dial>,
     /// What the header of the server's connections is, and that of its checks.
     traffic_header: Option<SendProxy>,
     check_header: Option<SendProxy>,
@@ -53,6 +55,7 @@ impl Order {
             reactor: backend.reactor,
             target: server.check_target()?,
             plan,
+            dial: server.way.as_ref().map(|way| plain(&way.dial)),
             traffic_header: server.config.send_proxy,
             check_header: check.send_proxy,
             inter_ms: check.inter_ms,
@@ -81,6 +84,13 @@ impl Order {
         }
         self.check_header.filter(|_| how.as_server)
     }
+}
+
+/// The way of connections without data in their first packet: a connection that is to stand must be one.
+fn plain(dial: &Dial) -> Dial {
+    let mut dial = dial.clone();
+    dial.tuning.fast_open = false;
+    dial
 }
 
 /// How a server stands with us, for itself (`http-check send-state`).
@@ -129,11 +139,11 @@ impl<'o> Link<'o> {
         Self { order, stream: None, deadline, linger: false, ended: false }
     }
 
-    /// Connects, and says who it is where that is wanted. `speaks`: we say something first.
+    /// Connects, and says who it is where that is wanted. `next`: what is done then.
     ///
     /// Without `timeout check` the whole check has the time between two checks. With it that, or `timeout connect`, is
     /// for the connection, and `timeout check` for what follows.
-    pub async fn open(&mut self, how: &CheckConnect, speaks: bool) -> Result<(), Failure> {
+    pub async fn open(&mut self, how: &CheckConnect, next: Option<&CheckAct>) -> Result<(), Failure> {
         self.close();
         (self.linger, self.ended) = (how.linger, false);
         if self.order.check_ms.is_some() {
@@ -142,23 +152,29 @@ impl<'o> Link<'o> {
         }
         let target = self.order.target(how);
         let header = self.order.header(how);
-        let options = ConnectOptions { sends_first: speaks || header.is_some(), ..ConnectOptions::default() };
+        // Where the server speaks first it waits for the acknowledgement; a reset need not even have one before it.
+        let sends_first = header.is_some() || !matches!(next, Some(CheckAct::Expect(_)));
+        let dial = self.order.dial.as_ref();
+        let options = ConnectOptions { sends_first, dial, ..ConnectOptions::default() };
         let stream = Stream::connect(self.order.reactor, &target, options).map_err(Failure::Broken)?;
         self.stream = Some(stream);
         // Sending nothing waits for the connection, and asks for its state in the same call.
-        self.write(b"").await?;
+        self.write(b"", false).await?;
         if let Some(ms) = self.order.check_ms {
             self.deadline.set_after(ms);
         }
         match header {
-            Some(kind) => self.introduce(kind, &target).await,
+            Some(kind) => {
+                let more = matches!(next, Some(CheckAct::Send { .. }));
+                self.introduce(kind, &target, more).await
+            }
             None => Ok(()),
         }
     }
 
     /// Says with a PROXY protocol header that this connection is nobody's but our own: version 1 by the connection's
     /// own addresses, since some servers refuse UNKNOWN, version 2 by LOCAL.
-    async fn introduce(&mut self, kind: SendProxy, target: &Target) -> Result<(), Failure> {
+    async fn introduce(&mut self, kind: SendProxy, target: &Target, more: bool) -> Result<(), Failure> {
         let ours = self.stream.as_ref().and_then(Stream::local_address);
         let ends = match target {
             Target::Inet(theirs) if kind == SendProxy::Line => {
@@ -166,14 +182,14 @@ impl<'o> Link<'o> {
             }
             _ => None,
         };
-        self.write(&header(kind, ends.as_ref())).await
+        self.write(&header(kind, ends.as_ref()), more).await
     }
 
-    /// Sends all of it.
-    pub async fn write(&mut self, mut bytes: &[u8]) -> Result<(), Failure> {
+    /// Sends all of it; `more` follows at once.
+    pub async fn write(&mut self, mut bytes: &[u8], more: bool) -> Result<(), Failure> {
         let Some(stream) = &self.stream else { return Ok(()) };
         loop {
-            let sent = self.deadline.within(|context| stream.poll_write(context, bytes, false)).await;
+            let sent = self.deadline.within(|context| stream.poll_write(context, bytes, more)).await;
             let len = sent.map_err(|_| Failure::Late)?.map_err(Failure::Broken)?;
             bytes = bytes.get(len..).unwrap_or_default();
             if bytes.is_empty() {

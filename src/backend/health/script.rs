@@ -7,7 +7,7 @@ use super::answer::{Answer, Judgement, judge, looked_for, text};
 use super::probe::{Link, Order};
 use super::verdict::Status;
 use crate::config::{CheckAct, CheckConnect, CheckKind, CheckPlan, CheckStep};
-use crate::net::Buffer;
+use crate::net::{Buffer, SourceError};
 
 /// The only step of a check that has no plan.
 const PLAIN: &[CheckStep] = &[CheckStep {
@@ -56,10 +56,7 @@ pub(super) async fn run(order: &Order) -> End {
             buffer = None;
         }
         let done = match &step.act {
-            CheckAct::Connect(how) => {
-                let speaks = !matches!(steps.get(at + 1).map(|next| &next.act), Some(CheckAct::Expect(_)));
-                link.open(how, speaks).await
-            }
+            CheckAct::Connect(how) => link.open(how, steps.get(at + 1).map(|next| &next.act)).await,
             CheckAct::Send { bytes, state_at } => {
                 to_head = bytes.starts_with(b"HEAD ");
                 send(&mut link, order, bytes, *state_at).await
@@ -111,9 +108,9 @@ async fn send(
     match state_at.and_then(|at| bytes.split_at_checked(at.into())) {
         Some((before, after)) => {
             let told = [before, b"x-haproxy-server-state: ", order.state.as_bytes(), b"\r\n", after].concat();
-            link.write(&told).await
+            link.write(&told, false).await
         }
-        None => link.write(bytes).await,
+        None => link.write(bytes, false).await,
     }
 }
 
@@ -139,7 +136,8 @@ fn succeeded(step: &CheckStep, kind: CheckKind, bytes: &[u8], code: u16, takes_4
 /// A step was not made: what that says of the server.
 fn failed(failure: &Failure, step: &CheckStep, kind: CheckKind) -> End {
     let status = match (&step.act, failure) {
-        (CheckAct::Connect(_), Failure::Broken(error)) => of_failure(error).0,
+        // A reset is of a connection that stood: one that did not come about was refused.
+        (CheckAct::Connect(_), Failure::Broken(error)) if !is_reset(error) => of_failure(error).0,
         (CheckAct::Connect(_), Failure::Late) => Status::L4Tout,
         (_, Failure::Broken(_)) => Status::Reset,
         (CheckAct::Expect(expect), Failure::Late) => expect.timeout,
@@ -153,6 +151,10 @@ fn failed(failure: &Failure, step: &CheckStep, kind: CheckKind) -> End {
         name_step(&mut info, step);
     }
     End { status, code: 0, info }
+}
+
+fn is_reset(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe)
 }
 
 /// ` at step 2 of tcp-check (send)`.
@@ -186,10 +188,14 @@ pub(super) fn of_failure(error: &io::Error) -> (Status, Option<Box<str>>) {
     (status, Some(words.split(" (os error").next().unwrap_or_default().into()))
 }
 
-/// Whether a check failed for want of our own descriptors, memory or ports.
+/// Whether a check failed for want of our own descriptors, memory, ports or addresses.
 fn is_our_fault(error: &io::Error) -> bool {
     use rustix::io::Errno;
+    if SourceError::of(error).is_some() {
+        return true;
+    }
     [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM, Errno::ADDRNOTAVAIL]
         .iter()
         .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+        || SourceError::of(error).is_some()
 }

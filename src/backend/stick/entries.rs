@@ -125,6 +125,10 @@ impl Entries {
 
     /// Notes that an entry is used now.
     pub fn touch(&mut self, at: u32, now_ms: u64) {
+        if self.newest == at {
+            self.meta_mut(at).used_ms = now_ms;
+            return;
+        }
         self.unlink(at);
         self.link(at, now_ms);
     }

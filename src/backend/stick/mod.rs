@@ -34,7 +34,7 @@ pub struct Table {
 struct Known {
     /// Its name, or its address.
     key: Box<str>,
-    /// Its number in its backend, from 1.
+    /// Its number in its backend (`id`).
     number: u32,
     /// Where it was found last.
     index: Cell<usize>,
@@ -52,7 +52,7 @@ pub struct Place {
 pub struct TableEntry {
     /// The key: 4 or 16 bytes of an address, 4 of a number (big-endian), else text or bytes.
     pub key: Box<[u8]>,
-    /// The number of the server in its backend, from 1 (`server_id`).
+    /// The number of the server in its backend (`server_id`).
     pub server_id: u32,
     /// The server's name, or its address (`server_key`).
     pub server_key: Box<str>,
@@ -65,6 +65,11 @@ impl Table {
     pub fn new(config: StickTable) -> Rc<Self> {
         let entries = RefCell::new(Entries::new(config.key_bytes_max as usize, seed()));
         Rc::new(Self { config: RefCell::new(config), entries, servers: RefCell::default() })
+    }
+
+    /// What the configuration says of it now.
+    pub fn config(&self) -> StickTable {
+        self.config.borrow().clone()
     }
 
     /// What its keys are, and how long they may be.
@@ -186,8 +191,9 @@ impl Table {
     fn number_of(&self, guess: Option<u32>, all: &[Server], server: usize) -> Option<u32> {
         let by_address = self.config.borrow().by_address;
         let mut scratch = AddressText::new();
-        let key = key_of(all.get(server)?, by_address, &mut scratch);
-        let number = u32::try_from(server + 1).ok()?;
+        let index = server;
+        let server = all.get(index)?;
+        let (key, number) = (key_of(server, by_address, &mut scratch), server.config.id);
         let same = |known: &Known| known.number == number && *known.key == *key;
         let mut servers = self.servers.borrow_mut();
         if let Some(guess) = guess.filter(|&guess| servers.get(guess as usize).is_some_and(same)) {
@@ -204,7 +210,7 @@ impl Table {
                 entries.remove(oldest);
             }
         }
-        servers.push(Known { key: key.into(), number, index: Cell::new(server) });
+        servers.push(Known { key: key.into(), number, index: Cell::new(index) });
         u32::try_from(servers.len() - 1).ok()
     }
 }
@@ -221,8 +227,7 @@ impl Known {
             self.index.set(index);
             return Some(index);
         }
-        let index = self.number as usize - 1;
-        (index < all.len()).then_some(index)
+        all.iter().position(|server| server.config.id == self.number)
     }
 }
 

@@ -16,11 +16,11 @@ fn config(size: u32, expire_ms: u64) -> StickTable {
 }
 
 fn servers(names: &[(&str, u16)]) -> Vec<Server> {
-    let server = |&(name, port): &(&str, u16)| {
-        let config = config::Server { name: name.into(), ..config::Server::default() };
+    let server = |(id, &(name, port)): (u32, &(&str, u16))| {
+        let config = config::Server { name: name.into(), id, ..config::Server::default() };
         Server::new(config, vec![Target::Inet(([127, 0, 0, 1], port).into())])
     };
-    names.iter().map(server).collect()
+    (1..).zip(names).map(server).collect()
 }
 
 /// Key and server of each entry, the oldest first.

@@ -45,7 +45,7 @@ impl Builder<'_> {
         }
         predicate::holds(&text, self.env).map_err(|(at, message)| {
             let word = starts.iter().rev().find(|(start, _)| *start <= at).map(|(_, span)| *span);
-            Fault { span: word, message }
+            Fault::of(word, message)
         })
     }
 
@@ -67,7 +67,10 @@ impl Builder<'_> {
             ".diag" => Severity::Detail,
             _ => {
                 let hint = suggest::hint(name, NAMES.into_iter());
-                return Err(Fault::at(first.span, format!("unknown directive {}{hint}", first.quoted())));
+                return Err(Fault::at(
+                    first.span,
+                    format_args!("unknown directive {}{hint}", first.quoted()),
+                ));
             }
         };
         if let [_, second, ..] = rest {

@@ -113,7 +113,7 @@ impl Builder<'_> {
                 let st =
                     Statement { keyword, negated: false, to_default: false, place, line: text, name, args };
                 // Said of the section itself.
-                (keyword.parse)(self, &st).map_err(|fault| Fault::at(heading, fault.message))
+                (keyword.parse)(self, &st).map_err(|fault| Fault::at(heading, fault.into_message()))
             },
         );
         self.replaying = false;

@@ -34,7 +34,6 @@ const SERVER: Sections = Sections::SERVER_SIDE;
 
 const TLS: &str = "TLS is not built, and what asks for it is refused";
 const STATISTICS: &str = "there is no statistics page yet";
-const STICKY: &str = "clients are not kept on their server yet";
 const NO_PROGRAMS: &str = "oneport never runs another program; `check` alone connects to the server";
 const STATE_FILES: &str = "the states of servers are not kept over a restart";
 const ONE_THREAD: &str = "oneport serves on one thread";
@@ -195,7 +194,7 @@ pub(crate) const GROUPS: &[Group] = &[
     group(
         PROXIES,
         Takes::Nothing,
-        Silent("a tunnel's timeouts count what passes in either direction"),
+        AcceptedIgnored("what passes in either direction keeps both sides of a tunnel open"),
         "option independent-streams",
     ),
     group(
@@ -217,7 +216,6 @@ pub(crate) const GROUPS: &[Group] = &[
         Silent("idle server connections belong to their server"),
         "max-session-srv-conns",
     ),
-    group(SERVER, Takes::AtLeastOne, NotYet(STICKY), "persist rdp-cookie"),
     group(SERVER, Takes::Any, NotYet(STATE_FILES), "load-server-state-from-file|server-state-file-name"),
     group(
         SERVER,

@@ -12,10 +12,7 @@ pub(crate) const KEYWORDS: &[(Sections, &str)] = &[
         Sections::DEFAULTS.or(Sections::FRONTEND).or(Sections::LISTEN),
         "log-steps|option http-drop-request-trailers|option httpslog|quic-initial",
     ),
-    (
-        Sections::DEFAULTS.or(Sections::LISTEN).or(Sections::BACKEND),
-        "option checkcache|option http-drop-response-trailers",
-    ),
+    (Sections::DEFAULTS.or(Sections::LISTEN).or(Sections::BACKEND), "option http-drop-response-trailers"),
     (Sections::FRONTEND.or(Sections::LISTEN).or(Sections::BACKEND), "filter"),
 ];
 
@@ -37,9 +34,9 @@ pub(crate) const FETCHES: &str = "base32|bc_dst|bc_dst_port|bc_err|bc_err_str|bc
      internal.htx.used|internal.htx_blk.data|internal.htx_blk.hdrname|internal.htx_blk.hdrval|\
      internal.htx_blk.size|internal.htx_blk.start_line|internal.htx_blk.type|internal.strm.is_htx|\
      ipv4|ipv6|last_rule_file|last_rule_line|lat_ns_avg|lat_ns_tot|nbproc|\
-     proc|rdp_cookie|rdp_cookie_cnt|rep_ssl_hello_type|req.body_param|req.hdrs|req.hdrs_bin|\
-     req.rdp_cookie|req.rdp_cookie_cnt|req.ssl_alpn|req.ssl_ec_ext|req.ssl_hello_type|req.ssl_sni|\
-     req.ssl_st_ext|req.ssl_ver|req_rdp_cookie|req_rdp_cookie_cnt|req_ssl_hello_type|req_ssl_sni|\
+     proc|rep_ssl_hello_type|req.body_param|req.hdrs|req.hdrs_bin|\
+     req.ssl_alpn|req.ssl_ec_ext|req.ssl_hello_type|req.ssl_sni|\
+     req.ssl_st_ext|req.ssl_ver|req_ssl_hello_type|req_ssl_sni|\
      req_ssl_ver|res.body|res.body_len|res.body_size|res.cache_hit|res.cache_name|res.comp|\
      res.comp_algo|res.hdrs|res.hdrs_bin|res.ssl_hello_type|sc0_bytes_in_rate|sc0_bytes_out_rate|\
      sc0_clr_gpc0|sc0_clr_gpc1|sc0_conn_cnt|sc0_conn_cur|sc0_conn_rate|sc0_get_gpc0|sc0_get_gpc1|\
@@ -95,9 +92,6 @@ pub(crate) const CONVERTERS: &str = "51d.single|add_item|aes_cbc_dec|aes_cbc_enc
      table_conn_rate|table_expire|table_gpc0|table_http_req_cnt|table_http_req_rate|table_idle|\
      table_server_id|table_sess_cnt|table_trackers|ub64dec|ub64enc|ungrpc|unset-var|url_enc|\
      us_ltime|us_utime|utime|when|wt6|x509_v_err_str|xxh3|xxh32|xxh64";
-
-/// Predefined ACLs (configuration §7.4).
-pub(crate) const ACLS: &str = "RDP_COOKIE";
 
 /// Sections.
 pub(crate) const SECTIONS: &str = "acme|crt-store|fcgi-app|log-forward|log-profile|program|ring";

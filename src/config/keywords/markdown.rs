@@ -94,7 +94,6 @@ fn missing(out: &mut String) {
     list(out, "Parameters of `server`", known::SERVER);
     list(out, "Sample fetches", known::FETCHES);
     list(out, "Converters", known::CONVERTERS);
-    list(out, "Predefined ACLs", known::ACLS);
     list(out, "Sections", known::SECTIONS);
 }
 

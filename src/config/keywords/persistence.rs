@@ -71,6 +71,20 @@ pub(super) const TABLE: &[Keyword] = &[
     .with_no()
     .lenient(),
     Keyword::new(
+        "option checkcache",
+        SERVER,
+        "1.3",
+        "",
+        "an answer that sets a cookie and that anybody may keep is blocked: 502",
+        |b, st| {
+            st.none()?;
+            b.settings()?.persistence.check_cache = !st.negated;
+            Ok(())
+        },
+    )
+    .with_no()
+    .lenient(),
+    Keyword::new(
         "option prefer-last-server",
         SERVER,
         "1.4",
@@ -84,10 +98,35 @@ pub(super) const TABLE: &[Keyword] = &[
     )
     .with_no()
     .lenient(),
+    Keyword::new(
+        "persist",
+        SERVER,
+        "1.4",
+        "rdp-cookie[(<name>)]",
+        "in `mode tcp`, go to the server whose address is in the cookie of a Remote Desktop connection; default `msts`",
+        |b, st| {
+            let word = st.one("`rdp-cookie`")?;
+            let name = match word.text()?.strip_prefix("rdp-cookie") {
+                Some("") => Some("msts"),
+                Some(rest) => rest.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')),
+                None => None,
+            };
+            let Some(name) = name.filter(|name| !name.is_empty()) else {
+                let message = format!("{}: expected `rdp-cookie` or `rdp-cookie(NAME)`", word.quoted());
+                return Err(Fault::at(word.span, message));
+            };
+            b.settings()?.persistence.rdp_cookie = Some(name.into());
+            Ok(())
+        },
+    )
+    .lenient(),
 ];
 
+/// Sets what a word says.
+type Set = fn(&mut PersistCookie);
+
 /// The words that take no value.
-const FLAGS: &[(&str, fn(&mut PersistCookie))] = &[
+const FLAGS: &[(&str, Set)] = &[
     ("rewrite", |cookie| cookie.rewrite = true),
     ("insert", |cookie| cookie.insert = true),
     ("prefix", |cookie| cookie.prefix = true),
@@ -115,7 +154,7 @@ fn cookie(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
             continue;
         }
         let mut value =
-            || words.next().ok_or_else(|| Fault::at(word.span, format!("`{text}` needs a value")));
+            || words.next().ok_or_else(|| Fault::at(word.span, format_args!("`{text}` needs a value")));
         match text {
             "httponly" => "; HttpOnly".clone_into(&mut http_only),
             "secure" => "; Secure".clone_into(&mut secure),
@@ -163,7 +202,7 @@ fn plain(word: &Word) -> Result<&str, Fault> {
     let text = word.text()?;
     match text.chars().find(|c| c.is_control() || *c == ';') {
         None if !text.is_empty() => Ok(text),
-        _ => Err(Fault::at(word.span, format!("{} cannot be a part of a cookie", word.quoted()))),
+        _ => Err(Fault::at(word.span, format_args!("{} cannot be a part of a cookie", word.quoted()))),
     }
 }
 
@@ -171,11 +210,11 @@ fn rule(b: &mut Builder<'_>, st: &Statement<'_>, word: PersistWord) -> Result<()
     let spot = b.spot(st, st.args().first().map(|word| word.span));
     let (acls, mut reader) = b.terms(&spot)?;
     let Some(condition) = condition::parse(acls, &mut reader, st.place, st.args())? else {
-        return Err(Fault::at(st.name_span(), format!("`{}` needs a condition: if …", st.keyword.name)));
+        return Err(Fault::at(st.name_span(), format_args!("`{}` needs a condition: if …", st.keyword.name)));
     };
     let rules = &mut b.proxy()?.persist_rules;
     if rules.len() == RULES_MAX {
-        return Err(Fault::line(format!("a section has at most {RULES_MAX} rules of one kind")));
+        return Err(Fault::line(format_args!("a section has at most {RULES_MAX} rules of one kind")));
     }
     rules.push(PersistRule { word, condition });
     Ok(())

@@ -130,7 +130,7 @@ fn smtp(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
         [word, ..] => {
             return Err(Fault::at(
                 word.span,
-                format!("{}: expected HELO or EHLO and a domain", word.quoted()),
+                format_args!("{}: expected HELO or EHLO and a domain", word.quoted()),
             ));
         }
     };
@@ -168,7 +168,7 @@ const SMTP_ANSWERS: [&str; 3] =
 fn name(word: &Word) -> Result<&str, Fault> {
     let text = word.text()?;
     match text.is_empty() || text.chars().any(char::is_control) {
-        true => Err(Fault::at(word.span, format!("{} is no name", word.quoted()))),
+        true => Err(Fault::at(word.span, format_args!("{} is no name", word.quoted()))),
         false => Ok(text),
     }
 }
@@ -178,7 +178,7 @@ fn pgsql(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
         return Err(Fault::at(st.name_span(), "expected `option pgsql-check user NAME`"));
     };
     if !user.is("user") {
-        return Err(Fault::at(user.span, format!("{}: expected `user NAME`", user.quoted())));
+        return Err(Fault::at(user.span, format_args!("{}: expected `user NAME`", user.quoted())));
     }
     st.end(rest)?;
     // Version 3.0, and the user (PostgreSQL, "Message Formats", StartupMessage).
@@ -213,7 +213,7 @@ fn mysql(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
         return choose(b, vec![ended_in_order(), expect(last(0))], 1);
     };
     if !word.is("user") {
-        return Err(Fault::at(word.span, format!("{}: expected `user NAME`", word.quoted())));
+        return Err(Fault::at(word.span, format_args!("{}: expected `user NAME`", word.quoted())));
     }
     let [user, rest @ ..] = rest else {
         return Err(Fault::at(word.span, "a name was expected behind this word"));
@@ -223,7 +223,7 @@ fn mysql(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
         Some(word) if word.is("pre-41") => true,
         Some(word) if word.is("post-41") => false,
         Some(word) => {
-            return Err(Fault::at(word.span, format!("{}: expected post-41 or pre-41", word.quoted())));
+            return Err(Fault::at(word.span, format_args!("{}: expected post-41 or pre-41", word.quoted())));
         }
     };
     st.end(rest.get(1..).unwrap_or_default())?;
@@ -265,4 +265,42 @@ fn hello() -> Vec<u8> {
     body.extend_from_slice(&[1, 0]);
     let len = u8::try_from(body.len()).unwrap_or(0);
     [&[0x16, 3, 0, 0, len + 4, 1, 0, 0, len], body.as_slice()].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Source, load};
+
+    fn steps(line: &str) -> Vec<CheckStep> {
+        let text = format!(
+            "defaults\n timeout client 1s\n timeout server 1s\n timeout connect 1s\nbackend b\n {line}\n \
+             server s 127.0.0.1:1 check\nfrontend f\n bind :1\n default_backend b\n"
+        );
+        let config = load(&[Source::new("t", text)], &|_| None).config.unwrap();
+        config.backends[0].check_plan.clone().unwrap().steps.clone()
+    }
+
+    #[test]
+    fn every_expression_is_one() {
+        for line in ["smtpchk", "pgsql-check user a", "ssl-hello-chk"] {
+            for step in steps(&format!("option {line}")) {
+                let CheckAct::Expect(expect) = &step.act else { continue };
+                let compiled = matches!(expect.pattern, CheckPattern::Regex(_) | CheckPattern::HexRegex(_));
+                assert!(compiled, "{line}: {expect:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn packets_have_the_lengths_that_they_say() {
+        let hello = hello();
+        assert_eq!((hello.len(), hello[4], hello[8]), (5 + 0x79, 0x79, 0x75));
+        for old in [false, true] {
+            let login = login("joe", old);
+            assert_eq!(usize::from(login[0]) + 4 + 5, login.len());
+        }
+        let CheckAct::Send { bytes, .. } = &steps("option pgsql-check user joe")[1].act else { panic!() };
+        assert_eq!(bytes.as_ref(), b"\0\0\0\x12\0\x03\0\0user\0joe\0\0");
+    }
 }

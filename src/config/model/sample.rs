@@ -75,6 +75,10 @@ pub enum Fetch {
         /// `at` counts from behind the length (written with a sign).
         relative: i32,
     },
+    /// `req.rdp_cookie([name])`: the cookie that a Remote Desktop connection begins with; of any name for an empty one.
+    RdpCookie(Rc<str>),
+    /// `req.rdp_cookie_cnt([name])`: 1 where there is one, else 0.
+    RdpCookieCount(Rc<str>),
     /// `req.len`, `res.len`: bytes that have come.
     Len(Side),
     /// `src`, `dst`: an address.
@@ -169,6 +173,8 @@ impl Fetch {
             | Self::Version(side) => Some(*side),
             Self::Status => Some(Side::Response),
             Self::ProtoHttp
+            | Self::RdpCookie(_)
+            | Self::RdpCookieCount(_)
             | Self::Method
             | Self::Target(_)
             | Self::UrlParam { .. }

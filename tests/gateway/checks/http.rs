@@ -1,6 +1,6 @@
 //! `option httpchk`, and servers that answer it in all ways.
 
-use super::Act::{Close, Flood, Hold, Read, Refuse, Reset, Say};
+use super::Act::{Close, Flood, Hold, Read, ReadHead, Refuse, Reset, Say};
 use super::Case;
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-A: a, b\r\n\r\nhello";
@@ -115,8 +115,8 @@ pub const CASES: &[Case] = &[
         &[Read, Say(OK), Close],
     ),
     ("option httpchk GET /x; http-check connect port 1", &[Refuse]),
-    ("option httpchk GET /x; http-check connect send-proxy", &[Read, Say(OK), Close]),
-    ("option httpchk GET /xserver check-proto h1 send-proxy", &[Read, Say(OK), Close]),
+    ("option httpchk GET /x; http-check connect send-proxy", &[ReadHead, Say(OK), Close]),
+    ("option httpchk GET /xserver check-proto h1 send-proxy", &[ReadHead, Say(OK), Close]),
     ("option httpchk GET /x; option tcp-check; tcp-check send y; option httpchk", &[Read, Say(OK), Close]),
     ("option httpchk GET /version", &[Read, Say(b"HTTP/2.0 200 OK\r\nA: 1\r\n\r\nhello"), Close]),
 ];

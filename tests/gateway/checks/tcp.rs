@@ -6,7 +6,7 @@ use super::Case;
 pub const CASES: &[Case] = &[
     ("retries 3", &[Hold]),
     ("retries 3", &[Refuse]),
-    ("option tcp-check", &[Hold]),
+    ("option tcp-checkserver addr 127.0.0.1", &[Hold]),
     ("option tcp-check", &[Refuse]),
     ("option tcp-check; tcp-check connect", &[Refuse]),
     ("option tcp-check; tcp-check connect", &[Hold]),
