@@ -7,6 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::task::{Context, Poll};
 
+use super::health::EMERGENCY;
 use super::{Backend, NoServer, Observed, Slot, Wish};
 use crate::config::SendProxy;
 use crate::net::{
@@ -231,7 +232,7 @@ async fn attempt(slot: &Slot, first: &[u8], client: &ClientEnds) -> io::Result<(
         Err(error) if is_out_of_descriptors(&error) && backend.close_idle() => connect()?,
         Err(error) => {
             if let Some(fault) = SourceError::of(&error) {
-                log::error!("{}", fault.message(&backend.config.name));
+                backend.tell(EMERGENCY, &fault.message(&backend.config.name));
             }
             return Err(error);
         }

@@ -46,6 +46,8 @@ pub struct Backend {
     pub connections: Cell<u32>,
     /// What happened here.
     pub counters: Side,
+    /// Times without a server.
+    pub outages: tally::Outages,
     reactor: Handle,
     balancer: Balancer,
     /// Those who wait for any server.
@@ -63,6 +65,8 @@ pub struct Backend {
     voice: RefCell<Option<Voice>>,
     /// Sessions may be ended when a server goes down or up.
     ends_sessions: bool,
+    is_told_of_clients: bool,
+    follows_clients: bool,
 }
 
 /// Takes a message and its level in syslog.
@@ -82,12 +86,15 @@ impl Backend {
         Rc::new(Self {
             balancer: Balancer::new(&config.balance, &servers, reactor.wall_ms()),
             full: if moves { config.queues.fullconn.max(1) } else { 0 },
+            is_told_of_clients: servers.iter().any(Server::is_told_of_clients),
+            follows_clients: servers.iter().any(Server::follows_clients),
             config,
             servers,
             voice: RefCell::default(),
             ends_sessions,
             connections: Cell::new(0),
             counters: Side::default(),
+            outages: tally::Outages::since(reactor.now_ms()),
             reactor,
             queue: Queue::default(),
             waiting: Cell::new(0),
@@ -114,12 +121,12 @@ impl Backend {
 
     /// Whether connections to some server depend on who the client is: see [`Server::is_told_of_clients`].
     pub fn is_told_of_clients(&self) -> bool {
-        self.servers.iter().any(Server::is_told_of_clients)
+        self.is_told_of_clients
     }
 
     /// Whether some server is wherever the client wanted to go.
     pub fn follows_clients(&self) -> bool {
-        self.servers.iter().any(Server::follows_clients)
+        self.follows_clients
     }
 
     /// How many servers can take traffic: `nbsrv` in HAProxy.

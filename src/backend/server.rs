@@ -33,7 +33,7 @@ pub struct Server {
     /// Between `minconn` and `maxconn`, where there is a `minconn`.
     pub(super) limit: Cell<u32>,
     /// What is not plain about its connections.
-    pub(super) way: Option<Box<Way>>,
+    pub(super) way: Option<Rc<Way>>,
     /// Alternatives in the resolver's order; none while its name has no address.
     targets: RefCell<Vec<Target>>,
     /// Loop clock of the last look-up of its name.

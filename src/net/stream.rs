@@ -175,8 +175,14 @@ impl Stream {
     /// Writes some of `bytes`; `more` says that further bytes follow at once (`MSG_MORE`).
     pub fn poll_write(&self, context: &mut Context<'_>, bytes: &[u8], more: bool) -> Poll<io::Result<usize>> {
         let flags = if more { SendFlags::NOSIGNAL | SendFlags::MORE } else { SendFlags::NOSIGNAL };
-        let result =
-            ready!(self.source.poll_io(context, Direction::Write, |fd| rustix::net::send(fd, bytes, flags)));
+        let send = |fd: BorrowedFd<'_>| {
+            rustix::net::send(fd, bytes, flags).map_err(|error| match error {
+                // TCP fast open, where the server has forgotten us: the handshake comes first.
+                rustix::io::Errno::INPROGRESS => rustix::io::Errno::AGAIN,
+                error => error,
+            })
+        };
+        let result = ready!(self.source.poll_io(context, Direction::Write, send));
         let len = result?;
         if len < bytes.len() {
             // The socket is full; the kernel reports an edge when there is room again.

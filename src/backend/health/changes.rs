@@ -9,7 +9,7 @@ use super::state::{Admin, Op};
 use super::verdict::Verdict;
 
 /// Levels of syslog.
-const EMERGENCY: u8 = 0;
+pub(in crate::backend) const EMERGENCY: u8 = 0;
 const ALERT: u8 = 1;
 pub(super) const NOTICE: u8 = 5;
 
@@ -217,6 +217,7 @@ impl Backend {
     /// The choice is made anew; says so when nothing is left to be chosen.
     fn after_change(self: &Rc<Self>, before: (usize, usize)) {
         self.servers_changed();
+        self.note_outage(before != (0, 0), self.usable() != (0, 0));
         if before != (0, 0) && self.usable() == (0, 0) {
             let kind = if self.config.listens { "proxy" } else { "backend" };
             self.tell(EMERGENCY, &format!("{kind} {} has no server available!", self.config.name));

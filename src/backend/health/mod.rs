@@ -18,6 +18,7 @@ pub use start::{Spread, link};
 pub use state::{Admin, Counter, Facts, Op};
 
 pub(super) use agent::attend;
+pub(super) use changes::EMERGENCY;
 pub(super) use state::State;
 
 use std::future::poll_fn;

@@ -305,7 +305,7 @@ impl<'a> Exchange<'a> {
         if let Some((stream, carried)) = self.idle_stream(&slot) {
             self.may_replay = self.may_repeat();
             self.trace.timers.connect = 0;
-            slot.note_reuse();
+            slot.note_session();
             self.session.note_server(&stream);
             self.tell_name(&slot);
             return Ok(Link { stream, slot, carried });
