@@ -7,6 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::task::{Context, Poll};
 
+use super::health::EMERGENCY;
 use super::{Backend, NoServer, Observed, Slot, Wish};
 use crate::config::SendProxy;
 use crate::net::{
@@ -36,6 +37,8 @@ pub struct Asker<'a> {
     pub deadline: &'a Deadline,
     /// Its client, where the wait is over when that one closes (`option abortonclose`).
     pub leaving: Option<&'a Stream>,
+    /// Only where nothing of what it has sent is still to be read.
+    pub is_silent: bool,
     /// What it meets on its way.
     pub course: &'a Course,
 }
@@ -70,7 +73,9 @@ enum Cut {
 impl Asker<'_> {
     /// Whether the client has closed, where that matters.
     pub(super) fn is_gone(&self, context: &mut Context<'_>) -> bool {
-        self.leaving.is_some_and(|client| client.poll_ended(context).is_ready())
+        self.leaving.is_some_and(|client| {
+            client.poll_ended(context).is_ready() && !(self.is_silent && client.has_unread())
+        })
     }
 
     /// Whether there are retries left.
@@ -227,7 +232,7 @@ async fn attempt(slot: &Slot, first: &[u8], client: &ClientEnds) -> io::Result<(
         Err(error) if is_out_of_descriptors(&error) && backend.close_idle() => connect()?,
         Err(error) => {
             if let Some(fault) = SourceError::of(&error) {
-                log::error!("{}", fault.message(&backend.config.name));
+                backend.tell(EMERGENCY, &fault.message(&backend.config.name));
             }
             return Err(error);
         }

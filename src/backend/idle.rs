@@ -104,6 +104,12 @@ impl IdlePool {
         }
     }
 
+    /// How many there are, and how many of them have carried more than one request.
+    pub(super) fn count(&self) -> (usize, usize) {
+        let idle = self.idle.borrow();
+        (idle.len(), idle.iter().filter(|idle| idle.requests > 1).count())
+    }
+
     /// Closes all; false when there were none.
     pub(super) fn clear(&self) -> bool {
         let all = std::mem::take(&mut *self.idle.borrow_mut());

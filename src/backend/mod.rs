@@ -10,6 +10,7 @@ mod cookie;
 mod health;
 mod idle;
 mod queue;
+mod resolve;
 mod server;
 mod stick;
 mod tally;
@@ -45,6 +46,8 @@ pub struct Backend {
     pub connections: Cell<u32>,
     /// What happened here.
     pub counters: Side,
+    /// Times without a server.
+    pub outages: tally::Outages,
     reactor: Handle,
     balancer: Balancer,
     /// Those who wait for any server.
@@ -62,6 +65,8 @@ pub struct Backend {
     voice: RefCell<Option<Voice>>,
     /// Sessions may be ended when a server goes down or up.
     ends_sessions: bool,
+    is_told_of_clients: bool,
+    follows_clients: bool,
 }
 
 /// Takes a message and its level in syslog.
@@ -72,6 +77,7 @@ impl Backend {
     pub fn new(reactor: Handle, config: config::Backend, mut servers: Vec<Server>) -> Rc<Self> {
         for server in &mut servers {
             server.way = way::Way::of(&config, &server.config);
+            server.state.begin(reactor.now_ms());
         }
         let moves = servers.iter().any(|server| server.config.minconn > 0);
         let ends =
@@ -80,12 +86,15 @@ impl Backend {
         Rc::new(Self {
             balancer: Balancer::new(&config.balance, &servers, reactor.wall_ms()),
             full: if moves { config.queues.fullconn.max(1) } else { 0 },
+            is_told_of_clients: servers.iter().any(Server::is_told_of_clients),
+            follows_clients: servers.iter().any(Server::follows_clients),
             config,
             servers,
             voice: RefCell::default(),
             ends_sessions,
             connections: Cell::new(0),
             counters: Side::default(),
+            outages: tally::Outages::since(reactor.now_ms()),
             reactor,
             queue: Queue::default(),
             waiting: Cell::new(0),
@@ -112,12 +121,12 @@ impl Backend {
 
     /// Whether connections to some server depend on who the client is: see [`Server::is_told_of_clients`].
     pub fn is_told_of_clients(&self) -> bool {
-        self.servers.iter().any(Server::is_told_of_clients)
+        self.is_told_of_clients
     }
 
     /// Whether some server is wherever the client wanted to go.
     pub fn follows_clients(&self) -> bool {
-        self.servers.iter().any(Server::follows_clients)
+        self.follows_clients
     }
 
     /// How many servers can take traffic: `nbsrv` in HAProxy.
@@ -151,10 +160,11 @@ impl Backend {
     /// Whether a client may come back to this server rather than be given another: not where too many wait for it
     /// (`max-keep-alive-queue`), unless the server knows the client by its connection (`is_tied`).
     pub fn takes_back(&self, index: usize, is_tied: bool) -> bool {
-        let max = self.config.queues.keep_alive_max as usize;
-        self.servers.get(index).is_some_and(|server| {
-            server.is_usable() && (is_tied || max == 0 || !server.is_full() || server.queued() + 1 < max)
-        })
+        let max = self.config.queues.keep_alive_max;
+        let is_near = |server: &Server| max.is_none_or(|max| server.queued() < max as usize);
+        self.servers
+            .get(index)
+            .is_some_and(|server| server.is_usable() && (is_tied || !server.is_full() || is_near(server)))
     }
 
     /// Lets a server end the session of this deadline, where one may.

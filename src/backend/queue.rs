@@ -322,7 +322,9 @@ impl<'a> Ticket<'a> {
     fn new(backend: &'a Rc<Backend>, place: Option<usize>, key: Key, insists: bool) -> Self {
         let (answer, waker) = (Cell::new(None), Cell::new(None));
         let waiter = Rc::new(Waiter { key, insists, position: Cell::new(0), answer, waker });
-        backend.queue_of(place).push(waiter.clone());
+        let queue = backend.queue_of(place);
+        queue.push(waiter.clone());
+        backend.note_queue(place, queue.len());
         backend.waiting.set(backend.waiting.get().saturating_add(1));
         Self { backend, place, waiter }
     }

@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::{Rc, Weak};
 
 use rustix::net::SocketAddrUnix;
@@ -12,7 +12,7 @@ use super::idle::IdlePool;
 use super::queue::Queue;
 use super::way::Way;
 use super::{Backend, ClientEnds};
-use crate::config::{self, ServerAddress, ServerPort};
+use crate::config::{self, FirstAddress, ServerAddress, ServerPort};
 use crate::counters::Side;
 use crate::net::Target;
 use crate::reactor::Handle;
@@ -33,9 +33,13 @@ pub struct Server {
     /// Between `minconn` and `maxconn`, where there is a `minconn`.
     pub(super) limit: Cell<u32>,
     /// What is not plain about its connections.
-    pub(super) way: Option<Box<Way>>,
-    /// Alternatives in the resolver's order, at least one.
-    targets: Vec<Target>,
+    pub(super) way: Option<Rc<Way>>,
+    /// Alternatives in the resolver's order; none while its name has no address.
+    targets: RefCell<Vec<Target>>,
+    /// Loop clock of the last look-up of its name.
+    pub(super) looked_up_ms: Cell<u64>,
+    /// Its name was not found the last time.
+    pub(super) is_lost: Cell<bool>,
     current: Cell<usize>,
     pub(super) state: State,
     /// Servers that go up and down with this one (`track`), and the one that this one goes with.
@@ -54,6 +58,33 @@ pub struct Server {
     ramp: Cell<u32>,
     /// The value of its cookie, where it is worked out.
     pub(super) cookie: Cell<super::cookie::Known>,
+}
+
+/// Where a server is at the start, as `init-addr` says; none for one that waits for its name to have an address.
+fn first_addresses(
+    config: &config::Server,
+    host: &str,
+    port: u16,
+    resolve: impl Fn(&str, u16) -> Result<Vec<SocketAddr>, String>,
+) -> Result<Vec<SocketAddr>, String> {
+    let ways = &config.state.first_address;
+    if ways.is_empty() || host.parse::<IpAddr>().is_ok() {
+        return resolve(host, port);
+    }
+    let mut reason = "`init-addr` leaves no way to it".to_owned();
+    for way in ways {
+        match way {
+            // Of a reload: taken over later, where there is none.
+            FirstAddress::Last => {}
+            FirstAddress::None => return Ok(Vec::new()),
+            FirstAddress::Fixed(ip) => return Ok(vec![SocketAddr::new(*ip, port)]),
+            FirstAddress::System => match resolve(host, port) {
+                Ok(addresses) => return Ok(addresses),
+                Err(error) => reason = error,
+            },
+        }
+    }
+    Err(reason)
 }
 
 /// A server of a backend: weak, since they may name each other in a ring of backends.
@@ -83,8 +114,9 @@ impl Server {
         };
         match &config.address {
             ServerAddress::Inet(host, port) => {
-                let addresses = resolve(host, number(port)).map_err(|reason| fail(host, &reason))?;
-                let addresses = addresses.into_iter().map(Target::Inet);
+                let addresses = first_addresses(config, host, number(port), resolve);
+                let addresses =
+                    addresses.map_err(|reason| fail(host, &reason))?.into_iter().map(Target::Inet);
                 Ok(match config.nth_address.and_then(|nth| usize::try_from(nth).ok()) {
                     Some(nth) => addresses.skip(nth).take(1).collect(),
                     None => addresses.collect(),
@@ -103,13 +135,13 @@ impl Server {
 
     /// A server that is up until a check says otherwise.
     pub fn new(config: config::Server, targets: Vec<Target>) -> Self {
-        debug_assert!(!targets.is_empty() || config.disabled);
         let weight = Cell::new(config.weight);
         let limit = Cell::new(config.minconn);
         let maxconn = config.maxconn.unwrap_or(0);
         let counter = config.check.as_ref().map_or(Counter::new(1, 1), |c| Counter::new(c.rise, c.fall));
         let disabled = Admin::CONFIGURED_MAINT.with(Admin::MAINT);
         let admin = if config.disabled { disabled } else { Admin::default() };
+        let admin = if targets.is_empty() { admin.with(Admin::NO_ADDRESS) } else { admin };
         Self {
             config,
             weight,
@@ -122,7 +154,9 @@ impl Server {
             promised: Cell::new(0),
             limit,
             way: None,
-            targets,
+            targets: RefCell::new(targets),
+            looked_up_ms: Cell::new(0),
+            is_lost: Cell::new(false),
             current: Cell::new(0),
             state: State::new(counter, admin, 0),
             trackers: RefCell::default(),
@@ -146,16 +180,36 @@ impl Server {
 
     /// Its address now; without a port of its own, the port is 0.
     pub(super) fn address(&self) -> Option<SocketAddr> {
-        match self.targets.get(self.current.get())? {
+        match self.targets.borrow().get(self.current.get())? {
             Target::Inet(address) => Some(*address),
-            _ => None,
+            Target::Unix(_) => None,
         }
+    }
+
+    /// Its name has these addresses now. The one in use stays, if it is among them.
+    pub(super) fn move_to(&self, addresses: Vec<SocketAddr>) {
+        let port = match self.config.address {
+            ServerAddress::Inet(_, ServerPort::Fixed(port)) => port,
+            _ => 0,
+        };
+        let nth = self.config.nth_address.and_then(|nth| usize::try_from(nth).ok());
+        let (skipped, most) = nth.map_or((0, usize::MAX), |nth| (nth, 1));
+        let addresses = addresses.into_iter().skip(skipped).take(most);
+        let targets: Vec<Target> =
+            addresses.map(|address| Target::Inet(SocketAddr::new(address.ip(), port))).collect();
+        if targets.is_empty() {
+            return;
+        }
+        let now = self.targets.borrow().get(self.current.get()).cloned();
+        self.current.set(targets.iter().position(|target| Some(target) == now.as_ref()).unwrap_or(0));
+        self.targets.replace(targets);
     }
 
     /// Where to connect to now, for servers without an address or port with the one that the client came to. `None` =
     /// that is not known, or would lead back to us.
     pub(super) fn target(&self, client: &ClientEnds) -> Option<Target> {
-        let target = self.targets.get(self.current.get()).or(self.targets.first())?;
+        let targets = self.targets.borrow();
+        let target = targets.get(self.current.get()).or(targets.first())?;
         let (ip, port) = match (target, &self.config.address) {
             (Target::Inet(address), ServerAddress::Inet(_, port @ ServerPort::FromClient(_))) => {
                 (address.ip(), port)
@@ -195,7 +249,7 @@ impl Server {
     /// Where to send a health check to; `None` when the server has no port of its own and none for checks.
     pub(super) fn check_target(&self) -> Option<Target> {
         let port = self.config.check.and_then(|check| check.port);
-        match (self.targets.get(self.current.get())?, port) {
+        match (self.targets.borrow().get(self.current.get())?, port) {
             (Target::Inet(address), Some(port)) => Some(Target::Inet(SocketAddr::new(address.ip(), port))),
             (Target::Inet(address), None) if address.port() == 0 => None,
             (target, _) => Some(target.clone()),
@@ -204,7 +258,7 @@ impl Server {
 
     /// The current address did not answer: the next attempt uses the name's next one, where it has several.
     pub(super) fn rotate_target(&self) {
-        self.current.set((self.current.get() + 1) % self.targets.len().max(1));
+        self.current.set((self.current.get() + 1) % self.targets.borrow().len().max(1));
     }
 
     /// Whether the choice may fall on it: up, not about to leave, and with a weight.
@@ -342,13 +396,29 @@ impl Server {
     }
 
     pub(super) fn is_same(&self, other: &Self) -> bool {
-        self.config.name == other.config.name && self.targets == other.targets
+        self.config.name == other.config.name && self.config.address == other.config.address
     }
 
     pub(super) fn inherit(&self, old: &Self) {
         let is_checked = |server: &Self| server.config.check.is_some() || server.config.state.is_followed();
         self.state.inherit(&old.state, is_checked(self) == is_checked(old));
-        self.current.set(old.current.get());
+        // What an agent or an operator has changed holds until the file says otherwise.
+        if self.config.weight == old.config.weight {
+            self.weight.set(old.weight.get());
+        }
+        if self.config.maxconn == old.config.maxconn {
+            self.maxconn.set(old.maxconn.get());
+        }
+        let known = old.address();
+        if self.targets.borrow().is_empty() && known.is_some() {
+            // `init-addr last`: there is none now, but there was one.
+            self.targets.replace(old.targets.borrow().clone());
+            self.state.end_without_address();
+        }
+        let at = |targets: &[Target]| {
+            targets.iter().position(|t| matches!(t, Target::Inet(a) if Some(*a) == known))
+        };
+        self.current.set(at(&self.targets.borrow()).unwrap_or(0));
     }
 
     /// An idle connection that is still quiet, if there is one, and how many requests it has carried; with `proven`

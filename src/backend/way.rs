@@ -16,7 +16,7 @@ pub(super) struct Way {
 
 impl Way {
     /// `None` where all is plain.
-    pub(super) fn of(backend: &config::Backend, server: &config::Server) -> Option<Box<Self>> {
+    pub(super) fn of(backend: &config::Backend, server: &config::Server) -> Option<Rc<Self>> {
         let source = server.source.as_ref().or(backend.source.as_ref());
         let TcpTuning { probes, idle_s, interval_s, no_linger, .. } = backend.tuning;
         let (user_timeout_ms, fast_open) = (server.user_timeout_ms, server.fast_open);
@@ -31,7 +31,7 @@ impl Way {
                 matches!(&server.address, ServerAddress::Inet(host, _) if host.contains(':')),
             );
         }
-        Some(Box::new(way))
+        Some(Rc::new(way))
     }
 
     fn comes_from(&mut self, source: &SourceAddress, to_ipv6: bool) {

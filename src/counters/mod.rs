@@ -11,6 +11,10 @@ pub use times::{Step, Times};
 use std::cell::Cell;
 
 /// Counters of a backend, of a server, or of the part of a frontend that they have in common.
+///
+/// A request costs as few of them as can be: what a server had a part in is counted with the server alone, and a backend's
+/// number is the sum (but for sessions, their rate, and answers by class, which it has for itself); HTTP requests are
+/// as many as answers of all classes; sessions of a server that were no attempt to connect used a connection again.
 #[derive(Default)]
 pub struct Side {
     /// Sessions; requests in `mode http`, but for frontends. A server's count each attempt to connect.
@@ -19,8 +23,6 @@ pub struct Side {
     pub sessions_max: Peak,
     /// Sessions a second.
     pub rate: Rate,
-    /// HTTP requests.
-    pub requests: Counter,
     /// Bytes from the client.
     pub bytes_in: Counter,
     /// Bytes to the client.
@@ -49,8 +51,6 @@ pub struct Side {
     pub chosen: Counter,
     /// Attempts to connect.
     pub connects: Counter,
-    /// Requests over a connection that was there.
-    pub reuses: Counter,
     /// Most who waited for it at the same time.
     pub queue_max: Peak,
     /// Answers by the first digit of their status.
@@ -147,6 +147,11 @@ impl ResponseClasses {
         self.0[Self::class_of(class.saturating_mul(100))].get()
     }
 
+    /// All of them.
+    pub fn sum(&self) -> u64 {
+        self.0.iter().map(Counter::get).sum()
+    }
+
     fn class_of(status: u16) -> usize {
         match status / 100 {
             class @ 1..=5 => usize::from(class),
@@ -176,5 +181,6 @@ mod tests {
             responses.count(status);
         }
         assert_eq!([1, 2, 3, 4, 5, 0, 9].map(|class| responses.get(class)), [1, 2, 1, 1, 1, 4, 4]);
+        assert_eq!(responses.sum(), 10);
     }
 }

@@ -146,11 +146,7 @@ impl Runtime {
             let mut servers = Vec::with_capacity(backend.servers.len());
             for server in &backend.servers {
                 match Server::targets(server, |host, port| names.addresses(host, port)) {
-                    Ok(targets) => {
-                        // One of `server-template` for which the name has no address.
-                        let disabled = server.disabled || targets.is_empty();
-                        servers.push(Server::new(config::Server { disabled, ..server.clone() }, targets));
-                    }
+                    Ok(targets) => servers.push(Server::new(server.clone(), targets)),
                     Err(message) => errors.push(StartError { place: server.place.clone(), message }),
                 }
             }

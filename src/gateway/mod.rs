@@ -234,7 +234,7 @@ impl Gateway {
 
     /// How all servers are: plain values.
     pub fn server_states(&self) -> Vec<ServerState> {
-        stats::states(&self.runtime.borrow())
+        stats::states(&self.runtime.borrow(), self.reactor.now_ms())
     }
 
     /// Client connections now.

@@ -310,6 +310,34 @@ mod tests {
     }
 
     #[test]
+    fn connections_inherit_what_the_kernel_was_told() {
+        let tuning = Tuning {
+            user_timeout_ms: 4_000,
+            probes: 4,
+            idle_s: 11,
+            interval_s: 7,
+            mss: 1_000,
+            ..Tuning::default()
+        };
+        let options = ListenOptions { tuning, interface: Some("lo".into()), keepalive: true, ..options() };
+        let listening = listen_tcp("127.0.0.1:0".parse().unwrap(), &options).unwrap();
+        let _client = TcpStream::connect(port(&listening)).unwrap();
+        let listener = Listener::new(Reactor::new().unwrap(), listening);
+        let stream = loop {
+            match listener.try_accept() {
+                Ok(accepted) => break accepted.stream,
+                Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
+            }
+        };
+        assert_eq!(sockopt::tcp_user_timeout(&stream).unwrap(), 4_000);
+        assert_eq!(sockopt::tcp_keepcnt(&stream).unwrap(), 4);
+        assert!(sockopt::socket_keepalive(&stream).unwrap());
+        let options = ListenOptions { interface: Some("no-such-if0".into()), ..options };
+        let error = listen_tcp("127.0.0.1:0".parse().unwrap(), &options).unwrap_err();
+        assert!(error.to_string().contains("the interface 'no-such-if0' cannot be used"));
+    }
+
+    #[test]
     fn an_address_that_another_gateway_holds_is_in_use() {
         let first = on_any_port();
         let error = listen_tcp(port(&first), &options()).unwrap_err();

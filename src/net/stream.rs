@@ -128,6 +128,13 @@ impl Stream {
         self.source.poll_ended(context)
     }
 
+    /// Whether bytes have come that nobody has read. Costs a system call.
+    pub fn has_unread(&self) -> bool {
+        let mut byte = [0; 1];
+        let peeked = rustix::net::recv(&self.source, &mut byte, RecvFlags::PEEK | RecvFlags::DONTWAIT);
+        matches!(peeked, Ok((1.., _)))
+    }
+
     /// Reads more into a buffer, taking one from the pool only when there may be something to put into it: an
     /// idle connection holds none. Returns 0 at the end of input; the buffer must not be full. A short read is
     /// taken as "drained": the next one waits for an edge.
@@ -168,8 +175,14 @@ impl Stream {
     /// Writes some of `bytes`; `more` says that further bytes follow at once (`MSG_MORE`).
     pub fn poll_write(&self, context: &mut Context<'_>, bytes: &[u8], more: bool) -> Poll<io::Result<usize>> {
         let flags = if more { SendFlags::NOSIGNAL | SendFlags::MORE } else { SendFlags::NOSIGNAL };
-        let result =
-            ready!(self.source.poll_io(context, Direction::Write, |fd| rustix::net::send(fd, bytes, flags)));
+        let send = |fd: BorrowedFd<'_>| {
+            rustix::net::send(fd, bytes, flags).map_err(|error| match error {
+                // TCP fast open, where the server has forgotten us: the handshake comes first.
+                rustix::io::Errno::INPROGRESS => rustix::io::Errno::AGAIN,
+                error => error,
+            })
+        };
+        let result = ready!(self.source.poll_io(context, Direction::Write, send));
         let len = result?;
         if len < bytes.len() {
             // The socket is full; the kernel reports an edge when there is room again.

@@ -104,12 +104,20 @@ pub struct ServerState {
     pub host: Option<String>,
     /// `srv_op_state`: 0 stopped, 1 starting, 2 running, 3 stopping.
     pub operation: u8,
-    /// `srv_admin_state`: a mask; 4 = in maintenance because the configuration says so.
+    /// `srv_admin_state`: a mask; 4 = its line says `disabled`.
     pub administration: u8,
     /// `srv_uweight`.
     pub weight: u32,
     /// `srv_iweight`.
     pub initial_weight: u32,
+    /// `srv_time_since_last_change`, milliseconds.
+    pub unchanged_ms: u64,
+    /// `srv_check_status`, by its name (`L4OK`, …); `None` = no check was made yet.
+    pub check_status: Option<&'static str>,
+    /// `srv_check_health`.
+    pub check_health: u32,
+    /// The same of its agent, where it has one.
+    pub agent_health: Option<u32>,
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Parts of messages: elements of lists, cookies, targets, queries. Slices of what came, nothing copied.
 
+use crate::http::cookies::value_len;
+
 /// The elements of a comma-separated value, blanks around them removed; commas in quoted strings do not count
 /// (RFC 9110 §5.6.1, §5.6.4).
 #[derive(Clone)]
@@ -72,18 +74,13 @@ pub(super) fn cookies<'a>(
 
 /// Where the first cookie of a field ends: at `;` or `,` outside of a quoted part of its value, as in HAProxy.
 fn cookie_end(text: &[u8]) -> usize {
-    let (mut in_value, mut quoted, mut escaped) = (false, false, false);
-    for (at, &byte) in text.iter().enumerate() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if quoted => escaped = true,
-            b'"' if in_value => quoted = !quoted,
-            b';' | b',' if !quoted => return at,
-            b'=' => in_value = true,
-            _ => {}
-        }
+    match text.iter().position(|byte| b"=;,".contains(byte)) {
+        None => text.len(),
+        Some(at) => match text.split_at_checked(at + 1) {
+            Some(([.., b'='], value)) => at + 1 + value_len(value),
+            _ => at,
+        },
     }
-    text.len()
 }
 
 /// What stands before and behind the first `byte`.

@@ -58,9 +58,10 @@ impl Session {
         if wanted.name.is_empty() {
             return false;
         }
-        let text = [cookie.name, b"=", cookie.value].concat();
-        let found = text.starts_with(wanted.name.as_bytes());
+        let pieces = [cookie.name, b"=", cookie.value];
+        let found = pieces.into_iter().flatten().take(wanted.name.len()).eq(wanted.name.as_bytes());
         if found {
+            let text = pieces.concat();
             let mut extra = self.extra.borrow_mut();
             let [client, server] = &mut extra.get_or_insert_default().captured.cookies;
             *(if side == Side::Request { client } else { server }) = keep(wanted, Some(&text));

@@ -25,7 +25,6 @@ pub(super) fn note_session(session: &Session) {
 pub(super) fn note_answer(trace: &Trace, status: u16) {
     if let Some(server) = server_of(trace) {
         server.counters.responses.count(status);
-        server.counters.requests.increment();
     }
 }
 
@@ -36,31 +35,27 @@ fn server_of(trace: &Trace) -> Option<&Server> {
 /// Counts a session, or a request of one, that has ended as `trace` says.
 pub(super) fn count(trace: &Trace, session: &Session, http: bool) {
     let front = &session.frontend.counters;
-    let bytes = (trace.bytes_from_client, trace.bytes_to_client);
+    pass(&front.side, trace);
     // None was sent: of no class.
     let status = u16::try_from(trace.status).unwrap_or(0);
-    pass(&front.side, bytes);
     if http {
-        front.side.requests.increment();
         front.request_rate.tick(session.reactor().now_ms());
         front.side.responses.count(status);
     }
     if let Some(backend) = &trace.backend {
-        let side = &backend.counters;
-        pass(side, bytes);
         if http {
-            side.requests.increment();
-            side.responses.count(status);
+            backend.counters.responses.count(status);
         }
-        if let Some(server) = server_of(trace) {
-            pass(&server.counters, bytes);
-            let timers = &trace.timers;
-            // As in HAProxy only those count whose server has answered.
-            if timers.connect >= 0 && (timers.response >= 0 || !http) {
-                let steps = [timers.wait, timers.connect, timers.response, timers.total];
-                let steps_ms = steps.map(|ms| ms.max(0).cast_unsigned());
-                side.times.note(steps_ms);
-                server.counters.times.note(steps_ms);
+        match server_of(trace) {
+            None => pass(&backend.counters, trace),
+            Some(server) => {
+                pass(&server.counters, trace);
+                let timers = &trace.timers;
+                // As in HAProxy only those count whose server has answered.
+                if timers.connect >= 0 && (timers.response >= 0 || !http) {
+                    let steps = [timers.wait, timers.connect, timers.response, timers.total];
+                    server.counters.times.note(steps.map(|ms| ms.max(0).cast_unsigned()));
+                }
             }
         }
     }
@@ -69,9 +64,9 @@ pub(super) fn count(trace: &Trace, session: &Session, http: bool) {
     }
 }
 
-fn pass(side: &Side, (from_client, to_client): (u64, u64)) {
-    side.bytes_in.add(from_client);
-    side.bytes_out.add(to_client);
+fn pass(side: &Side, trace: &Trace) {
+    side.bytes_in.add(trace.bytes_from_client);
+    side.bytes_out.add(trace.bytes_to_client);
 }
 
 /// Counts what went otherwise than it should, by who ended it and in which phase (configuration §8.5).
@@ -80,9 +75,10 @@ fn count_end(trace: &Trace, session: &Session, http: bool) {
     let front = &session.frontend.counters;
     let [who, phase, ..] = trace.termination;
     let backend: Option<&Backend> = trace.backend.as_deref();
+    // With the server alone, where there is one: its backend's number is the sum.
     let server = server_of(trace).map(|server| &server.counters);
-    let back = [backend.map(|backend| &backend.counters), server];
-    let sides = || back.into_iter().flatten();
+    let side = server.or(backend.map(|backend| &backend.counters));
+    let sides = || side.into_iter();
     // What a rule of `mode tcp` does shows in the phase alone.
     let ruled = trace.ruled || !http && who == b'P';
     match (who, phase) {

@@ -114,7 +114,7 @@ pub(super) async fn server_for(
     let word = persist_word(session, backend, View::new(first, true));
     let mut wish = wish(session, backend, View::new(first, true), word);
     stick_to(session, backend, View::new(first, true), &mut wish);
-    let slot = slot_for(session, backend, &wish, trace).await?;
+    let slot = slot_for(session, backend, &wish, first.is_empty(), trace).await?;
     let asker = asker(session, backend, &trace.course);
     match connect(slot, first, &session.ends_for(backend), &wish, &asker).await {
         Ok(connected) => {
@@ -134,18 +134,24 @@ pub(super) async fn server_for(
 /// The session, as far as backends know it.
 pub(super) fn asker<'a>(session: &'a Session, backend: &Backend, course: &'a Course) -> Asker<'a> {
     let leaving = backend.config.queues.abort_on_close.then_some(&session.client);
-    Asker { deadline: &session.deadline, leaving, course }
+    Asker { deadline: &session.deadline, leaving, is_silent: false, course }
 }
 
-/// The right to use a server, or the reason in `trace`.
+/// The right to use a server, or the reason in `trace`. A client that has sent nothing (`is_silent`) and closes is not
+/// waited for.
 pub(super) async fn slot_for(
     session: &Session,
     backend: &Rc<Backend>,
     wish: &Wish,
+    is_silent: bool,
     trace: &mut Trace,
 ) -> Option<Slot> {
     let before_ms = trace.elapsed_ms(session);
-    let result = backend.slot(&asker(session, backend, &trace.course), wish).await;
+    let mut asker = asker(session, backend, &trace.course);
+    if is_silent && asker.leaving.is_none() {
+        (asker.leaving, asker.is_silent) = (Some(&session.client), true);
+    }
+    let result = backend.slot(&asker, wish).await;
     match result {
         Ok(slot) => {
             trace.chose(&slot);

@@ -149,6 +149,7 @@ impl Trace {
     /// Writes the line now although the session goes on (`option logasap`); `head_bytes` are about to go to the client.
     pub(super) fn log_early(&mut self, session: &Session, http: bool, head_bytes: usize) {
         if session.frontend.config.lines.asap {
+            self.timers.total = self.elapsed_ms(session);
             let so_far = self.bytes_to_client;
             self.bytes_to_client = so_far.saturating_add(head_bytes as u64);
             self.write(session, http, true);
@@ -161,7 +162,6 @@ impl Trace {
         if !frontend.logger.is_active() {
             return;
         }
-        self.timers.total = self.elapsed_ms(session);
         // On a sniffed port each session gets the line of its own kind.
         let config = &frontend.config;
         let format = match config.log_format {

@@ -95,7 +95,11 @@ impl World for Scene<'_> {
             Figure::PriorityOffset => Some(self.session.priority().1.into()),
             Figure::AverageQueue => {
                 let backend = self.backend_at(of)?;
-                number(backend.queued().div_ceil(backend.usable_servers().max(1)))
+                number(match backend.usable_servers() {
+                    // As in HAProxy.
+                    0 => backend.queued().saturating_mul(2),
+                    servers => backend.queued().div_ceil(servers),
+                })
             }
             Figure::FreeSlots => Some(free_slots(self.backend_at(of)?)),
         }
@@ -187,8 +191,11 @@ fn free_slots(backend: &Backend) -> i64 {
     let mut free: i64 = 0;
     for server in backend.servers.iter().filter(|server| server.is_usable()) {
         let (Some(maxconn), 1..) = (server.config.maxconn, server.config.maxqueue) else { return -1 };
-        let places = maxconn.saturating_sub(server.connections.get());
-        free = free.saturating_add(i64::from(places)).saturating_add(server.config.maxqueue.into());
+        let waiting = u32::try_from(server.queued()).unwrap_or(u32::MAX);
+        let places = maxconn.saturating_sub(server.in_use());
+        free = free
+            .saturating_add(places.into())
+            .saturating_add(i64::from(server.config.maxqueue) - i64::from(waiting));
     }
-    free.saturating_sub(i64::try_from(backend.queued()).unwrap_or(0)).max(0)
+    free
 }

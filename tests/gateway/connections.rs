@@ -95,6 +95,19 @@ fn servers_see_the_source() {
 }
 
 #[test]
+fn checks_come_from_the_source() {
+    for program in BOTH {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let server = listener.local_addr().unwrap();
+        let lines = format!("server s {server} source 127.0.0.5 check inter 100ms");
+        let _gateway = gateway(program, "tcp", &lines);
+        for _ in 0..2 {
+            assert_eq!(listener.accept().unwrap().1.ip().to_string(), "127.0.0.5", "{program:?}");
+        }
+    }
+}
+
+#[test]
 fn a_client_that_comes_by_its_own_address_has_a_connection_of_its_own() {
     if privileges::left_out() {
         return;
@@ -309,6 +322,29 @@ fn nolinger_resets_connections_to_servers() {
         // The client's side ends in the usual way.
         assert_eq!(client.read_to_end().1, End::Closed, "{option}");
         assert_eq!(backend.wait_end(0), end, "{option}");
+    }
+}
+
+/// The name is that of the server which gets the request, after all retries.
+#[test]
+fn a_request_that_goes_to_another_server_tells_its_name() {
+    for program in BOTH {
+        // One that refuses, one that takes requests and says nothing, one that answers.
+        let closes = Backend::start(|peer: &mut Peer| drop(peer.read_request()));
+        let (web, requests) = crate::rig::remembering();
+        let lines = format!(
+            "http-send-name-header X-Name\n    option redispatch 1\n    retries 3\n    \
+             retry-on conn-failure empty-response\n    server refuses 127.0.0.1:{}\n    \
+             server closes 127.0.0.1:{}\n    server the-third 127.0.0.1:{}",
+            free_port(),
+            closes.port,
+            web.port
+        );
+        let gateway = gateway(program, "http", &lines);
+        assert_eq!(ask(&mut gateway.client(), "X-Name: mine\r\n").0, 200, "{program:?}");
+        assert_eq!(requests.lock().unwrap()[0].values("x-name"), ["the-third"], "{program:?}");
+        let heard = String::from_utf8(closes.received(0)).unwrap().to_lowercase();
+        assert!(heard.contains("x-name: closes\r\n") && heard.matches("x-name").count() == 1, "{heard}");
     }
 }
 

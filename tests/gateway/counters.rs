@@ -25,7 +25,7 @@ const GET: &str = "GET /x HTTP/1.1\r\nHost: h\r\n\r\n";
 
 /// What is compared. Left out are numbers that are each program's own: bytes of HTTP (HAProxy counts its own form of the
 /// messages), times, ids, and what only HAProxy has.
-const COMPARED: [&str; 34] = [
+const COMPARED: [&str; 36] = [
     "smax",
     "stot",
     "dreq",
@@ -60,9 +60,32 @@ const COMPARED: [&str; 34] = [
     "algo",
     "uweight",
     "scur",
+    "qcur",
+    "qmax",
 ];
 
 const NOT_PASSED_ON: &str = "only bytes that were passed on count";
+
+/// Columns that HAProxy fills in and oneport does not, because it has nothing to say there.
+const ONLY_HAPROXY: [&str; 17] = [
+    "comp_in",
+    "comp_out",
+    "comp_byp",
+    "comp_rsp",
+    "cache_lookups",
+    "cache_hits",
+    "need_conn_est",
+    "slim",
+    "lastsess",
+    "check_desc",
+    "agent_desc",
+    "last_chk",
+    "last_agt",
+    "agent_status",
+    "agent_code",
+    "agent_duration",
+    "src_ilim",
+];
 
 /// What differs, and why: shape, column, reason.
 const DIFFERS: &[(&str, &str, &str)] = &[
@@ -309,7 +332,7 @@ fn config(shapes: &[Shape]) -> (String, Vec<u16>) {
         let lines = |text: &str| text.lines().map(|line| format!(" {line}\n")).collect::<String>();
         text.push_str(&format!(
             "frontend f-{name}\n mode {mode}\n timeout client 5s\n bind 127.0.0.1:{port}\n{} default_backend b-{name}\n\
-             backend b-{name}\n mode {mode}\n timeout connect 2s\n timeout server 5s\n{}",
+             backend b-{name}\n mode {mode}\n timeout connect 2s\n timeout server 5s\n timeout check 5s\n{}",
             lines(front),
             lines(back)
         ));
@@ -411,14 +434,14 @@ fn serve(text: String, asked: Receiver<()>, answer: Sender<Table>) {
     reactor.run(steering).unwrap();
 }
 
-/// What the two tables say otherwise, in words.
-fn differences(ours: &Table, theirs: &Table) -> Vec<String> {
+/// What the two tables say otherwise in these columns, in words.
+fn differences(ours: &Table, theirs: &Table, columns: &[&str]) -> Vec<String> {
     let zero = String::from("0");
     let mut found = Vec::new();
     let keys: std::collections::BTreeSet<_> = ours.keys().chain(theirs.keys()).collect();
     for key @ (proxy, service, column) in keys {
         let raw = proxy.contains("-raw");
-        if !COMPARED.contains(&column.as_str()) && !(raw && ["bin", "bout"].contains(&column.as_str())) {
+        if !columns.contains(&column.as_str()) && !(raw && ["bin", "bout"].contains(&column.as_str())) {
             continue;
         }
         let value = |table: &Table| table.get(key).unwrap_or(&zero).clone();
@@ -434,31 +457,136 @@ fn differences(ours: &Table, theirs: &Table) -> Vec<String> {
     found
 }
 
+/// Columns that one program fills in and the other does not.
+fn gaps(ours: &Table, theirs: &Table) -> Vec<String> {
+    let only_in = |one: &Table, other: &Table| -> Vec<String> {
+        let keys = one.keys().filter(|key| !other.contains_key(*key));
+        keys.filter(|(_, _, column)| !ONLY_HAPROXY.contains(&column.as_str()))
+            .map(|key| format!("{key:?}"))
+            .collect()
+    };
+    let mut found = only_in(theirs, ours);
+    found.extend(only_in(ours, theirs).into_iter().map(|key| format!("{key} is ours alone")));
+    found
+}
+
+/// Runs all shapes through both programs, until their tables agree in these columns.
+fn compare(shapes: &[Shape], columns: &[&str]) -> Table {
+    let dir = folder();
+    let socket = dir.path().join("stats");
+    let (text, their_ports) = config(shapes);
+    let text = format!("global\n stats socket {}\n{text}", socket.display());
+    // Addresses are opened in order, so the last one tells of all.
+    let haproxy = Starter::of(Program::Haproxy).ready_port(their_ports[their_ports.len() - 1]).start(&text);
+    let (text, our_ports) = config(shapes);
+    let inside = Inside::start(text, &our_ports);
+    drive(shapes, &their_ports);
+    drive(shapes, &our_ports);
+    // What is counted at the end of a session comes a moment after it.
+    let mut found = Vec::new();
+    let started = std::time::Instant::now();
+    while started.elapsed() < crate::support::SOON {
+        let ours = inside.table();
+        let theirs = of_haproxy(&socket);
+        found = differences(&ours, &theirs, columns);
+        found.extend(gaps(&ours, &theirs));
+        if found.is_empty() {
+            return ours;
+        }
+        std::thread::sleep(ms(300));
+    }
+    drop(haproxy);
+    panic!("{} differences:\n{}", found.len(), found.join("\n"));
+}
+
 #[test]
 fn counters_are_those_of_haproxy() {
     let peers = Peers::start();
     let mut shapes = shapes_of_rules(&peers);
     shapes.extend(shapes_of_faults(&peers));
-    let dir = folder();
-    let socket = dir.path().join("stats");
-    let (text, their_ports) = config(&shapes);
-    let text = format!("global\n stats socket {}\n{text}", socket.display());
-    // Addresses are opened in order, so the last one tells of all.
-    let haproxy = Starter::of(Program::Haproxy).ready_port(their_ports[their_ports.len() - 1]).start(&text);
-    let (text, our_ports) = config(&shapes);
-    let inside = Inside::start(text, &our_ports);
-    drive(&shapes, &their_ports);
-    drive(&shapes, &our_ports);
-    // What is counted at the end of a session comes a moment after it.
-    let mut found = Vec::new();
-    let started = std::time::Instant::now();
-    while started.elapsed() < crate::support::SOON {
-        found = differences(&inside.table(), &of_haproxy(&socket));
-        if found.is_empty() {
-            break;
-        }
-        std::thread::sleep(ms(300));
+    let ours = compare(&shapes, &COMPARED);
+    let number = |proxy: &str, service: &str, column: &str| -> u64 {
+        let key = (proxy.to_string(), service.to_string(), column.to_string());
+        ours.get(&key).unwrap_or_else(|| panic!("{key:?}")).parse().unwrap()
+    };
+    // Bytes are those on the wire; the peers and the client write each of them out.
+    let answer_len = ok("hello").len() as u64;
+    for (proxy, service) in [("f-three", "FRONTEND"), ("b-three", "s"), ("b-three", "BACKEND")] {
+        assert_eq!(number(proxy, service, "bin"), 3 * GET.len() as u64, "{proxy}/{service}");
+        assert!(number(proxy, service, "bout").abs_diff(3 * answer_len) < 100, "{proxy}/{service}");
     }
-    assert!(found.is_empty(), "{} differences:\n{}", found.len(), found.join("\n"));
-    drop(haproxy);
+    // The slow server takes 400 ms; one of its two clients waited so long for the other.
+    for service in ["s", "BACKEND"] {
+        let times = ["qtime", "rtime", "ttime"].map(|column| number("b-queued", service, column));
+        assert!(
+            times[0] >= 100 && times[1] >= 400 && times[2] >= times[0] + times[1] - 2,
+            "{service}: {times:?}"
+        );
+        assert!(number("b-queued", service, "qtime_max") >= 200);
+    }
+    assert_eq!(number("b-no-answer", "s", "rtime"), 0, "without an answer there is no time of one");
+}
+
+/// What is compared of servers that are checked.
+const STATES: [&str; 16] = [
+    "status",
+    "weight",
+    "act",
+    "bck",
+    "chkfail",
+    "chkdown",
+    "type",
+    "check_status",
+    "check_code",
+    "check_rise",
+    "check_fall",
+    "check_health",
+    "hanafail",
+    "throttle",
+    "tracked",
+    "uweight",
+];
+
+#[test]
+fn states_of_servers_are_those_of_haproxy() {
+    let (good, web) = (Backend::echo(), Backend::answering(|_| ok("hello")));
+    let failing = Backend::answering(|_| b"HTTP/1.1 500 Oh\r\nContent-Length: 0\r\n\r\n".to_vec());
+    let dead = free_port();
+    let idle = |port| drop(Client::to(port));
+    let check = "check inter 150 rise 2 fall 3";
+    let tcp = |name, back| Shape::tcp(name, "", back, idle);
+    let shapes = vec![
+        tcp("up", format!("server s 127.0.0.1:{} {check}\nserver t 127.0.0.1:{}", good.port, good.port)),
+        tcp("down", format!("server s 127.0.0.1:{dead} {check}\nserver t 127.0.0.1:{} backup", good.port)),
+        tcp(
+            "all-down",
+            format!("server s 127.0.0.1:{dead} {check}\nserver t 127.0.0.1:{dead} {check} backup"),
+        ),
+        tcp(
+            "none",
+            format!("server s 127.0.0.1:{} disabled\nserver t 127.0.0.1:{} weight 0", good.port, good.port),
+        ),
+        tcp("drained", format!("server s 127.0.0.1:{} {check} weight 0", good.port)),
+        tcp(
+            "weights",
+            format!(
+                "server s 127.0.0.1:{} {check} weight 7\nserver t 127.0.0.1:{dead} {check} weight 9",
+                good.port
+            ),
+        ),
+        tcp(
+            "tracking",
+            format!("server s 127.0.0.1:{dead} {check}\nserver t 127.0.0.1:{} track s", good.port),
+        ),
+        Shape::http(
+            "web",
+            "",
+            format!(
+                "option httpchk\nserver s 127.0.0.1:{} {check}\nserver t 127.0.0.1:{} {check}",
+                web.port, failing.port
+            ),
+            idle,
+        ),
+    ];
+    compare(&shapes, &STATES);
 }

@@ -151,8 +151,8 @@ fn a_silent_server_holds_nobody_up() {
     assert!(line.timers[3] == -1 && line.timers[4] >= 2_000, "{:?}", line.timers);
     drop(waiting);
     eventually("the silent server's connections are closed", || silent.open() == 0);
-    // What lies idle of the lively one goes by itself.
-    gateway.wait_descriptors(before);
+    // Of the lively one some may lie idle for a while.
+    gateway.wait_descriptors(before + 4);
 }
 
 /// A server whose port comes and goes every 200 ms, and that closes each connection after one answer.
@@ -199,11 +199,11 @@ fn changes(gateway: &Gateway) -> Vec<bool> {
 }
 
 #[test]
-fn a_flapping_server_is_followed_and_loses_nothing_for_good() {
+fn a_flapping_server_is_followed_and_no_request_is_lost() {
     let (steady, port) = (Backend::web("steady"), free_port());
     let flapping = Flapping::start(port);
     let (gateway, _syslog) = logged_gateway(&format!(
-        " option redispatch\n timeout connect 300ms\n server f 127.0.0.1:{port} check inter 50 rise 1 fall 1\n \
+        " option redispatch 1\n retry-on conn-failure empty-response\n timeout connect 300ms\n server f 127.0.0.1:{port} check inter 50 rise 1 fall 1\n \
          server s 127.0.0.1:{}",
         steady.port
     ));
@@ -218,8 +218,8 @@ fn a_flapping_server_is_followed_and_loses_nothing_for_good() {
     let changes = changes(&gateway);
     assert!(changes.len() >= 6, "{changes:?}");
     assert!(changes.windows(2).all(|two| two[0] != two[1]), "down and up take turns: {changes:?}");
-    assert!(statuses.keys().all(|status| [200, 502, 503].contains(status)), "{statuses:?}");
-    assert!(statuses[&200] > 20, "{statuses:?}");
+    // It can die between taking a request and answering it: `retry-on` sends that one again.
+    assert!(statuses.len() == 1 && statuses[&200] > 20, "{statuses:?}");
     let _settled = flapping.settle();
     let names = |gateway: &Gateway| {
         let mut client = gateway.client();
@@ -248,7 +248,7 @@ fn all_servers_down_and_one_back_needs_no_restart() {
     let port = b.port;
     a.stop();
     b.stop();
-    gateway.wait_stderr("backend b has no server available!");
+    gateway.wait_stderr("has no server available!");
     assert_eq!(ask("/down").status, 503);
     let line = line_of(&syslog, "/down");
     assert_eq!((line.termination.as_str(), line.server.as_str(), line.retries), ("SC--", "<NOSRV>", 0));
@@ -256,6 +256,42 @@ fn all_servers_down_and_one_back_needs_no_restart() {
     gateway.wait_stderr("Server b/b is UP");
     let answer = ask("/back");
     assert_eq!((answer.status, answer.header("x-backend")), (200, Some("b")));
+}
+
+/// Those who wait while the only server is down are served once it is back, although nobody takes new ones meanwhile.
+#[test]
+fn those_who_wait_outlast_a_time_without_servers() {
+    let server = Backend::answering(|request| {
+        std::thread::sleep(if request.target == "/first" { ms(1_500) } else { ms(50) });
+        ok(&request.target)
+    });
+    let checked = Backend::echo();
+    let port = checked.port;
+    let (gateway, syslog) = logged_gateway(&format!(
+        " timeout queue 30s\n server s 127.0.0.1:{} maxconn 1 check port {port} inter 100 rise 1 fall 1",
+        server.port
+    ));
+    let send = |target: &str| {
+        let mut client = gateway.client();
+        client.send(format!("GET {target} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"));
+        client
+    };
+    let mut first = send("/first");
+    eventually("the first has the server", || server.open() == 1);
+    let mut waiting: Vec<Client> = (0..5).map(|nth| send(&format!("/waits/{nth}"))).collect();
+    std::thread::sleep(ms(200));
+    checked.stop();
+    gateway.wait_stderr("has no server available!");
+    assert_eq!(first.answer().text(), "/first", "who is with it stays with it");
+    assert_eq!(send("/late").answer().status, 503, "nobody new");
+    std::thread::sleep(ms(500));
+    let _back = Backend::on_port(port, crate::support::peers::echo);
+    for (nth, client) in waiting.iter_mut().enumerate() {
+        assert_eq!(client.answer().text(), format!("/waits/{nth}"));
+    }
+    let line = line_of(&syslog, "/waits/4");
+    assert_eq!((line.status, line.termination.as_str(), line.server.as_str()), (200, "----", "s"));
+    assert!(line.timers[1] >= 500, "it has waited: {:?}", line.timers);
 }
 
 /// A server that stops in the middle of a body while others are served: the client learns that there is more.

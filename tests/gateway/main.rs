@@ -30,6 +30,7 @@ mod log_format;
 mod log_readers;
 mod logs;
 mod memory;
+mod namespaces;
 mod notify;
 mod peers_present;
 mod preset;

@@ -9,7 +9,7 @@ use crate::support::ports::free_port;
 use crate::support::process::{Gateway, Signal, Starter};
 use crate::support::program::{Program, only_oneport};
 use crate::support::syslog::Syslog;
-use crate::support::{eventually, ms};
+use crate::support::{eventually, ignore, ms};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
@@ -92,6 +92,11 @@ impl Rig {
                 self.clients.insert(who.to_owned(), client);
             }
             "release" => self.gate.release(1),
+            "read" => assert_eq!(self.clients.get_mut(who).unwrap().answer().status, 200),
+            // The same client asks for the same once more.
+            "again" => ignore(
+                self.clients.get_mut(who).unwrap().send(format!("GET {who} HTTP/1.1\r\nHost: h\r\n\r\n")),
+            ),
             "leave" => drop(self.clients.remove(who)),
             "pause" => std::thread::sleep(ms(who.parse().unwrap())),
             _ => panic!("no step `{step}`"),
@@ -102,6 +107,11 @@ impl Rig {
     /// What there was to see, once everybody has been served.
     fn picture(mut self, lines: usize) -> String {
         let before = self.gate.arrived().len();
+        // One by one: servers that are free at the same time would take the next ones in any order.
+        for _ in 0..self.clients.len() {
+            self.gate.release(1);
+            std::thread::sleep(SETTLED);
+        }
         self.gate.release(1_000);
         let mut picture = format!("{before} without being released\n");
         for (who, client) in &mut self.clients {
@@ -130,7 +140,7 @@ impl Rig {
 /// Both programs do the same.
 #[track_caller]
 fn same(lines: &str, steps: &[&str]) -> String {
-    let asked = steps.iter().filter(|step| step.starts_with("ask")).count();
+    let asked = steps.iter().filter(|step| step.starts_with('a')).count();
     let picture = |program| {
         let mut rig = Rig::start(program, lines);
         steps.iter().for_each(|step| rig.step(step));
@@ -213,6 +223,59 @@ fn whoever_leaves_keeps_the_place_without_the_option() {
     same("server s1 @a@ maxconn 1", &["ask /1", "ask /2", "ask /3", "leave /2"]);
 }
 
+/// In `mode tcp` one that has sent nothing has nothing to wait for.
+#[test]
+fn whoever_leaves_a_queue_of_connections_is_forgotten() {
+    for (option, sends, finishes) in [
+        ("", "", true),
+        ("", "", false),
+        ("", "x", true),
+        ("option abortonclose", "x", true),
+        ("", "x", false),
+    ] {
+        let picture = |program| {
+            let server = Backend::start(|peer| {
+                peer.write("hi");
+                peer.read_to_end();
+            });
+            let syslog = Syslog::udp();
+            let port = free_port();
+            let gateway = Starter::of(program).ready_port(port).start(&format!(
+                "defaults\n mode tcp\n timeout connect 5s\n timeout client 30s\n timeout server 30s\n \
+                 timeout queue 3s\nlisten l\n bind 127.0.0.1:{port}\n log 127.0.0.1:{} local0\n {option}\n \
+                 log-format \"line %b/%s %ts %rc %sq/%bq.\"\n server s 127.0.0.1:{} maxconn 1\n",
+                syslog.port, server.port
+            ));
+            // The look whether the port listens has its line first.
+            std::thread::sleep(SETTLED);
+            let before = syslog.lines().len();
+            let mut first = gateway.client();
+            assert_eq!(first.read_exact(2), b"hi");
+            let mut second = gateway.client();
+            second.send(sends);
+            std::thread::sleep(SETTLED);
+            let kept = if finishes {
+                second.finish();
+                Some(second)
+            } else {
+                drop(second);
+                None
+            };
+            std::thread::sleep(SETTLED);
+            first.finish();
+            eventually("both have their lines", || syslog.lines().len() >= before + 2);
+            drop(kept);
+            let lines = syslog.lines().into_iter().skip(before);
+            let mut lines: Vec<String> =
+                lines.map(|line| line[line.find("line").unwrap()..].trim_end().to_owned()).collect();
+            lines.sort();
+            lines
+        };
+        let (ours, theirs) = (picture(Program::Oneport), picture(Program::Haproxy));
+        assert_eq!(ours, theirs, "{option} {sends} {finishes}");
+    }
+}
+
 #[test]
 fn limits_move_with_the_load() {
     let lines = "fullconn 4\n server s1 @a@ minconn 1 maxconn 4";
@@ -239,12 +302,16 @@ fn fullconn_follows_the_frontends() {
 
 #[test]
 fn a_clients_last_server_is_waited_for() {
-    for (max, line) in [("0", "/again"), ("1", "/again"), ("3", "/again")] {
+    for (max, line) in
+        [("-1", "line /1 l/s1 200 ---- 0 1/0."), ("0", " 0/1."), ("1", "line /1 l/s1 200 ---- 0 1/0.")]
+    {
         let lines = format!(
-            "option prefer-last-server\n option http-server-close\n max-keep-alive-queue {max}\n \
-             server s1 @a@ maxconn 1\n server s2 @b@ maxconn 1"
+            "option prefer-last-server\n http-reuse never\n max-keep-alive-queue {max}\n server s1 @a@ maxconn 1\n \
+             server s2 @b@ maxconn 1"
         );
-        same(&lines, &["ask /1", "ask /2", &format!("ask {line}")]);
+        let picture =
+            same(&lines, &["ask /1", "release", "read /1", "ask /2", "ask /3", "again /1", "release"]);
+        assert!(picture.contains(line), "{max}: {picture}");
     }
 }
 

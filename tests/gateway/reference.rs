@@ -156,6 +156,16 @@ fn load_balancer_cfg() {
     );
     assert_eq!(line.backend, "ha_xuliangwei_com_backend");
     assert!(line.server.starts_with("web-node"));
+    // One dies: the other one serves alone, and the second site, which has no other, says so at once.
+    let (name, second_port) = ("node2", second.port);
+    drop(second);
+    gateway.wait_stderr("proxy_xuliangwei_com_backend has no server available!");
+    within(Duration::from_secs(60), "the first one serves alone", || {
+        (0..4).all(|_| node("www.xuliangwei.com") == "node1")
+    });
+    assert_eq!(ask(port, "GET / HTTP/1.1\r\nHost: proxy.xuliangwei.com").status, 503);
+    let _second = Nginx::on_port(name, second_port);
+    within(Duration::from_secs(60), "the second site is back", || node("proxy.xuliangwei.com") == "node2");
     // `option dontlognull`: a connection without a byte has no line.
     let before = syslog.lines().len();
     drop(Client::to(port));
@@ -233,6 +243,14 @@ fn two_weights_cfg() {
         assert!(client.read_to_end().0.is_empty(), "option httpclose");
     }
     assert_eq!(web1, 2, "weights 1 and 2");
+    let names: Vec<String> = (0..300)
+        .map(|_| {
+            let answer = ask(port, "GET /from HTTP/1.1\r\nHost: www.itnihao.cn");
+            answer.header("x-backend").unwrap_or_default().to_owned()
+        })
+        .collect();
+    let counts = ["web1", "web2"].map(|server| names.iter().filter(|name| *name == server).count());
+    assert_eq!(counts, [100, 200], "weights 1 and 2 over 300 requests");
     clients_stay(["web1", "web2"], &|cookie| {
         ask(port, &format!("GET /from HTTP/1.1\r\nHost: www.itnihao.cn\r\nCookie: {cookie}"))
     });
@@ -247,25 +265,29 @@ fn two_weights_cfg() {
 /// `cookie SERVERID`: whoever has a server's value goes to it, others are shared out; nobody is given a cookie, which
 /// the servers do.
 fn clients_stay(values: [&str; 2], ask: &dyn Fn(&str) -> Answer) {
-    for (value, web) in values.iter().zip(["web1", "web2"]) {
+    for value in values {
         for cookie in [format!("SERVERID={value}"), format!("a=1; SERVERID={value}; b=2")] {
             for _ in 0..5 {
                 let answer = ask(&cookie);
-                assert_eq!((answer.status, answer.header("x-backend")), (200, Some(web)), "{cookie}");
+                assert_eq!((answer.status, answer.header("x-backend")), (200, Some(value)), "{cookie}");
                 assert_eq!(answer.header("set-cookie"), None);
             }
         }
     }
     let unknown: Vec<String> =
         (0..6).map(|_| ask("SERVERID=other").header("x-backend").unwrap_or_default().to_owned()).collect();
-    assert_eq!(unknown.iter().filter(|name| *name == "web1").count(), 2, "weights 1 and 2: {unknown:?}");
+    assert_eq!(unknown.iter().filter(|name| *name == values[0]).count(), 2, "weights 1 and 2: {unknown:?}");
 }
 
-/// three-sites.cfg at work.
+/// The servers of three-sites.cfg: three sites with two each, whose weights are 1 and 2.
+const SERVERS: [&str; 6] = ["web1", "web2", "blog1", "blog2", "bbs1", "bbs2"];
+
+/// three-sites.cfg at work, with six web servers.
 struct ThreeSites {
     gateway: Gateway,
     syslog: Syslog,
-    servers: [Option<Nginx>; 2],
+    /// `web1`, `web2`, `blog1`, … in the order of the file.
+    servers: [Option<Nginx>; 6],
     /// `http_80_in`, `admin_status`, `site_status`.
     ports: [u16; 3],
     files: tempfile::TempDir,
@@ -278,10 +300,16 @@ impl ThreeSites {
             return None;
         }
         let ports = [free_port(), free_port(), free_port()];
-        let (servers, syslog) = ([Nginx::named("web1"), Nginx::named("web2")], Syslog::udp());
+        let (servers, syslog) = (SERVERS.map(Nginx::named), Syslog::udp());
         let (files, jail) = (folder(), folder());
         for status in [403, 500, 502, 503, 504] {
             write_page(&files, status, "from the file");
+        }
+        let mut text = text;
+        for (server, name) in servers.iter().zip(SERVERS) {
+            let address = if name.ends_with('1') { "192.168.16.2:80" } else { "192.168.16.3:80" };
+            let line = format!("server {name} {address}");
+            text = changed(&text, &[(line.as_str(), format!("server {name} 127.0.0.1:{}", server.port))]);
         }
         let text = changed(
             &text,
@@ -289,8 +317,6 @@ impl ThreeSites {
                 ("0.0.0.0:80 ", format!("0.0.0.0:{} ", ports[0])),
                 ("0.0.0.0:65532", format!("0.0.0.0:{}", ports[1])),
                 ("0.0.0.0:1081", format!("0.0.0.0:{}", ports[2])),
-                ("192.168.16.2:80", format!("127.0.0.1:{}", servers[0].port)),
-                ("192.168.16.3:80", format!("127.0.0.1:{}", servers[1].port)),
                 ("monitor-net 192.168.16.2/32", "monitor-net 127.0.0.8/32".into()),
                 ("monitor-net 192.168.16.3/32", "monitor-net 127.0.0.9/32".into()),
                 ("log 127.0.0.1 local3", format!("log 127.0.0.1:{} local3", syslog.port)),
@@ -353,11 +379,16 @@ fn three_sites_cfg_routes_blocks_and_redirects() {
     ] {
         assert_eq!(ask(sites.ports[0], request).status, status, "{request}");
     }
-    let mut web1 = 0;
-    for _ in 0..6 {
-        web1 += usize::from(sites.site("www.itnihao.cn").header("x-backend") == Some("web1"));
+    for (host, servers) in [
+        ("www.itnihao.cn", ["web1", "web2"]),
+        ("blog.itnihao.cn", ["blog1", "blog2"]),
+        ("bbs.itnihao.cn", ["bbs1", "bbs2"]),
+    ] {
+        let names: Vec<String> =
+            (0..30).map(|_| sites.site(host).header("x-backend").unwrap_or_default().to_owned()).collect();
+        let counts = servers.map(|server| names.iter().filter(|name| *name == server).count());
+        assert_eq!(counts, [10, 20], "weights 1 and 2: {names:?}");
     }
-    assert_eq!(web1, 2, "weights 1 and 2");
     for (host, servers) in [
         ("www.itnihao.cn", ["web1", "web2"]),
         ("blog.itnihao.cn", ["blog1", "blog2"]),
@@ -411,10 +442,45 @@ fn three_sites_cfg_tells_monitors() {
         client.send("GET /unheard HTTP/1.1\r\nHost: h\r\n\r\n");
         assert_eq!(client.read_to_end().0, b"HTTP/1.0 200 OK\r\n\r\n", "{address}");
     }
-    sites.servers[1].take();
-    // Three checks, 1.5 s apart.
-    within(Duration::from_secs(60), "a site is dead", || status() == 503);
+    // Each site by itself decides: three checks, 1.5 s apart, take one server down, and three bring it back.
+    for site in [1, 4] {
+        let server = sites.servers[site].take().unwrap();
+        let (name, port) = (SERVERS[site], server.port);
+        drop(server);
+        within(Duration::from_secs(60), "a site is dead", || status() == 503);
+        sites.servers[site] = Some(Nginx::on_port(name, port));
+        within(Duration::from_secs(60), "the site is back", || status() == 200);
+    }
     let unheard = ["/site_status", "/unheard", "127.0.0.8", "127.0.0.9"];
     let lines = sites.syslog.lines();
     assert!(!lines.iter().any(|line| unheard.iter().any(|word| line.contains(word))), "{lines:?}");
+}
+
+#[test]
+fn three_sites_cfg_redispatches_those_whose_server_dies() {
+    let Some(mut sites) = ThreeSites::start() else { return };
+    let ask = |target: &str| {
+        let request = format!(
+            "GET {target}?killall=1 HTTP/1.1\r\nHost: www.itnihao.cn\r\nContent-Length: 0\r\nCookie: SERVERID=web1"
+        );
+        ask(sites.ports[0], &request)
+    };
+    let server = |answer: &Answer| answer.header("x-backend").unwrap_or_default().to_owned();
+    assert_eq!(server(&ask("/from")), "web1");
+    let dead = sites.servers[0].take().unwrap();
+    let port = dead.port;
+    drop(dead);
+    // Before a check has found it out: retried, and then sent to the other one.
+    let answer = ask("/real");
+    assert_eq!((answer.status, server(&answer).as_str()), (200, "web2"));
+    let line = sites.syslog.wait_for("GET /real");
+    let told = http_line(&line);
+    assert_eq!((told.backend.as_str(), told.server.as_str(), told.status), ("server_web", "web2", 200));
+    // Once it is known to be down nobody tries it.
+    sites.gateway.wait_stderr("Server server_web/web1 is DOWN");
+    let answer = ask("/discard");
+    assert_eq!((answer.status, server(&answer).as_str()), (200, "web2"));
+    assert_eq!(http_line(&sites.syslog.wait_for("GET /discard")).retries, 0);
+    sites.servers[0] = Some(Nginx::on_port("web1", port));
+    within(Duration::from_secs(60), "its clients are back with it", || server(&ask("/from")) == "web1");
 }

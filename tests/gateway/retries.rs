@@ -49,7 +49,10 @@ fn picture(program: Program, lines: &str, server: &Backend, requests: &[String])
     for request in requests {
         client.send(request);
         match client.try_answer_to("GET") {
-            Ok(answer) => picture.push_str(&format!("got {} {}\n", answer.status, answer.text())),
+            Ok(answer) => {
+                let text = if answer.status == 200 { answer.text() } else { String::new() };
+                picture.push_str(&format!("got {} {text}\n", answer.status));
+            }
             Err(_) => picture.push_str("got nothing\n"),
         }
     }

@@ -3,10 +3,12 @@
 use crate::support::client::Client;
 use crate::support::peers::{Backend, Peer};
 use crate::support::ports::free_port;
-use crate::support::process::{Gateway, Starter};
-use crate::support::program::Program;
+use crate::support::process::{Gateway, Starter, folder};
+use crate::support::program::{Program, installed, only_oneport};
 use crate::support::syslog::Syslog;
 use crate::support::{SOON, eventually, ms};
+use std::net::TcpListener;
+use std::process::Command;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -350,5 +352,61 @@ fn a_server_starts_slowly() {
             of_b += u32::from(client.answer().header("x-backend") == Some("b"));
         }
         assert!((2..=12).contains(&of_b), "{of_b} of 64 in its first seconds");
+    }
+}
+
+/// The gateway with a hosts file of its own, in a mount namespace of its own.
+#[test]
+fn a_name_that_moves_or_vanishes_is_followed() {
+    const REASON: &str = "HAProxy looks names up once, unless a `resolvers` section asks a name server";
+    if only_oneport(REASON) {
+        return;
+    }
+    let port = free_port();
+    let web = |ip: &str, name| {
+        let listener = TcpListener::bind((ip, port)).unwrap();
+        Backend::listen(listener, crate::support::peers::web(name))
+    };
+    let dir = folder();
+    let (hosts, file) = (dir.path().join("hosts"), dir.path().join("gateway.cfg"));
+    // In place: what is mounted is the file and not its name.
+    let write = |names: &str| std::fs::write(&hosts, format!("127.0.0.1 localhost\n{names}\n")).unwrap();
+    write("127.0.0.1 moving.test");
+    let listen = free_port();
+    let config = format!(
+        "{DEFAULTS}listen l\n bind 127.0.0.1:{listen}\n retries 0\n server a moving.test:{port} check inter 100\n \
+         server n later.test:{port} check inter 100 init-addr last,libc,none\n"
+    );
+    std::fs::write(&file, config).unwrap();
+    let mut command = Command::new(installed("unshare", "util-linux"));
+    let shell = "mount --bind \"$1\" /etc/hosts && exec \"$0\" -db -f \"$2\"";
+    command.args(["--map-root-user", "--mount", "--propagation", "private", "sh", "-c", shell]);
+    command.arg(Program::subject().path()).arg(&hosts).arg(&file);
+    let first = web("127.0.0.1", "first");
+    let gateway = Starter::new().ready_port(listen).spawn(command, dir);
+    let ask = || {
+        let mut client = Client::to(listen);
+        client.send("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+        let answer = client.answer();
+        (answer.status, answer.header("x-backend").unwrap_or_default().to_owned())
+    };
+    assert_eq!(ask(), (200, "first".into()));
+    // It vanishes: while the server is there, nobody minds; then its last address stays.
+    write("");
+    std::thread::sleep(ms(300));
+    assert_eq!(ask(), (200, "first".into()));
+    first.stop();
+    gateway.wait_stderr("Server l/a: moving.test is not found any more");
+    gateway.wait_stderr("Server l/a is DOWN");
+    assert_eq!(ask().0, 503);
+    let _second = web("127.0.0.9", "second");
+    write("127.0.0.9 moving.test");
+    gateway.wait_stderr("l/a changed its IP from 127.0.0.1 to 127.0.0.9 by libc.");
+    gateway.wait_stderr("Server l/a is UP");
+    assert_eq!(ask(), (200, "second".into()));
+    write("127.0.0.9 moving.test later.test");
+    gateway.wait_stderr("Server l/n ('later.test') is UP/READY (resolves again).");
+    for _ in 0..2 {
+        assert_eq!(ask(), (200, "second".into()));
     }
 }

@@ -31,8 +31,13 @@ impl Nginx {
 
     /// The same with a name of its own.
     pub fn named(name: &str) -> Self {
+        Self::on_port(name, free_port())
+    }
+
+    /// The same on a port of one that was there before.
+    pub fn on_port(name: &str, port: u16) -> Self {
         let dir = folder();
-        let (port, proxy_port) = (free_port(), free_port());
+        let proxy_port = free_port();
         let root = dir.path().display();
         std::fs::write(dir.path().join("index.html"), "<h1>served by nginx</h1>\n").unwrap();
         std::fs::write(dir.path().join("blob"), pattern::payload(BLOB_SEED, BLOB_LEN)).unwrap();

@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use divan::Bencher;
-use oneport::backend::{Backend, Server, Wish};
+use oneport::backend::{Asker, Backend, Course, Server, Wish};
 use oneport::config::{Source, load};
 use oneport::reactor::{Deadline, Reactor};
 
@@ -32,9 +32,10 @@ fn pick_one_of(bencher: Bencher, count: usize) {
     let reactor = Reactor::new().expect("an event loop");
     let backend = Backend::new(reactor, config, servers);
     let deadline = Deadline::new(reactor);
-    let wish = Wish::default();
+    let (wish, course) = (Wish::default(), Course::default());
+    let asker = Asker { deadline: &deadline, leaving: None, is_silent: false, course: &course };
     let mut context = Context::from_waker(Waker::noop());
-    bencher.bench_local(|| match pin!(backend.slot(&deadline, &wish)).poll(&mut context) {
+    bencher.bench_local(|| match pin!(backend.slot(&asker, &wish)).poll(&mut context) {
         Poll::Ready(Ok(slot)) => slot.index(),
         Poll::Ready(Err(_)) | Poll::Pending => panic!("a server is up and has room"),
     });

@@ -2,9 +2,7 @@
 
 use std::net::SocketAddr;
 use std::rc::{Rc, Weak};
-use std::time::{Duration, Instant};
-
-use async_io::Timer;
+use std::time::Instant;
 
 use super::super::Backend;
 use super::script::of_failure;
@@ -17,10 +15,13 @@ use crate::reactor::{Deadline, Handle};
 
 /// Asks an agent for as long as the backend lives.
 pub(crate) async fn attend(backend: Weak<Backend>, index: usize, agent: Agent, first_delay_ms: u64) {
+    let Some(deadline) = backend.upgrade().map(|backend| Deadline::new(backend.reactor)) else { return };
     let mut pause_ms = first_delay_ms;
     let born = Instant::now();
     loop {
-        Timer::after(Duration::from_millis(pause_ms)).await;
+        // Nobody is in such a hurry.
+        deadline.set_after(pause_ms.max(1));
+        deadline.expired().await;
         let Some((reactor, target, timeout_ms)) = whom_to_ask(&backend, index, &agent) else { return };
         let begin = Instant::now();
         let heard = match target {

@@ -9,7 +9,7 @@ use super::state::{Admin, Op};
 use super::verdict::Verdict;
 
 /// Levels of syslog.
-const EMERGENCY: u8 = 0;
+pub(in crate::backend) const EMERGENCY: u8 = 0;
 const ALERT: u8 = 1;
 pub(super) const NOTICE: u8 = 5;
 
@@ -212,6 +212,7 @@ impl Backend {
     /// The choice is made anew; says so when nothing is left to be chosen.
     fn after_change(self: &Rc<Self>, before: (usize, usize)) {
         self.servers_changed();
+        self.note_outage(before != (0, 0), self.usable() != (0, 0));
         if before != (0, 0) && self.usable() == (0, 0) {
             let kind = if self.config.listens { "proxy" } else { "backend" };
             self.tell(EMERGENCY, &format!("{kind} {} has no server available!", self.config.name));
@@ -251,8 +252,13 @@ impl Backend {
         );
     }
 
+    /// Tells of something that is no fault.
+    pub(crate) fn tell_notice(&self, text: &str) {
+        self.tell(NOTICE, text);
+    }
+
     /// Tells the log of the backend, and whoever looks at the terminal.
-    pub(super) fn tell(&self, level: u8, text: &str) {
+    pub fn tell(&self, level: u8, text: &str) {
         let voice = self.voice.borrow().clone();
         match voice {
             Some(voice) => voice(level, text),

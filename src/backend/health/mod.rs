@@ -18,6 +18,7 @@ pub use start::{Spread, link};
 pub use state::{Admin, Counter, Facts, Op};
 
 pub(super) use agent::attend;
+pub(super) use changes::EMERGENCY;
 pub(super) use state::State;
 
 use std::future::poll_fn;
@@ -36,10 +37,11 @@ pub(super) async fn watch(backend: Weak<Backend>, index: usize, check: Check, fi
     if !can_be_checked(&backend, index) {
         return;
     }
+    let Some(deadline) = backend.upgrade().map(|backend| Deadline::new(backend.reactor)) else { return };
     let mut pause_ms = first_delay_ms;
     let start = Instant::now();
     loop {
-        sleep(&backend, index, pause_ms).await;
+        sleep(&backend, index, &deadline, pause_ms).await;
         if is_paused(&backend, index) {
             pause_ms = check.inter_ms.max(1);
             continue;
@@ -76,7 +78,7 @@ fn pause_ms_of(server: &Server, check: &Check) -> u64 {
 fn can_be_checked(backend: &Weak<Backend>, index: usize) -> bool {
     let Some(backend) = backend.upgrade() else { return false };
     let Some(server) = backend.servers.get(index) else { return false };
-    if server.check_target().is_none() {
+    if server.check_target().is_none() && server.address().is_some() {
         let (name, server) = (&backend.config.name, &server.config.name);
         log::warn!("Server {name}/{server} is not checked: it has no port of its own; add 'port N' to it");
         return false;
@@ -84,28 +86,32 @@ fn can_be_checked(backend: &Weak<Backend>, index: usize) -> bool {
     true
 }
 
-/// Whether the server is in maintenance: no check is made.
+/// Whether the server is in maintenance: no check is made, but the address that it may lack is looked for.
 fn is_paused(backend: &Weak<Backend>, index: usize) -> bool {
-    let backend = backend.upgrade();
-    backend.and_then(|backend| backend.servers.get(index).map(Server::is_in_maintenance)).unwrap_or(false)
+    let Some(backend) = backend.upgrade() else { return false };
+    let Some(server) = backend.servers.get(index) else { return false };
+    if server.address().is_none() {
+        backend.look_up_again(index);
+    }
+    server.is_in_maintenance()
 }
 
-/// Sleeps, or less where somebody is in a hurry. By the loop's own timers: those of async-io have a thread, and a
-/// thousand servers would keep it busy.
-async fn sleep(backend: &Weak<Backend>, index: usize, pause_ms: u64) {
-    let Some(reactor) = backend.upgrade().map(|backend| backend.reactor) else { return };
-    let due = Deadline::new(reactor);
-    due.set_at(reactor.now_ms().saturating_add(pause_ms));
+/// Sleeps, or less where somebody is in a hurry. The timer is the loop's own, which costs no second thread: a thousand
+/// checks are not to be noticed.
+async fn sleep(backend: &Weak<Backend>, index: usize, deadline: &Deadline, pause_ms: u64) {
+    deadline.set_after(pause_ms);
+    if pause_ms == 0 {
+        return;
+    }
     poll_fn(|context| {
         if let Some(backend) = backend.upgrade()
             && let Some(server) = backend.servers.get(index)
-            && let Some(at) = server.state.hurry.take(context.waker())
+            && let Some(at_ms) = server.state.hurry.take(context.waker())
+            && at_ms < deadline.at_ms()
         {
-            let left_ms = at.saturating_duration_since(Instant::now()).as_millis();
-            let at_ms = reactor.now_ms().saturating_add(u64::try_from(left_ms).unwrap_or(u64::MAX));
-            due.set_at(at_ms.min(due.at_ms()));
+            deadline.set_at(at_ms);
         }
-        due.poll_expired(context).map(drop)
+        deadline.poll_expired(context).map(drop)
     })
     .await;
 }
@@ -131,8 +137,9 @@ impl Backend {
                 counter.pass()
             }
             _ => {
-                // The name's next address, where it has several.
+                // The name's next address, where it has several, and where it may have moved.
                 server.rotate_target();
+                self.look_up_again(index);
                 let is_news = counter.fail();
                 state.failed_checks.set(state.failed_checks.get().saturating_add(is_news.into()));
                 is_news

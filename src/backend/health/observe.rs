@@ -1,7 +1,6 @@
 //! `observe`: what a server's traffic says of it (configuration §5.2, "observe", "error-limit", "on-error").
 
 use std::rc::Rc;
-use std::time::{Duration, Instant};
 
 use super::super::Backend;
 use super::verdict::{Status, Verdict};
@@ -100,7 +99,7 @@ impl Backend {
         state.errors.set(0);
         state.failed_observed.set(state.failed_observed.get().saturating_add(1));
         if let Some(fastinter_ms) = check.fastinter_ms {
-            state.hurry.by(Instant::now() + Duration::from_millis(fastinter_ms));
+            state.hurry.by(self.reactor.now_ms().saturating_add(fastinter_ms));
         }
     }
 }

@@ -1,12 +1,10 @@
 //! `slowstart`: a server that is up again gets its share step by step (configuration §5.2, "slowstart").
 
 use std::rc::{Rc, Weak};
-use std::time::Duration;
-
-use async_io::Timer;
 
 use super::super::Backend;
 use super::state::Op;
+use crate::reactor::Deadline;
 
 /// Twenty steps, but none shorter than this.
 const STEP_MS_MIN: u64 = 1_000;
@@ -20,6 +18,7 @@ pub(super) fn begin(backend: &Rc<Backend>, index: usize) {
 }
 
 async fn ramp(backend: Weak<Backend>, index: usize) {
+    let Some(deadline) = backend.upgrade().map(|backend| Deadline::new(backend.reactor)) else { return };
     loop {
         let step_ms = {
             let Some(backend) = backend.upgrade() else { return };
@@ -40,6 +39,7 @@ async fn ramp(backend: Weak<Backend>, index: usize) {
             }
             (whole_ms / 20).max(STEP_MS_MIN).min(whole_ms - past_ms)
         };
-        Timer::after(Duration::from_millis(step_ms)).await;
+        deadline.set_after(step_ms.max(1));
+        deadline.expired().await;
     }
 }

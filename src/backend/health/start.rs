@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::super::Backend;
-use super::state::Admin;
+use super::state::{Admin, Op};
 use super::{attend, watch};
 
 /// Spreads the first checks of all servers of the process, so that they never come all at once.
@@ -44,6 +44,7 @@ impl Backend {
     /// Starts the health checks and the purge of idle connections.
     pub fn start(self: &Rc<Self>, spread: &mut Spread) {
         for (index, server) in self.servers.iter().enumerate() {
+            self.resume(index);
             if let Some(check) = &server.config.check {
                 let delay_ms = spread.delay_ms(check.inter_ms);
                 self.keep(watch(Rc::downgrade(self), index, *check, delay_ms));
@@ -54,6 +55,22 @@ impl Backend {
             }
         }
         self.keep(super::super::idle::purge(Rc::downgrade(self), self.reactor));
+    }
+
+    /// Takes up what was under way before a reload: a slow start, and where the server that it tracks stands.
+    fn resume(self: &Rc<Self>, index: usize) {
+        let Some(server) = self.servers.get(index) else { return };
+        let mut tracked = server.tracked();
+        while let Some((backend, at)) = tracked {
+            let Some(leader) = backend.servers.get(at) else { break };
+            if leader.state.op.get() == Op::Stopped && !leader.is_in_maintenance() {
+                server.state.op.set(Op::Stopped);
+            }
+            tracked = leader.tracked();
+        }
+        if server.state.op.get() == Op::Starting {
+            super::slowstart::begin(self, index);
+        }
     }
 
     fn keep(&self, future: impl Future<Output = ()> + 'static) {
@@ -89,7 +106,7 @@ impl Backend {
         let state = &server.state;
         if !state.admin.get().meets(Admin::TRACKED_MAINT) {
             state.admin.set(state.admin.get().with(Admin::TRACKED_MAINT));
-            state.op.set(super::Op::Stopped);
+            state.op.set(Op::Stopped);
             for (tracker, index) in server.trackers() {
                 tracker.begin_in_maintenance(index);
             }

@@ -3,7 +3,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::task::Waker;
-use std::time::Instant;
 
 use super::verdict::{Status, Verdict};
 
@@ -180,6 +179,19 @@ impl State {
         self.changed_ms.set(now_ms);
     }
 
+    /// It is as it is since this time of the loop's clock.
+    pub(crate) fn begin(&self, now_ms: u64) {
+        self.changed_ms.set(now_ms);
+    }
+
+    /// An address was found after all, before anybody asked for it.
+    pub(crate) fn end_without_address(&self) {
+        self.admin.set(self.admin.get().without(Admin::NO_ADDRESS));
+        if !self.admin.get().is_maint() {
+            self.op.set(Op::Running);
+        }
+    }
+
     /// Takes over what was known before a reload; what the configuration says of maintenance wins.
     pub(crate) fn inherit(&self, old: &Self, same_checks: bool) {
         let configured = Admin::CONFIGURED_MAINT.with(Admin::MAINT);
@@ -213,14 +225,14 @@ impl State {
 /// Makes the next check come earlier.
 #[derive(Default)]
 pub(super) struct Hurry {
-    at: Cell<Option<Instant>>,
+    at_ms: Cell<Option<u64>>,
     waker: RefCell<Option<Waker>>,
 }
 
 impl Hurry {
-    /// Not later than then.
-    pub(super) fn by(&self, at: Instant) {
-        self.at.set(Some(at));
+    /// Not later than at this time of the loop's clock.
+    pub(super) fn by(&self, at_ms: u64) {
+        self.at_ms.set(Some(at_ms));
         let waker = self.waker.borrow_mut().take();
         if let Some(waker) = waker {
             waker.wake();
@@ -228,13 +240,13 @@ impl Hurry {
     }
 
     /// When, if somebody is in a hurry; who asks is woken when somebody is.
-    pub(super) fn take(&self, waker: &Waker) -> Option<Instant> {
-        let at = self.at.take();
+    pub(super) fn take(&self, waker: &Waker) -> Option<u64> {
+        let at_ms = self.at_ms.take();
         let mut known = self.waker.borrow_mut();
         if !known.as_ref().is_some_and(|known| known.will_wake(waker)) {
             *known = Some(waker.clone());
         }
-        at
+        at_ms
     }
 }
 

@@ -194,7 +194,7 @@ pub(crate) const GROUPS: &[Group] = &[
     group(
         PROXIES,
         Takes::Nothing,
-        Silent("a tunnel's timeouts count what passes in either direction"),
+        AcceptedIgnored("what passes in either direction keeps both sides of a tunnel open"),
         "option independent-streams",
     ),
     group(

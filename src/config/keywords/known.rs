@@ -12,10 +12,7 @@ pub(crate) const KEYWORDS: &[(Sections, &str)] = &[
         Sections::DEFAULTS.or(Sections::FRONTEND).or(Sections::LISTEN),
         "log-steps|option http-drop-request-trailers|option httpslog|quic-initial",
     ),
-    (
-        Sections::DEFAULTS.or(Sections::LISTEN).or(Sections::BACKEND),
-        "option checkcache|option http-drop-response-trailers",
-    ),
+    (Sections::DEFAULTS.or(Sections::LISTEN).or(Sections::BACKEND), "option http-drop-response-trailers"),
     (Sections::FRONTEND.or(Sections::LISTEN).or(Sections::BACKEND), "filter"),
 ];
 

@@ -71,6 +71,20 @@ pub(super) const TABLE: &[Keyword] = &[
     .with_no()
     .lenient(),
     Keyword::new(
+        "option checkcache",
+        SERVER,
+        "1.3",
+        "",
+        "an answer that sets a cookie and that anybody may keep is blocked: 502",
+        |b, st| {
+            st.none()?;
+            b.settings()?.persistence.check_cache = !st.negated;
+            Ok(())
+        },
+    )
+    .with_no()
+    .lenient(),
+    Keyword::new(
         "option prefer-last-server",
         SERVER,
         "1.4",
@@ -108,8 +122,11 @@ pub(super) const TABLE: &[Keyword] = &[
     .lenient(),
 ];
 
+/// Sets what a word says.
+type Set = fn(&mut PersistCookie);
+
 /// The words that take no value.
-const FLAGS: &[(&str, fn(&mut PersistCookie))] = &[
+const FLAGS: &[(&str, Set)] = &[
     ("rewrite", |cookie| cookie.rewrite = true),
     ("insert", |cookie| cookie.insert = true),
     ("prefix", |cookie| cookie.prefix = true),

@@ -68,11 +68,11 @@ pub(super) const TABLE: &[Keyword] = &[
         SERVER,
         "1.5",
         "<number>",
-        "a client's last server is preferred while fewer wait for it; default 0: however many",
+        "a client's last server is waited for where fewer wait already; default -1: however many",
         |b, st| {
             let word = st.one("a number")?;
-            // HAProxy's default is written as -1, and counts as 0.
-            b.settings()?.queues.keep_alive_max = if word.is("-1") { 0 } else { number(word, 0, i32::MAX as u32)? };
+            let max = if word.is("-1") { None } else { Some(number(word, 0, i32::MAX as u32)?) };
+            b.settings()?.queues.keep_alive_max = max;
             Ok(())
         },
     )

@@ -15,6 +15,8 @@ pub struct Persistence {
     pub even_down: bool,
     /// `option prefer-last-server`: a client's own connection to a server counts more than the balance.
     pub prefer_last: bool,
+    /// `option checkcache`: an answer that sets a cookie and may be cached is not passed on.
+    pub check_cache: bool,
     /// `persist rdp-cookie(NAME)`: the cookie that a Remote Desktop connection begins with names a server's address.
     pub rdp_cookie: Option<Rc<str>>,
 }

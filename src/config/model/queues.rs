@@ -13,8 +13,8 @@ pub struct Queues {
     /// `fullconn`: with so many requests servers take their whole `maxconn`; 0 = a tenth of what the frontends that
     /// lead here can take.
     pub fullconn: u32,
-    /// `max-keep-alive-queue`: a client's last server is preferred while fewer wait for it; 0 = however many.
-    pub keep_alive_max: u32,
+    /// `max-keep-alive-queue`: a client's last server is waited for where fewer wait already; `None` = however many.
+    pub keep_alive_max: Option<u32>,
     /// `option abortonclose`: a client that closes is forgotten at once.
     pub abort_on_close: bool,
 }
@@ -26,7 +26,7 @@ impl Default for Queues {
             retry_on: retry_bit("conn-failure"),
             redispatch: None,
             fullconn: 0,
-            keep_alive_max: 0,
+            keep_alive_max: None,
             abort_on_close: false,
         }
     }
@@ -83,20 +83,20 @@ impl Queues {
     /// Whether a failure to connect is followed by another attempt.
     #[must_use]
     pub fn retries_connections(&self) -> bool {
-        self.retry_on & retry_bit("conn-failure") != 0
+        self.retry_on & const { retry_bit("conn-failure") } != 0
     }
 
     /// The reasons that need a copy of the request.
     #[must_use]
     pub fn retries_answers(&self) -> u16 {
-        self.retry_on & !retry_bit("conn-failure")
+        self.retry_on & !const { retry_bit("conn-failure") }
     }
 
     /// The bit of an answer's status; 0 where `retry-on` does not know it.
     #[must_use]
     pub fn status_bit(status: u16) -> u16 {
         const STATUSES: [u16; 10] = [401, 403, 404, 408, 425, 500, 501, 502, 503, 504];
-        STATUSES.iter().position(|known| *known == status).map_or(0, |at| retry_bit("401") << at)
+        STATUSES.iter().position(|known| *known == status).map_or(0, |at| const { retry_bit("401") } << at)
     }
 
     /// Whether this retry (from 1) is one that goes to another server.

@@ -207,7 +207,7 @@ impl<'a> Exchange<'a> {
     async fn attempt(&mut self, response: &mut Option<Buffer>) -> Result<Outcome, Failure> {
         let mut wish = self.request.wish;
         wish.server = wish.server.or_else(|| self.own_server());
-        let slot = tcp::slot_for(self.session, &self.request.backend, &wish, &mut self.trace).await;
+        let slot = tcp::slot_for(self.session, &self.request.backend, &wish, false, &mut self.trace).await;
         let slot = slot.ok_or(Failure::NoServer)?;
         if let Some(end) = self.redirected(&slot) {
             return Err(Failure::Rule(end));
@@ -305,7 +305,7 @@ impl<'a> Exchange<'a> {
         if let Some((stream, carried)) = self.idle_stream(&slot) {
             self.may_replay = self.may_repeat();
             self.trace.timers.connect = 0;
-            slot.note_reuse();
+            slot.note_session();
             self.session.note_server(&stream);
             self.tell_name(&slot);
             return Ok(Link { stream, slot, carried });

@@ -3,7 +3,7 @@
 
 use super::super::trace::{Kept, Trace};
 use super::rules::{End, Request, Response, editable};
-use crate::backend::{Backend, Wish};
+use crate::backend::{Backend, Server, Wish};
 use crate::config::{PersistCookie, PersistWord, Side};
 use crate::http::cookies::{Cookie, Dated, Fate, SetCookie, edit_request, push_date};
 use crate::http::edit::{Change, Text};
@@ -11,11 +11,16 @@ use crate::http::{Method, ResponseHead};
 
 /// How far ahead of our clock a cookie's date may be.
 const AHEAD_S: i32 = 86_400;
+/// The level of syslog at which a blocked answer is told of.
+const ALERT: u8 = 1;
 
 /// Whether the cookies of requests, and of their answers, are to be looked at.
 pub(super) fn reads_cookies(session: &super::Session, backend: Option<&Backend>) -> bool {
     !session.frontend.config.captures.cookie.name.is_empty()
-        || backend.is_some_and(|backend| backend.config.persistence.cookie.is_some())
+        || backend.is_some_and(|backend| {
+            let persistence = &backend.config.persistence;
+            persistence.cookie.is_some() || persistence.check_cache
+        })
 }
 
 /// Looks at the cookies of a request behind its rules: they say which server it asks for, where nothing else does.
@@ -44,23 +49,37 @@ pub(super) fn on_request(
         }
     };
     let bytes = work.head_bytes();
-    let fields = work.head.values(bytes, "cookie");
-    let edited: Vec<Option<Vec<u8>>> = fields.map(|field| edit_request(field, &mut visit)).collect();
-    if edited.iter().all(Option::is_none) {
-        return Ok(());
-    }
-    let mut edited = edited.into_iter();
-    let text = editable(&mut work.text, work.bytes, work.head.len, session);
-    let done = work.head.edit().each(text, b"cookie", &mut |_| changed(edited.next().flatten()));
-    done.map_err(|_| End::Failed(b'R'))
-}
-
-fn changed(field: Option<Vec<u8>>) -> Change {
-    match field {
+    let mut plan = |field: &[u8]| match edit_request(field, &mut visit) {
         None => Change::Keep,
         Some(field) if field.is_empty() => Change::Remove,
         Some(field) => Change::To(field),
+    };
+    let planned = changes(&mut work.head.values(bytes, "cookie"), &mut plan);
+    if planned.is_empty() {
+        return Ok(());
     }
+    let text = editable(&mut work.text, work.bytes, work.head.len, session);
+    work.head.edit().each(text, b"cookie", &mut in_turn(planned)).map_err(|_| End::Failed(b'R'))
+}
+
+/// What is to become of fields, up to the last that changes: nothing is allocated where none does.
+fn changes(fields: &mut dyn Iterator<Item = &[u8]>, plan: &mut dyn FnMut(&[u8]) -> Change) -> Vec<Change> {
+    let mut planned = Vec::new();
+    for (nth, field) in fields.enumerate() {
+        match plan(field) {
+            Change::Keep => {}
+            change => {
+                planned.resize_with(nth, || Change::Keep);
+                planned.push(change);
+            }
+        }
+    }
+    planned
+}
+
+fn in_turn(planned: Vec<Change>) -> impl FnMut(&[u8]) -> Change {
+    let mut planned = planned.into_iter();
+    move |_| planned.next().unwrap_or(Change::Keep)
 }
 
 /// What a cookie of ours says, and what becomes of it. Of several the first that finds a server counts.
@@ -123,22 +142,39 @@ fn seconds(session: &super::Session) -> u32 {
 /// the server got.
 ///
 /// # Errors
-/// There is no room for it.
+/// There is no room for it, or `option checkcache` blocks the answer.
 pub(super) fn on_answer(
     work: &mut Response<'_>,
     backend: &Backend,
     method: Method,
     trace: &mut Trace,
 ) -> Result<(), End> {
-    let fail = |_| End::Failed(b'H');
+    let bytes = work.head_bytes();
+    let names = ["set-cookie", "set-cookie2"];
+    let sets = backend.config.persistence.check_cache && names.iter().any(|name| work.head.has(bytes, name));
+    let server = trace.server().and_then(|index| backend.servers.get(index));
+    edit_cookies(work, backend, server, trace)?;
+    let is_private = insert_cookie(work, backend, server, method, trace)?;
+    if sets && !is_private && may_be_cached(work.head, work.head_bytes(), method) == [true, true] {
+        let (instance, name) = (&backend.config.name, server.map_or("", |server| &server.config.name));
+        let text = format!("Blocking cacheable cookie in response from instance {instance}, server {name}.");
+        backend.tell(ALERT, &text);
+        return Err(End::answer(502, Vec::new(), (b'P', b'H'), true));
+    }
+    Ok(())
+}
+
+/// What becomes of the server's own cookies; one is kept for the log.
+fn edit_cookies(
+    work: &mut Response<'_>,
+    backend: &Backend,
+    server: Option<&Server>,
+    trace: &mut Trace,
+) -> Result<(), End> {
     let session = work.session;
     let rule = backend.config.persistence.cookie.as_deref();
-    let server = trace.server().and_then(|index| backend.servers.get(index));
     let ignored = trace.kept.word == PersistWord::Ignore;
     let direct = trace.kept.server.is_some();
-    let mut value = Vec::new();
-    let has_value = rule.is_some() && server.is_some_and(|server| server.push_cookie(&mut value));
-
     let mut is_captured = false;
     let mut flag = trace.kept.flags[1];
     let mut plan = |field: &[u8]| {
@@ -151,38 +187,63 @@ pub(super) fn on_answer(
         let (told, change) = match rule {
             _ if rule.preserve => (b'P', tidied(&set)),
             _ if rule.insert || direct && rule.indirect => (b'D', Change::Remove),
-            _ if has_value && rule.rewrite => (b'R', Change::To(set.with(b"", &value))),
-            _ if has_value && rule.prefix => {
-                (b'R', Change::To(set.with(&[&value[..], b"~"].concat(), set.cookie.value)))
-            }
-            _ => (b'P', tidied(&set)),
+            _ if !rule.rewrite && !rule.prefix => (b'P', tidied(&set)),
+            _ => match value_of(server) {
+                None => (b'P', tidied(&set)),
+                Some(value) if rule.rewrite => (b'R', Change::To(set.with(b"", &value))),
+                Some(mut value) => {
+                    value.push(b'~');
+                    (b'R', Change::To(set.with(&value, set.cookie.value)))
+                }
+            },
         };
         flag = told;
         change
     };
     let bytes = work.head_bytes();
-    let planned: Vec<Change> = work.head.values(bytes, "set-cookie").map(&mut plan).collect();
+    let planned = changes(&mut work.head.values(bytes, "set-cookie"), &mut plan);
     trace.kept.flags[1] = flag;
-    if planned.iter().any(|change| !matches!(change, Change::Keep)) {
-        let mut planned = planned.into_iter();
+    if !planned.is_empty() {
         let text = editable(&mut work.text, work.bytes, work.head.len, session);
-        let mut next = |_: &[u8]| planned.next().unwrap_or(Change::Keep);
-        work.head.edit().each(text, b"set-cookie", &mut next).map_err(fail)?;
+        let done = work.head.edit().each(text, b"set-cookie", &mut in_turn(planned));
+        done.map_err(|_| End::Failed(b'H'))?;
     }
-    let Some(rule) = rule.filter(|rule| rule.insert && !ignored) else { return Ok(()) };
+    Ok(())
+}
+
+/// The value that means a server.
+fn value_of(server: Option<&Server>) -> Option<Vec<u8>> {
+    let mut value = Vec::new();
+    server?.push_cookie(&mut value).then_some(value)
+}
+
+/// Gives the client a cookie, where it is to have one; true where the answer then says that nobody else may keep it.
+fn insert_cookie(
+    work: &mut Response<'_>,
+    backend: &Backend,
+    server: Option<&Server>,
+    method: Method,
+    trace: &mut Trace,
+) -> Result<bool, End> {
+    let fail = |_| End::Failed(b'H');
+    let session = work.session;
+    let rule = backend.config.persistence.cookie.as_deref().filter(|rule| rule.insert);
+    let Some(rule) = rule.filter(|_| trace.kept.word != PersistWord::Ignore) else { return Ok(false) };
     let now_s = seconds(session);
     if !wants_cookie(rule, &trace.kept, now_s) || rule.post_only && method != Method::Post {
-        return Ok(());
+        return Ok(false);
     }
-    let field = new_cookie(rule, has_value.then_some(&value), trace.kept.first_s, now_s);
-    let cached = rule.no_cache && may_be_cached(work.head, work.head_bytes(), method);
+    let value = value_of(server);
+    let has_value = value.is_some();
+    let field = new_cookie(rule, value, trace.kept.first_s, now_s);
+    let cached = rule.no_cache && may_be_cached(work.head, work.head_bytes(), method)[0];
     let text: &mut Text = editable(&mut work.text, work.bytes, work.head.len, session);
     work.head.edit().add(text, b"Set-Cookie", &field).map_err(fail)?;
-    trace.kept.flags[1] = if has_value && direct { b'U' } else { b'I' };
+    trace.kept.flags[1] = if has_value && trace.kept.server.is_some() { b'U' } else { b'I' };
     if cached {
         work.head.edit().add(text, b"Cache-Control", b"private").map_err(fail)?;
     }
-    Ok(())
+    Ok(cached)
 }
 
 fn tidied(set: &SetCookie<'_>) -> Change {
@@ -200,12 +261,12 @@ fn wants_cookie(rule: &PersistCookie, kept: &Kept, now_s: u32) -> bool {
 }
 
 /// A field `Set-Cookie`; for a server without a value one that takes the client's cookie back.
-fn new_cookie(rule: &PersistCookie, value: Option<&Vec<u8>>, first_s: u32, now_s: u32) -> Vec<u8> {
+fn new_cookie(rule: &PersistCookie, value: Option<Vec<u8>>, first_s: u32, now_s: u32) -> Vec<u8> {
     let mut field = [rule.name.as_bytes(), b"="].concat();
     match value {
         None => field.extend_from_slice(b"; Expires=Thu, 01-Jan-1970 00:00:01 GMT"),
         Some(value) => {
-            field.extend_from_slice(value);
+            field.extend(value);
             if rule.max_idle_s > 0 || rule.max_life_s > 0 {
                 field.push(b'|');
                 push_date(now_s, &mut field);
@@ -221,24 +282,29 @@ fn new_cookie(rule: &PersistCookie, value: Option<&Vec<u8>>, first_s: u32, now_s
     field
 }
 
-/// Whether somebody on the way might keep this answer: by the method, the status, and what it says of its age.
-fn may_be_cached(head: &ResponseHead, bytes: &[u8], method: Method) -> bool {
+/// Whether somebody on the way might keep this answer, and whether its cookies too: by the method, the status, and what
+/// it says of its age.
+fn may_be_cached(head: &ResponseHead, bytes: &[u8], method: Method) -> [bool; 2] {
     const FORBID: [&str; 5] = ["no-cache", "no-store", "private", "max-age=0", "s-maxage=0"];
     const STATUSES: [u16; 11] = [200, 203, 204, 206, 300, 301, 404, 405, 410, 414, 501];
     let is_safe = matches!(method, Method::Get | Method::Head | Method::Options | Method::Trace);
     let is = |word: &[u8], text: &str| word.eq_ignore_ascii_case(text.as_bytes());
     if head.values(bytes, "pragma").next().is_some_and(|value| is(value, "no-cache")) {
-        return false;
+        return [false; 2];
     }
     let mut may = is_safe && STATUSES.contains(&head.status);
+    let mut with_cookies = may;
     let mut has_age = ["etag", "last-modified", "expires"].iter().any(|name| head.has(bytes, name));
     for field in head.values(bytes, "cache-control") {
         for word in field.split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
-            may |= is(word, "public");
-            may &= !FORBID.iter().any(|text| is(word, text));
             let begins = |text: &str| word.get(..text.len()).is_some_and(|start| is(start, text));
+            if is(word, "public") {
+                (may, with_cookies) = (true, true);
+            }
+            may &= !FORBID.iter().any(|text| is(word, text));
+            with_cookies &= !begins("no-cache=\"set-cookie");
             has_age |= begins("max-age") || begins("s-maxage");
         }
     }
-    may && has_age
+    [may && has_age, with_cookies]
 }

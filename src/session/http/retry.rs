@@ -34,9 +34,9 @@ impl Exchange<'_> {
     ) -> Result<Link, Failure> {
         let reason = match &failure {
             Some(Failure::Again(bit)) => *bit,
-            None | Some(Failure::Status(502, b'S', b'H')) => retry_bit("empty-response"),
-            Some(Failure::Status(502, b'P', b'H')) => retry_bit("junk-response"),
-            Some(Failure::Status(504, b's', b'H')) => retry_bit("response-timeout"),
+            None | Some(Failure::Status(502, b'S', b'H')) => const { retry_bit("empty-response") },
+            Some(Failure::Status(502, b'P', b'H')) => const { retry_bit("junk-response") },
+            Some(Failure::Status(504, b's', b'H')) => const { retry_bit("response-timeout") },
             Some(_) => 0,
         };
         if self.is_to_be_repeated(reason) {
