@@ -67,7 +67,7 @@ pub(crate) fn test(reader: &mut Reader<'_>, words: &[Word], before: Span) -> Res
     let Some(kind) = flags.method.map(|(kind, _)| kind).or(implied) else {
         return Err(Fault::at(
             fetch_word.span,
-            format!("{} needs a matching method, for example `-m bin`", fetch_word.quoted()),
+            format_args!("{} needs a matching method, for example `-m bin`", fetch_word.quoted()),
         ));
     };
     let at = flags.method.map_or(fetch_word.span, |(_, span)| span);
@@ -77,8 +77,9 @@ pub(crate) fn test(reader: &mut Reader<'_>, words: &[Word], before: Span) -> Res
     for word in &flags.files {
         let lines = patterns::file_lines(&reader.shared.files, word.text()?);
         for (number, line) in lines.map_err(|why| Fault::at(word.span, why))? {
-            patterns::add(&mut list, kind, ignore_case, &line)
-                .map_err(|why| Fault::at(word.span, format!("{}, line {number}: {why}", word.quoted())))?;
+            patterns::add(&mut list, kind, ignore_case, &line).map_err(|why| {
+                Fault::at(word.span, format_args!("{}, line {number}: {why}", word.quoted()))
+            })?;
         }
     }
     add_words(&mut list, kind, ignore_case, flags.patterns)?;
@@ -149,7 +150,10 @@ impl<'w> Flags<'w> {
                     continue;
                 }
                 (b"-m" | b"-f" | b"-u", []) => {
-                    return Err(Fault::at(word.span, format!("a word is missing after {}", word.quoted())));
+                    return Err(Fault::at(
+                        word.span,
+                        format_args!("a word is missing after {}", word.quoted()),
+                    ));
                 }
                 (b"-M", _) => {
                     return Err(Fault::at(
@@ -160,7 +164,7 @@ impl<'w> Flags<'w> {
                 (bytes, _) if bytes.first() == Some(&b'-') && !is_number(bytes) => {
                     return Err(Fault::at(
                         word.span,
-                        format!(
+                        format_args!(
                             "{} is no flag; write `--` before a pattern that begins with a dash",
                             word.quoted()
                         ),
@@ -187,7 +191,7 @@ fn method(word: &Word) -> Result<MatchKind, Fault> {
     let names: Vec<&str> = METHODS.iter().map(|(name, _)| *name).collect();
     Err(Fault::at(
         word.span,
-        format!(
+        format_args!(
             "{} is no matching method{hint}; expected one of {}",
             quoted(text.as_bytes()),
             names.join(" ")

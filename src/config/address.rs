@@ -76,7 +76,7 @@ pub(crate) fn source(word: &Word, env: Env<'_>) -> Result<SourceAddress, Fault> 
         Host::Name(name) => {
             return Err(Fault::at(
                 at,
-                format!("`{name}` is a name; expected an address of this machine, or * for any"),
+                format_args!("`{name}` is a name; expected an address of this machine, or * for any"),
             ));
         }
     };
@@ -91,7 +91,7 @@ pub(crate) fn source(word: &Word, env: Env<'_>) -> Result<SourceAddress, Fault> 
     };
     match ports {
         Some((first, last)) if first > last => {
-            Err(Fault::at(at, format!("the port range {first}-{last} runs backwards")))
+            Err(Fault::at(at, format_args!("the port range {first}-{last} runs backwards")))
         }
         ports => Ok(SourceAddress { address, ports, ..SourceAddress::default() }),
     }
@@ -149,7 +149,7 @@ fn bind_one(one: &[u8], at: Span, max: usize, out: &mut Vec<(BindAddress, String
     let (host, Some(ports)) = split_port(text) else {
         return Err(Fault::at(
             at,
-            format!("{} has no port; write for example `*:80` or `[::]:80`", quoted(one)),
+            format_args!("{} has no port; write for example `*:80` or `[::]:80`", quoted(one)),
         ));
     };
     let host = parse_host(host, family, at)?;
@@ -161,7 +161,7 @@ fn bind_one(one: &[u8], at: Span, max: usize, out: &mut Vec<(BindAddress, String
         }
     };
     if first > last {
-        return Err(Fault::at(at, format!("the port range {first}-{last} runs backwards")));
+        return Err(Fault::at(at, format_args!("the port range {first}-{last} runs backwards")));
     }
     for port in first..=last {
         let any =
@@ -212,7 +212,10 @@ impl<'a> Form<'a> {
             b"ipv6" => Family::V6,
             b"unix" => return Ok(Self::Path(unix_path(rest, at)?)),
             b"abns" if rest.is_empty() || rest.len() > UNIX_PATH_BYTES_MAX => {
-                return Err(Fault::at(at, format!("an abstract name has 1 to {UNIX_PATH_BYTES_MAX} bytes")));
+                return Err(Fault::at(
+                    at,
+                    format_args!("an abstract name has 1 to {UNIX_PATH_BYTES_MAX} bytes"),
+                ));
             }
             b"abns" => return Ok(Self::Abstract(rest.to_vec())),
             b"fd" => {
@@ -221,7 +224,7 @@ impl<'a> Form<'a> {
                     Some(fd) => Ok(Self::Fd(fd)),
                     None => Err(Fault::at(
                         at,
-                        format!(
+                        format_args!(
                             "{} is no descriptor; write `fd@3`, or `fd@${{NAME}}` with NAME in the environment",
                             quoted(text)
                         ),
@@ -231,7 +234,7 @@ impl<'a> Form<'a> {
             _ => {
                 return Err(Fault::at(
                     at,
-                    format!(
+                    format_args!(
                         "addresses with {} are not built (ipv4@, ipv6@, unix@, abns@ and fd@ are)",
                         quoted(&[prefix, b"@"].concat())
                     ),
@@ -240,7 +243,7 @@ impl<'a> Form<'a> {
         };
         match std::str::from_utf8(rest) {
             Ok(text) => Ok(Self::Inet { family, text }),
-            Err(_) => Err(Fault::at(at, format!("{} is not valid UTF-8", quoted(rest)))),
+            Err(_) => Err(Fault::at(at, format_args!("{} is not valid UTF-8", quoted(rest)))),
         }
     }
 }
@@ -265,7 +268,7 @@ fn parse_host(host: &str, family: Family, at: Span) -> Result<Host, Fault> {
     if matches!(host, "" | "*") {
         return Ok(Host::Any);
     }
-    let wrong = |what: &str| Err(Fault::at(at, format!("{} is not {what}", quoted(host.as_bytes()))));
+    let wrong = |what: &str| Err(Fault::at(at, format_args!("{} is not {what}", quoted(host.as_bytes()))));
     if bracketed.is_some() || host.contains(':') {
         return match bracketed.unwrap_or(host).parse::<Ipv6Addr>() {
             Ok(_) if family == Family::V4 => wrong("an IPv4 address"),
@@ -299,12 +302,15 @@ fn parse_port(text: &str, at: Span) -> Result<u16, Fault> {
 }
 
 fn bad_port(at: Span, text: &str) -> Fault {
-    Fault::at(at, format!("{} is no port (1 to 65535)", quoted(text.as_bytes())))
+    Fault::at(at, format_args!("{} is no port (1 to 65535)", quoted(text.as_bytes())))
 }
 
 fn unix_path(path: &[u8], at: Span) -> Result<PathBuf, Fault> {
     if path.is_empty() || path.len() > UNIX_PATH_BYTES_MAX {
-        return Err(Fault::at(at, format!("the path of a unix socket has 1 to {UNIX_PATH_BYTES_MAX} bytes")));
+        return Err(Fault::at(
+            at,
+            format_args!("the path of a unix socket has 1 to {UNIX_PATH_BYTES_MAX} bytes"),
+        ));
     }
     Ok(PathBuf::from(std::ffi::OsString::from_vec(path.to_vec())))
 }

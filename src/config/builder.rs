@@ -65,7 +65,7 @@ impl<'a> Statement<'a> {
     /// There is none (`what` was expected), or more than one.
     pub fn one(&self, what: &str) -> Result<&'a Word, Fault> {
         let [word, rest @ ..] = self.args else {
-            return Err(Fault::at(self.name_span(), format!("`{}` needs {what}", self.keyword.name)));
+            return Err(Fault::at(self.name_span(), format_args!("`{}` needs {what}", self.keyword.name)));
         };
         self.end(rest)?;
         Ok(word)
@@ -88,11 +88,16 @@ impl<'a> Statement<'a> {
             None => Ok(()),
             Some(word) if self.keyword.args.is_empty() => Err(Fault::at(
                 word.span,
-                format!("`{}` takes no arguments, but {} stands here", self.keyword.name, word.quoted()),
+                format_args!("`{}` takes no arguments, but {} stands here", self.keyword.name, word.quoted()),
             )),
             Some(word) => Err(Fault::at(
                 word.span,
-                format!("unexpected {}; `{}` takes {}", word.quoted(), self.keyword.name, self.keyword.args),
+                format_args!(
+                    "unexpected {}; `{}` takes {}",
+                    word.quoted(),
+                    self.keyword.name,
+                    self.keyword.args
+                ),
             )),
         }
     }
@@ -344,7 +349,7 @@ impl<'a> Builder<'a> {
             self.section = Section::Skipped;
             return Err(Fault::at(
                 first.span,
-                format!("HAProxy has the section `{text}`, oneport has not built it yet"),
+                format_args!("HAProxy has the section `{text}`, oneport has not built it yet"),
             ));
         }
         if text.starts_with('.') {
@@ -363,7 +368,7 @@ impl<'a> Builder<'a> {
             let hint = suggest::hint(&text, SECTION_NAMES.into_iter());
             return Err(Fault::at(
                 first.span,
-                format!("{} stands before the first section{hint}", first.quoted()),
+                format_args!("{} stands before the first section{hint}", first.quoted()),
             ));
         }
         self.statement(&words, place, line)
@@ -408,7 +413,7 @@ impl<'a> Builder<'a> {
                 let span = name_words(words, name).0;
                 return Err(Fault::at(
                     span,
-                    format!("HAProxy has the keyword `{name}`, oneport has not built it yet"),
+                    format_args!("HAProxy has the keyword `{name}`, oneport has not built it yet"),
                 ));
             }
             Found::Known(name, sections) => {
@@ -475,7 +480,10 @@ impl<'a> Builder<'a> {
             let text = String::from_utf8_lossy(first_word);
             hint = suggest::hint(&text, SECTION_NAMES.into_iter());
         }
-        Fault::at(span, format!("unknown keyword {shown} in section {}{hint}", self.section.mask().names()))
+        Fault::at(
+            span,
+            format_args!("unknown keyword {shown} in section {}{hint}", self.section.mask().names()),
+        )
     }
 
     fn close_section(&mut self) {

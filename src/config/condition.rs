@@ -58,7 +58,7 @@ pub(crate) fn parse(
         _ => {
             return Err(Fault::at(
                 first.span,
-                format!("{}: expected `if` or `unless` and a condition", first.quoted()),
+                format_args!("{}: expected `if` or `unless` and a condition", first.quoted()),
             ));
         }
     };
@@ -72,7 +72,7 @@ pub(crate) fn parse(
         if word.is("||") || word.bytes.eq_ignore_ascii_case(b"or") {
             check_open(negated)?;
             if group.is_empty() {
-                return Err(Fault::at(word.span, format!("nothing stands before {}", word.quoted())));
+                return Err(Fault::at(word.span, format_args!("nothing stands before {}", word.quoted())));
             }
             condition.any_of.push(std::mem::take(&mut group));
             last = word.span;
@@ -81,7 +81,7 @@ pub(crate) fn parse(
         if word.is("&&") || word.bytes.eq_ignore_ascii_case(b"and") && table.get("and").is_none() {
             return Err(Fault::at(
                 word.span,
-                format!(
+                format_args!(
                     "{} is not a word of conditions: terms beside each other must all hold",
                     word.quoted()
                 ),
@@ -179,7 +179,7 @@ fn named(
     let hint = suggest::hint(text, table.names().chain(PREDEFINED.iter().map(|(name, _)| *name)));
     Err(Fault::at(
         span,
-        format!(
+        format_args!(
             "no ACL called {} is declared above this line{hint}",
             super::diagnostics::quoted(text.as_bytes())
         ),

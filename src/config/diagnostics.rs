@@ -86,6 +86,30 @@ pub(crate) struct Span {
     pub end: usize,
 }
 
+/// What the text of a [`Fault`] is made from. `format_args!` is a little less code than `format!` wherever it stands.
+pub(crate) trait Message {
+    /// The text.
+    fn text(self) -> String;
+}
+
+impl Message for &str {
+    fn text(self) -> String {
+        self.to_owned()
+    }
+}
+
+impl Message for String {
+    fn text(self) -> String {
+        self
+    }
+}
+
+impl Message for fmt::Arguments<'_> {
+    fn text(self) -> String {
+        fmt::format(self)
+    }
+}
+
 /// Why a statement could not be taken: the message and the word it is about (`None` = the whole line).
 ///
 /// In a box: most of what reads a configuration returns one or nothing, and hands it on many times. One word instead of
@@ -96,14 +120,14 @@ pub(crate) struct Fault(Box<(Option<Span>, String)>);
 impl Fault {
     /// About one word.
     #[cold]
-    pub fn at(span: Span, message: impl Into<String>) -> Self {
-        Self::of(Some(span), message.into())
+    pub fn at(span: Span, message: impl Message) -> Self {
+        Self::of(Some(span), message.text())
     }
 
     /// About the line as a whole.
     #[cold]
-    pub fn line(message: impl Into<String>) -> Self {
-        Self::of(None, message.into())
+    pub fn line(message: impl Message) -> Self {
+        Self::of(None, message.text())
     }
 
     /// About a word, or the line.

@@ -28,7 +28,7 @@ impl Word {
     /// It is not UTF-8.
     pub fn text(&self) -> Result<&str, Fault> {
         std::str::from_utf8(&self.bytes)
-            .map_err(|_| Fault::at(self.span, format!("{} is not valid UTF-8", quoted(&self.bytes))))
+            .map_err(|_| Fault::at(self.span, format_args!("{} is not valid UTF-8", quoted(&self.bytes))))
     }
 
     /// Whether it says exactly this.
@@ -69,7 +69,7 @@ pub(crate) fn first_word_from(line: &[u8], from: usize) -> (Span, &[u8]) {
 /// A line or word that is too long, too many words, a NUL, an open quote, a bad `\xHH`, a malformed variable.
 pub(crate) fn split(line: &[u8], env: Env<'_>) -> Result<Vec<Word>, Fault> {
     if line.len() > LINE_BYTES_MAX {
-        return Err(Fault::line(format!(
+        return Err(Fault::line(format_args!(
             "this line has {} bytes, at most {LINE_BYTES_MAX} are possible",
             line.len()
         )));
@@ -98,7 +98,7 @@ pub(crate) fn expand(text: &[u8], span: Span, env: Env<'_>) -> Result<Vec<u8>, F
         out.extend_from_slice(&variable.value(env));
         at = variable.end;
         if out.len() > WORD_BYTES_MAX {
-            return Err(Fault::at(span, format!("longer than {WORD_BYTES_MAX} bytes after expansion")));
+            return Err(Fault::at(span, format_args!("longer than {WORD_BYTES_MAX} bytes after expansion")));
         }
     }
     if out.contains(&0) {
@@ -240,7 +240,7 @@ impl Splitter<'_> {
             if word.len() >= WORD_BYTES_MAX {
                 return Err(Fault::at(
                     span,
-                    format!("this word is longer than {WORD_BYTES_MAX} bytes after expansion"),
+                    format_args!("this word is longer than {WORD_BYTES_MAX} bytes after expansion"),
                 ));
             }
             word.push(byte);
@@ -252,7 +252,7 @@ impl Splitter<'_> {
         let Some(bytes) = self.word.take() else { return Ok(()) };
         let span = Span { start: self.start, end };
         if self.words.len() == LINE_WORDS_MAX {
-            return Err(Fault::at(span, format!("a line has at most {LINE_WORDS_MAX} words")));
+            return Err(Fault::at(span, format_args!("a line has at most {LINE_WORDS_MAX} words")));
         }
         self.words.push(Word { bytes, span });
         Ok(())

@@ -504,7 +504,7 @@ pub(crate) fn parse(reader: &mut Reader<'_>, word: &Word) -> Result<(Expr, Optio
     let (parsed, rest) = parse_start(reader, text, word.span)?;
     match rest {
         "" => Ok(parsed),
-        rest => Err(Fault::at(word.span, format!("{} after the expression", quoted(rest.as_bytes())))),
+        rest => Err(Fault::at(word.span, format_args!("{} after the expression", quoted(rest.as_bytes())))),
     }
 }
 

@@ -289,7 +289,6 @@ fn oddities_are_warnings_and_no_more() {
             in_backend("cookie A\n no option persist\n server a 1.1.1.1:1 id 5 cookie b redir /x"),
             "`cookie` has no effect in `mode tcp`",
         ),
-        (in_backend("balance rdp-cookie(x)"), "`balance rdp-cookie` is not active yet"),
         (in_backend("balance hdr(host)"), "needs `mode http`: servers take turns"),
         (in_backend("balance source foo"), "`balance source` takes nothing more"),
         (in_backend("server a 1.1.1.1:80 resolvers x verify none weight 2"), "`resolvers` is not active"),

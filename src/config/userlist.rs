@@ -80,7 +80,7 @@ impl Draft {
     /// There is.
     pub fn is_new(&self, what: &str, name: &str, is_there: bool) -> Result<(), Fault> {
         match is_there {
-            true => Err(Fault::line(format!("`{}` has a {what} `{name}` already", self.list.name))),
+            true => Err(Fault::line(format_args!("`{}` has a {what} `{name}` already", self.list.name))),
             false => Ok(()),
         }
     }

@@ -29,7 +29,7 @@ fn time_us(word: &Word, plain_us: u64) -> Result<u64, Fault> {
     let (number, unit) = text.split_at(digits);
     let expected = "expected a time such as 500ms, 5s, 2m, 1h (us, ms, s, m, h, d; without a unit ms)";
     if number.is_empty() {
-        return Err(Fault::at(word.span, format!("{} is no time; {expected}", word.quoted())));
+        return Err(Fault::at(word.span, format_args!("{} is no time; {expected}", word.quoted())));
     }
     let factor_us: u64 = match unit {
         "us" => 1,
@@ -41,7 +41,7 @@ fn time_us(word: &Word, plain_us: u64) -> Result<u64, Fault> {
         "h" | "hour" | "hours" => 3_600_000_000,
         "d" | "day" | "days" => 86_400_000_000,
         _ => {
-            return Err(Fault::at(word.span, format!("{} has no time unit; {expected}", word.quoted())));
+            return Err(Fault::at(word.span, format_args!("{} has no time unit; {expected}", word.quoted())));
         }
     };
     let time_us = number
@@ -78,9 +78,12 @@ pub(crate) fn number(word: &Word, min: u32, max: u32) -> Result<u32, Fault> {
     match text.parse::<u32>() {
         Ok(n) if plain && (min..=max).contains(&n) => Ok(n),
         _ if max == u32::MAX => {
-            Err(Fault::at(word.span, format!("{}: expected a number, {min} or more", word.quoted())))
+            Err(Fault::at(word.span, format_args!("{}: expected a number, {min} or more", word.quoted())))
         }
-        _ => Err(Fault::at(word.span, format!("{}: expected a number from {min} to {max}", word.quoted()))),
+        _ => Err(Fault::at(
+            word.span,
+            format_args!("{}: expected a number from {min} to {max}", word.quoted()),
+        )),
     }
 }
 
@@ -91,13 +94,13 @@ pub(crate) fn number(word: &Word, min: u32, max: u32) -> Result<u32, Fault> {
 pub(crate) fn name<'a>(word: &'a Word, what: &str) -> Result<&'a str, Fault> {
     let text = word.text()?;
     if text.is_empty() {
-        return Err(Fault::at(word.span, format!("the {what} name is empty")));
+        return Err(Fault::at(word.span, format_args!("the {what} name is empty")));
     }
     match text.chars().find(|&c| !(c.is_ascii_alphanumeric() || "-_.:".contains(c))) {
         None => Ok(text),
         Some(bad) => Err(Fault::at(
             word.span,
-            format!(
+            format_args!(
                 "`{}` cannot stand in a {what} name (letters, digits, `-`, `_`, `.` and `:` can)",
                 bad.escape_debug()
             ),

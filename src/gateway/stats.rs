@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::build::Runtime;
 use crate::backend::{Admin, Backend, Facts, Op, Server};
-use crate::config::{Algorithm, Balance, Key, Mode, ServerAddress};
+use crate::config::{Algorithm, Balance, Fetch, Key, Mode, ServerAddress};
 use crate::counters::{Counter, Side, Step, Times};
 use crate::net::Target;
 use crate::observe::{Column, Row, ServerState};
@@ -186,6 +186,7 @@ fn algorithm(balance: &Balance) -> &'static str {
         Algorithm::Hash(Key::Uri { .. }) => "uri",
         Algorithm::Hash(Key::UrlParam(_)) => "url_param",
         Algorithm::Hash(Key::Header { .. }) => "hdr",
+        Algorithm::Hash(Key::Sample(expr)) if matches!(expr.fetch, Fetch::RdpCookie(_)) => "rdp-cookie",
         Algorithm::Hash(Key::Sample(_)) => "hash",
     }
 }

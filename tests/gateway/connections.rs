@@ -98,12 +98,19 @@ fn servers_see_the_source() {
 fn checks_come_from_the_source() {
     for program in BOTH {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
         let server = listener.local_addr().unwrap();
-        let lines = format!("server s {server} source 127.0.0.5 check inter 100ms");
+        // One that only connects is reset before the listener sees it.
+        let lines = format!(
+            "option tcp-check\n    tcp-check send x\n    server s {server} source 127.0.0.5 check inter 200ms"
+        );
         let _gateway = gateway(program, "tcp", &lines);
-        for _ in 0..2 {
-            assert_eq!(listener.accept().unwrap().1.ip().to_string(), "127.0.0.5", "{program:?}");
-        }
+        let mut seen = Vec::new();
+        eventually("two checks", || {
+            seen.extend(listener.accept().ok().map(|(_, from)| from.ip().to_string()));
+            seen.len() == 2
+        });
+        assert_eq!(seen, ["127.0.0.5"; 2], "{program:?}");
     }
 }
 

@@ -257,3 +257,26 @@ fn the_cookie_of_a_remote_desktop_connection_names_a_server() {
         assert_eq!(heard, "bbabababa", "{program:?}");
     }
 }
+
+/// Map-based and consistent hashing alike.
+#[test]
+fn the_same_cookie_of_a_remote_desktop_connection_leads_to_the_same_server() {
+    let servers = ["a", "b", "c", "d", "e"].map(named);
+    for kind in ["map-based", "consistent wt6 avalanche"] {
+        let [ours, theirs] = [Program::Oneport, Program::Haproxy].map(|program| {
+            let port = free_port();
+            let mut text = format!(
+                "listen desks\n bind 127.0.0.1:{port}\n tcp-request inspect-delay 5s\n \
+                 tcp-request content accept if RDP_COOKIE\n balance rdp-cookie(mstshash)\n hash-type {kind}\n"
+            );
+            for (server, weight) in servers.iter().zip(1..) {
+                text.push_str(&format!(" server s{weight} 127.0.0.1:{} weight {weight}\n", server.port));
+            }
+            let _gateway = start(program, port, &text);
+            let user = |n| hear(port, 2, &remote_desktop(&format!("mstshash=user{n}")));
+            (0..60).map(user).collect::<String>()
+        });
+        assert_eq!(ours, theirs, "{kind}");
+        assert!(ours.contains('a') && ours.contains('e'), "{ours}");
+    }
+}

@@ -35,7 +35,7 @@ impl Backend {
     pub(super) fn set_state(self: &Rc<Self>, index: usize, op: Op, why: Option<&Verdict>) {
         let Some(server) = self.servers.get(index) else { return };
         let was = server.state.op.get();
-        let op = if op == Op::Running && server.config.state.slowstart_ms > 0 { Op::Starting } else { op };
+        let op = if op == Op::Running && self.starts_slowly(server) { Op::Starting } else { op };
         let same = was == op || was == Op::Running && op == Op::Starting;
         if same || server.state.admin.get().is_maint() {
             return;
@@ -145,7 +145,7 @@ impl Backend {
             server.state.check.set(counter);
             let op = match tracked {
                 Some(Op::Stopping) => Op::Stopping,
-                _ if server.config.state.slowstart_ms > 0 => Op::Starting,
+                _ if self.starts_slowly(server) => Op::Starting,
                 _ => Op::Running,
             };
             server.state.enter(op, self.reactor.now_ms());
@@ -189,6 +189,11 @@ impl Backend {
         if server.config.state.ends_sessions {
             server.end_sessions(BY_DOWN, self.reactor);
         }
+    }
+
+    /// Whether a server that is up again gets its share step by step; the shares of static algorithms are fixed.
+    fn starts_slowly(&self, server: &Server) -> bool {
+        server.config.state.slowstart_ms > 0 && !self.config.balance.is_static()
     }
 
     /// What follows wherever a server takes traffic again.

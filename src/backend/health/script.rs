@@ -136,7 +136,8 @@ fn succeeded(step: &CheckStep, kind: CheckKind, bytes: &[u8], code: u16, takes_4
 /// A step was not made: what that says of the server.
 fn failed(failure: &Failure, step: &CheckStep, kind: CheckKind) -> End {
     let status = match (&step.act, failure) {
-        (CheckAct::Connect(_), Failure::Broken(error)) => of_failure(error).0,
+        // A reset is of a connection that stood: one that did not come about was refused.
+        (CheckAct::Connect(_), Failure::Broken(error)) if !is_reset(error) => of_failure(error).0,
         (CheckAct::Connect(_), Failure::Late) => Status::L4Tout,
         (_, Failure::Broken(_)) => Status::Reset,
         (CheckAct::Expect(expect), Failure::Late) => expect.timeout,
@@ -150,6 +151,10 @@ fn failed(failure: &Failure, step: &CheckStep, kind: CheckKind) -> End {
         name_step(&mut info, step);
     }
     End { status, code: 0, info }
+}
+
+fn is_reset(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe)
 }
 
 /// ` at step 2 of tcp-check (send)`.

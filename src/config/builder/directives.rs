@@ -67,7 +67,10 @@ impl Builder<'_> {
             ".diag" => Severity::Detail,
             _ => {
                 let hint = suggest::hint(name, NAMES.into_iter());
-                return Err(Fault::at(first.span, format!("unknown directive {}{hint}", first.quoted())));
+                return Err(Fault::at(
+                    first.span,
+                    format_args!("unknown directive {}{hint}", first.quoted()),
+                ));
             }
         };
         if let [_, second, ..] = rest {

@@ -39,7 +39,7 @@ impl Builder<'_> {
             [word, ..] => {
                 return Err(Fault::at(
                     word.span,
-                    format!(
+                    format_args!(
                         "unexpected {}; a section's heading is `{kind} NAME [from DEFAULTS]`",
                         word.quoted()
                     ),
@@ -54,7 +54,7 @@ impl Builder<'_> {
         let name = match name {
             Some(word) => values::name(word, "section")?.to_owned(),
             None if kind == "defaults" => String::new(),
-            None => return Err(Fault::at(heading, format!("the {kind} needs a name"))),
+            None => return Err(Fault::at(heading, format_args!("the {kind} needs a name"))),
         };
         self.section_name = if name.is_empty() { kind.to_owned() } else { name.clone() };
         let spot = Spot::new(place, line, Some(heading));
@@ -97,9 +97,9 @@ impl Builder<'_> {
         name: Option<&Word>,
         base: Option<&Word>,
     ) -> Result<(), Fault> {
-        let word = name.ok_or_else(|| Fault::at(heading, format!("the {kind} needs a name")))?;
+        let word = name.ok_or_else(|| Fault::at(heading, format_args!("the {kind} needs a name")))?;
         if let Some(base) = base {
-            return Err(Fault::at(base.span, format!("a {kind} inherits nothing")));
+            return Err(Fault::at(base.span, format_args!("a {kind} inherits nothing")));
         }
         let name = values::name(word, "section")?;
         let is_users = kind == "userlist";
@@ -108,7 +108,7 @@ impl Builder<'_> {
             false => self.error_sections.iter().any(|(known, _)| known == name),
         };
         if twin {
-            return Err(Fault::at(word.span, format!("there is a {kind} `{name}` already")));
+            return Err(Fault::at(word.span, format_args!("there is a {kind} `{name}` already")));
         }
         name.clone_into(&mut self.section_name);
         if !is_users {
@@ -126,7 +126,7 @@ impl Builder<'_> {
     fn open_proxy(&mut self, proxy: Proxy, words: &[Word]) -> Result<(), Fault> {
         let span = words.get(1).map_or(Span::default(), |word| word.span);
         if self.proxies.len() == PROXIES_MAX {
-            return Err(Fault::at(span, format!("a configuration has at most {PROXIES_MAX} proxies")));
+            return Err(Fault::at(span, format_args!("a configuration has at most {PROXIES_MAX} proxies")));
         }
         let at = self.proxies.len();
         let kind = proxy.kind;
@@ -144,7 +144,7 @@ impl Builder<'_> {
             None => self.inherit_lines(span),
             Some(twin) => Err(Fault::at(
                 span,
-                format!(
+                format_args!(
                     "there is a {} `{name}` already, at {}:{}",
                     twin.kind.name(),
                     twin.spot.place.file,
@@ -168,7 +168,7 @@ impl Builder<'_> {
         let hint = suggest::hint(name, self.named_defaults.keys().map(String::as_str));
         Err(Fault::at(
             base.span,
-            format!("no `defaults` section called {} stands above{hint}", base.quoted()),
+            format_args!("no `defaults` section called {} stands above{hint}", base.quoted()),
         ))
     }
 }

@@ -29,7 +29,7 @@ impl Builder<'_> {
             return Ok(());
         }
         if !prefix.is_empty() && !group.takes_no(name) {
-            return Err(Fault::at(span, format!("`{prefix}` cannot stand before `{name}`")));
+            return Err(Fault::at(span, format_args!("`{prefix}` cannot stand before `{name}`")));
         }
         self.tell(name, group.status, place, line, span, !prefix.is_empty())?;
         if prefix.is_empty() { group.takes.check(name, span, args) } else { Ok(()) }
@@ -50,7 +50,7 @@ impl Builder<'_> {
     ) -> Result<(), Fault> {
         let (message, severity) = match status {
             Status::Works => return Ok(()),
-            Status::Refused(why) => return Err(Fault::at(span, format!("`{name}` is refused: {why}"))),
+            Status::Refused(why) => return Err(Fault::at(span, format_args!("`{name}` is refused: {why}"))),
             // What is taken back may well do nothing.
             Status::NotYet(_) if negated => return Ok(()),
             Status::NotYet(what) => (format!("`{name}` is not active yet: {what}"), Severity::Warning),

@@ -1,16 +1,16 @@
 //! How a backend chooses among its servers (configuration §4.2, "balance", "hash-type").
 
-use super::{Keyword, Sections, Status};
+use super::{Keyword, Sections};
 use crate::config::builder::{Builder, Statement};
 use crate::config::diagnostics::Fault;
 use crate::config::lexer::Word;
-use crate::config::model::{Affinity, Algorithm, HashFunction, HashType, Key, Side};
+use crate::config::model::{Affinity, Algorithm, Expr, Fetch, HashFunction, HashType, Key, Side};
 use crate::config::values::number;
 use crate::config::{sample, suggest};
 
 const SERVER: Sections = Sections::SERVER_SIDE;
 const ALGORITHMS: &str = "roundrobin, static-rr, leastconn, first, source, uri, url_param NAME, hdr(NAME), \
-     random[(DRAWS)] or hash EXPRESSION";
+     random[(DRAWS)], rdp-cookie[(NAME)] or hash EXPRESSION";
 const NAMES: [&str; 11] = [
     "roundrobin",
     "static-rr",
@@ -32,7 +32,8 @@ pub(super) const TABLE: &[Keyword] = &[
         SERVER,
         "1.3",
         "roundrobin|static-rr|leastconn|first|source|uri [whole] [path-only] [len <n>] [depth <n>]|\
-         url_param <name> [check_post]|hdr(<name>) [use_domain_only]|random[(<draws>)]|hash <expression>",
+         url_param <name> [check_post]|hdr(<name>) [use_domain_only]|random[(<draws>)]|rdp-cookie[(<name>)]|\
+         hash <expression>",
         "how a server is chosen; default roundrobin",
         balance,
     )
@@ -99,13 +100,13 @@ fn one_of(word: &Word, names: &[&str], expected: &str) -> Result<usize, Fault> {
     let found = names.iter().position(|name| word.is(name));
     found.ok_or_else(|| {
         let hint = suggest::hint(word.text().unwrap_or_default(), names.iter().copied());
-        Fault::at(word.span, format!("unexpected {}{hint}; expected {expected}", word.quoted()))
+        Fault::at(word.span, format_args!("unexpected {}{hint}; expected {expected}", word.quoted()))
     })
 }
 
 fn balance(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
     let [word, rest @ ..] = st.args() else {
-        return Err(Fault::at(st.name_span(), format!("expected `balance` and {ALGORITHMS}")));
+        return Err(Fault::at(st.name_span(), format_args!("expected `balance` and {ALGORITHMS}")));
     };
     let text = word.text()?;
     // `hdr(host)`, `random(3)`
@@ -115,14 +116,14 @@ fn balance(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
             None => {
                 return Err(Fault::at(
                     word.span,
-                    format!("the parenthesis in {} is never closed", word.quoted()),
+                    format_args!("the parenthesis in {} is never closed", word.quoted()),
                 ));
             }
         },
         None => (text, None),
     };
     if argument.is_some() && !matches!(name, "hdr" | "random" | "rdp-cookie") && NAMES.contains(&name) {
-        return Err(Fault::at(word.span, format!("`{name}` takes nothing in parentheses")));
+        return Err(Fault::at(word.span, format_args!("`{name}` takes nothing in parentheses")));
     }
     let algorithm = match (name, rest) {
         ("roundrobin", []) => Algorithm::RoundRobin,
@@ -157,10 +158,10 @@ fn balance(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
         ("hash", []) => {
             return Err(Fault::at(word.span, "`hash` needs an expression, as `hash req.hdr(host),lower`"));
         }
-        ("rdp-cookie", _) => {
-            let status = Status::NotYet("servers take turns: what RDP clients send first is not read");
-            b.tell("balance rdp-cookie", status, st.place, st.line, st.name_span(), false)?;
-            Algorithm::RoundRobin
+        ("rdp-cookie", rest) => {
+            st.end(rest)?;
+            let name = argument.filter(|name| !name.is_empty()).unwrap_or("msts");
+            Algorithm::Hash(Key::Sample(Expr::of(Fetch::RdpCookie(name.into()), text)))
         }
         (name, [first, ..]) if NAMES.contains(&name) => {
             // HAProxy passes over it in silence.
@@ -194,7 +195,7 @@ fn draws(word: &Word, argument: Option<&str>) -> Result<u32, Fault> {
     let Some(text) = argument else { return Ok(2) };
     let number = text.parse::<u32>().ok().filter(|number| (1..=DRAWS_MAX).contains(number));
     number.ok_or_else(|| {
-        Fault::at(word.span, format!("`random(DRAWS)`: expected a number from 1 to {DRAWS_MAX}"))
+        Fault::at(word.span, format_args!("`random(DRAWS)`: expected a number from 1 to {DRAWS_MAX}"))
     })
 }
 
@@ -244,7 +245,7 @@ fn expression(
 fn hash_type(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
     const METHODS: &str = "map-based or consistent";
     let [method, rest @ ..] = st.args() else {
-        return Err(Fault::at(st.name_span(), format!("expected `hash-type` and {METHODS}")));
+        return Err(Fault::at(st.name_span(), format_args!("expected `hash-type` and {METHODS}")));
     };
     let consistent = one_of(method, &["map-based", "consistent"], METHODS)? == 1;
     let functions =

@@ -110,7 +110,7 @@ const fn parameter(
 fn unix_mode(word: &Word) -> Result<u32, Fault> {
     match u32::from_str_radix(word.text()?, 8) {
         Ok(mode) if mode <= 0o7777 => Ok(mode),
-        _ => Err(Fault::at(word.span, format!("{} is no octal mode such as 660", word.quoted()))),
+        _ => Err(Fault::at(word.span, format_args!("{} is no octal mode such as 660", word.quoted()))),
     }
 }
 
@@ -142,7 +142,7 @@ fn mss(word: &Word) -> Result<i32, Fault> {
         Ok(bytes) if (1..=65_535).contains(&bytes) => Ok(bytes),
         _ => Err(Fault::at(
             word.span,
-            format!("{}: expected 1 to 65535 bytes, or -1 to -65535", word.quoted()),
+            format_args!("{}: expected 1 to 65535 bytes, or -1 to -65535", word.quoted()),
         )),
     }
 }
@@ -166,11 +166,11 @@ pub(super) fn parse_unix(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), 
         let name = word.text()?;
         let owns = listed("mode|user|uid|group|gid", name);
         let entry = PARAMETERS.iter().find(|entry| owns && entry.name == name);
-        let value = words.next().ok_or_else(|| Fault::at(word.span, format!("`{name}` needs a value")));
+        let value = words.next().ok_or_else(|| Fault::at(word.span, format_args!("`{name}` needs a value")));
         match entry {
             Some(entry) => (entry.parse)(line, value?)?,
             None if name == "prefix" => unix.prefix = value?.bytes.clone(),
-            None => return Err(Fault::at(word.span, format!("{}: {EXPECTED}", word.quoted()))),
+            None => return Err(Fault::at(word.span, format_args!("{}: {EXPECTED}", word.quoted()))),
         }
     }
     if st.args().is_empty() {
@@ -187,7 +187,7 @@ impl UnixBind {
         if !self.prefix.is_empty() {
             let whole = [&self.prefix, path.as_os_str().as_bytes()].concat();
             if whole.len() > address::UNIX_PATH_BYTES_MAX {
-                return Err(Fault::line(format!(
+                return Err(Fault::line(format_args!(
                     "with the prefix of `unix-bind` the path has {} bytes; at most {} are possible",
                     whole.len(),
                     address::UNIX_PATH_BYTES_MAX
@@ -237,9 +237,9 @@ fn unknown(word: &Word, text: &str) -> Fault {
     if listed(known::BIND, text) {
         return Fault::at(
             word.span,
-            format!("HAProxy has the bind parameter `{text}`, oneport has not built it yet"),
+            format_args!("HAProxy has the bind parameter `{text}`, oneport has not built it yet"),
         );
     }
     let hint = suggest::hint(text, PARAMETERS.iter().map(|e| e.name).chain(known::BIND.split('|')));
-    Fault::at(word.span, format!("unknown bind parameter {}{hint}", word.quoted()))
+    Fault::at(word.span, format_args!("unknown bind parameter {}{hint}", word.quoted()))
 }

@@ -1,15 +1,14 @@
 //! `option httpchk`, `http-check …`, `option tcp-check`, `tcp-check …` (configuration §4.2).
 
+use super::expect::expect;
 use super::http_rules::{header_name, value_text};
 use super::words::Words;
 use super::{Keyword, Sections, Status, scripts};
 use crate::config::builder::{Builder, Statement};
 use crate::config::diagnostics::Fault;
 use crate::config::lexer::Word;
-use crate::config::model::{
-    CheckConnect, CheckExpect, CheckMatch, CheckNotation, CheckPattern, CheckStatus, CheckText, MatchKind,
-};
-use crate::config::patterns::{hexadecimal, regex};
+use crate::config::model::{CheckConnect, CheckNotation};
+use crate::config::patterns::hexadecimal;
 use crate::config::probes::{Line, Request};
 use crate::config::values::number;
 use crate::config::{format, suggest};
@@ -137,7 +136,10 @@ pub(super) const fn check(
 /// `http-check` or `tcp-check` with a word behind it that is none of its steps.
 fn unknown(b: &mut Builder<'_>, st: &Statement<'_>, name: &'static str) -> Result<(), Fault> {
     let Some(word) = st.args().first() else {
-        return Err(Fault::at(st.name_span(), format!("`{name}` needs a step: connect, send, expect, …")));
+        return Err(Fault::at(
+            st.name_span(),
+            format_args!("`{name}` needs a step: connect, send, expect, …"),
+        ));
     };
     let text = word.text()?;
     if ["set-var(", "set-var-fmt(", "unset-var("].iter().any(|start| text.starts_with(start)) {
@@ -147,11 +149,11 @@ fn unknown(b: &mut Builder<'_>, st: &Statement<'_>, name: &'static str) -> Resul
     }
     let steps = TABLE.iter().filter_map(|entry| entry.name.strip_prefix(name)?.strip_prefix(' '));
     let hint = suggest::hint(text, steps);
-    Err(Fault::at(word.span, format!("{} is no step of `{name}`{hint}", word.quoted())))
+    Err(Fault::at(word.span, format_args!("{} is no step of `{name}`{hint}", word.quoted())))
 }
 
 /// Takes a line.
-fn add(
+pub(super) fn add(
     b: &mut Builder<'_>,
     st: &Statement<'_>,
     is_http: bool,
@@ -168,7 +170,7 @@ fn add(
 }
 
 /// A text for reasons.
-fn words_of(word: &Word) -> Result<Box<str>, Fault> {
+pub(super) fn words_of(word: &Word) -> Result<Box<str>, Fault> {
     word.text().map(Into::into)
 }
 
@@ -178,7 +180,7 @@ fn comment(b: &mut Builder<'_>, st: &Statement<'_>, is_http: bool) -> Result<(),
 }
 
 /// A text in which variables and samples could stand: for what is known before any session there are none.
-fn constant(b: &mut Builder<'_>, st: &Statement<'_>, word: &Word) -> Result<Vec<u8>, Fault> {
+pub(super) fn constant(b: &mut Builder<'_>, st: &Statement<'_>, word: &Word) -> Result<Vec<u8>, Fault> {
     let spot = b.spot(st, Some(word.span));
     let text = format::parse(&mut b.reader(&spot), word)?;
     text.constant().map(<[u8]>::to_vec).ok_or_else(|| {
@@ -218,7 +220,7 @@ fn old_version(
     request.version = Some(version(word, line)?);
     let (fields, body) = hidden.split_once("\r\n\r\n").unwrap_or((hidden, ""));
     for field in fields.split("\r\n").filter(|field| !field.is_empty()) {
-        let bad = || Fault::at(word.span, format!("`{}` is no header field", field.escape_debug()));
+        let bad = || Fault::at(word.span, format_args!("`{}` is no header field", field.escape_debug()));
         let (name, value) = field.split_once(':').ok_or_else(bad)?;
         let part = |text: &str| Word { bytes: text.as_bytes().to_vec(), span: word.span };
         let (name, value) = (part(name), part(value.trim()));
@@ -246,7 +248,7 @@ fn token(word: &Word, what: &str) -> Result<Box<str>, Fault> {
     let text = word.text()?;
     match !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic()) {
         true => Ok(text.into()),
-        false => Err(Fault::at(word.span, format!("{} is no {what} of a request", word.quoted()))),
+        false => Err(Fault::at(word.span, format_args!("{} is no {what} of a request", word.quoted()))),
     }
 }
 
@@ -290,7 +292,7 @@ fn request(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
         } else {
             return Err(Fault::at(
                 word.span,
-                format!("{}: expected meth, uri, ver, hdr, body or comment", word.quoted()),
+                format_args!("{}: expected meth, uri, ver, hdr, body or comment", word.quoted()),
             ));
         }
     }
@@ -321,7 +323,7 @@ fn connect(b: &mut Builder<'_>, st: &Statement<'_>, is_http: bool) -> Result<(),
                 b"via-socks4" => "SOCKS4 is not built",
                 _ => "expected default, port, addr, send-proxy, linger, proto or comment",
             };
-            return Err(Fault::at(word.span, format!("{}: {why}", word.quoted())));
+            return Err(Fault::at(word.span, format_args!("{}: {why}", word.quoted())));
         }
     }
     add(b, st, is_http, Line::Connect(how), comment)
@@ -330,14 +332,14 @@ fn connect(b: &mut Builder<'_>, st: &Statement<'_>, is_http: bool) -> Result<(),
 /// An address for checks.
 pub(super) fn address(word: &Word) -> Result<std::net::IpAddr, Fault> {
     let text = word.text()?.trim_start_matches("ipv4@").trim_start_matches("ipv6@");
-    text.parse().map_err(|_| Fault::at(word.span, format!("{} is no IP address", word.quoted())))
+    text.parse().map_err(|_| Fault::at(word.span, format_args!("{} is no IP address", word.quoted())))
 }
 
 /// `proto`, `check-proto`: HTTP/1 is what checks speak anyway.
 pub(super) fn mux(word: &Word) -> Result<(), Fault> {
     match word.bytes.as_slice() {
         b"h1" | b"none" => Ok(()),
-        _ => Err(Fault::at(word.span, format!("{} is not spoken; expected h1", word.quoted()))),
+        _ => Err(Fault::at(word.span, format_args!("{} is not spoken; expected h1", word.quoted()))),
     }
 }
 
@@ -350,7 +352,7 @@ fn send(b: &mut Builder<'_>, st: &Statement<'_>, notation: CheckNotation) -> Res
 }
 
 /// The bytes that a word stands for.
-fn content(
+pub(super) fn content(
     b: &mut Builder<'_>,
     st: &Statement<'_>,
     word: &Word,
@@ -369,272 +371,5 @@ fn content(
     }
 }
 
-/// Names of the outcomes that an `expect` can be given.
-const STATUSES: [(&str, &[(&str, CheckStatus)]); 3] = [
-    (
-        "ok-status",
-        &[
-            ("L7OK", CheckStatus::L7Ok),
-            ("L7OKC", CheckStatus::L7OkC),
-            ("L6OK", CheckStatus::L6Ok),
-            ("L4OK", CheckStatus::L4Ok),
-        ],
-    ),
-    (
-        "error-status",
-        &[
-            ("L7OKC", CheckStatus::L7OkC),
-            ("L7RSP", CheckStatus::L7Rsp),
-            ("L7STS", CheckStatus::L7Sts),
-            ("L6RSP", CheckStatus::L6Rsp),
-            ("L4CON", CheckStatus::L4Con),
-        ],
-    ),
-    (
-        "tout-status",
-        &[("L7TOUT", CheckStatus::L7Tout), ("L6TOUT", CheckStatus::L6Tout), ("L4TOUT", CheckStatus::L4Tout)],
-    ),
-];
-
-fn expect(b: &mut Builder<'_>, st: &Statement<'_>, is_http: bool) -> Result<(), Fault> {
-    let mut words = Words::new(b, st, st.args());
-    let mut expect = CheckExpect::new(CheckPattern::Ldap);
-    let mut comment = None;
-    loop {
-        if words.option("min-recv") {
-            let word = words.next("a number")?;
-            expect.min_recv = if word.is("-1") { None } else { Some(number(word, 0, i32::MAX as u32)?) };
-        } else if words.option("comment") {
-            comment = Some(words_of(words.next("a text")?)?);
-        } else if words.option("on-success") {
-            expect.on_success = Some(reason(b, st, words.next("a text")?)?);
-        } else if words.option("on-error") {
-            expect.on_error = Some(reason(b, st, words.next("a text")?)?);
-        } else if words.option("status-code") {
-            return Err(Fault::at(words.at, "`status-code` is not built: the code is that of the answer"));
-        } else if let Some((name, list)) = STATUSES.iter().find(|(name, _)| words.option(name)) {
-            let status = status(words.next("a status")?, list)?;
-            match *name {
-                "ok-status" => expect.ok = status,
-                "error-status" => expect.error = Some(status),
-                _ => expect.timeout = status,
-            }
-        } else {
-            break;
-        }
-    }
-    let mut word = words.next("what is looked for")?;
-    if word.is("!") {
-        expect.negated = true;
-        word = words.next("what is looked for")?;
-    }
-    let name = word.text()?;
-    let name = name.strip_prefix('!').inspect(|_| expect.negated = true).unwrap_or(name);
-    expect.pattern = pattern(b, st, (word, name), &mut words, is_http)?;
-    st.end(words.rest)?;
-    add(b, st, is_http, Line::Expect(Box::new(expect)), comment)
-}
-
-fn reason(b: &mut Builder<'_>, st: &Statement<'_>, word: &Word) -> Result<CheckText, Fault> {
-    let text = constant(b, st, word)?;
-    Ok(CheckText::Text(String::from_utf8_lossy(&text).into()))
-}
-
-fn status(word: &Word, list: &[(&str, CheckStatus)]) -> Result<CheckStatus, Fault> {
-    let found = list.iter().find(|(name, _)| word.is(name));
-    found.map(|(_, status)| *status).ok_or_else(|| {
-        let names: Vec<&str> = list.iter().map(|(name, _)| *name).collect();
-        Fault::at(word.span, format!("{}: expected one of {}", word.quoted(), names.join(", ")))
-    })
-}
-
-/// What is looked for, by the name of the match.
-fn pattern(
-    b: &mut Builder<'_>,
-    st: &Statement<'_>,
-    (word, name): (&Word, &str),
-    words: &mut Words<'_>,
-    is_http: bool,
-) -> Result<CheckPattern, Fault> {
-    let notation = match (name, is_http) {
-        ("string", _) => CheckNotation::Text,
-        ("string-lf", _) => CheckNotation::Format,
-        ("binary", false) => CheckNotation::Binary,
-        ("binary-lf", false) => CheckNotation::BinaryFormat,
-        ("rstring", _) => return Ok(CheckPattern::Regex(expression(words.next("an expression")?, false)?)),
-        ("rbinary", false) => {
-            return Ok(CheckPattern::HexRegex(expression(words.next("an expression")?, false)?));
-        }
-        ("rstatus", true) => {
-            return Ok(CheckPattern::StatusRegex(expression(words.next("an expression")?, false)?));
-        }
-        ("status", true) => return Ok(CheckPattern::Status(codes(words.next("statuses")?)?)),
-        ("hdr" | "fhdr", true) => return header(b, st, words, name == "fhdr"),
-        _ => {
-            let expected = match is_http {
-                true => "status, rstatus, hdr, fhdr, string or rstring",
-                false => "string, rstring, binary or rbinary",
-            };
-            return Err(Fault::at(word.span, format!("{}: expected {expected}", word.quoted())));
-        }
-    };
-    Ok(CheckPattern::Bytes(content(b, st, words.next("what is looked for")?, notation)?, notation))
-}
-
-fn expression(word: &Word, ignore_case: bool) -> Result<crate::config::Regex, Fault> {
-    regex(word.text()?, ignore_case).map_err(|why| Fault::at(word.span, why))
-}
-
-/// `200,201,300-310`.
-fn codes(word: &Word) -> Result<Vec<(u16, u16)>, Fault> {
-    let bad = |part: &str| {
-        let message = format!("`{}` is no status or range of them, such as 200-399", part.escape_debug());
-        Fault::at(word.span, message)
-    };
-    let parts = word.text()?.split(',').filter(|part| !part.is_empty());
-    let codes = parts.map(|part| {
-        let (low, high) = part.split_once('-').unwrap_or((part, part));
-        let code =
-            |text: &str| text.parse::<u16>().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()));
-        code(low).zip(code(high)).filter(|(low, high)| low <= high).ok_or_else(|| bad(part))
-    });
-    let codes = codes.collect::<Result<Vec<_>, _>>()?;
-    if codes.is_empty() { Err(bad("")) } else { Ok(codes) }
-}
-
-/// `name [-m METHOD] NAME [value [-m METHOD] VALUE]`.
-fn header(
-    b: &mut Builder<'_>,
-    st: &Statement<'_>,
-    words: &mut Words<'_>,
-    whole: bool,
-) -> Result<CheckPattern, Fault> {
-    let (is_plain, is_format) = (words.option("name"), words.option("name-lf"));
-    if !is_plain && !is_format {
-        return Err(Fault::at(words.at, "`name NAME` was expected behind this word"));
-    }
-    let name = compared(b, st, words, is_format, true)?;
-    let (is_plain, is_format) = (words.option("value"), words.option("value-lf"));
-    let value = match is_plain || is_format {
-        true => Some(compared(b, st, words, is_format, false)?),
-        false => None,
-    };
-    Ok(CheckPattern::Header { name, value, whole })
-}
-
-fn compared(
-    b: &mut Builder<'_>,
-    st: &Statement<'_>,
-    words: &mut Words<'_>,
-    is_format: bool,
-    ignore_case: bool,
-) -> Result<CheckMatch, Fault> {
-    let mut kind = MatchKind::Str;
-    if words.option("-m") {
-        let word = words.next("str, beg, end, sub or reg")?;
-        kind = match word.bytes.as_slice() {
-            b"str" => MatchKind::Str,
-            b"beg" => MatchKind::Beg,
-            b"end" => MatchKind::End,
-            b"sub" => MatchKind::Sub,
-            b"reg" if !is_format => {
-                return expression(words.next("an expression")?, ignore_case).map(CheckMatch::Regex);
-            }
-            _ => {
-                let expected = if is_format { "str, beg, end or sub" } else { "str, beg, end, sub or reg" };
-                return Err(Fault::at(word.span, format!("{}: expected {expected}", word.quoted())));
-            }
-        };
-    }
-    let notation = if is_format { CheckNotation::Format } else { CheckNotation::Text };
-    Ok(CheckMatch::Text(kind, content(b, st, words.next("a text")?, notation)?))
-}
-
 #[cfg(test)]
-mod tests {
-    use crate::config::{Source, load};
-
-    /// What is said of these lines of a backend.
-    fn told(lines: &str) -> Vec<String> {
-        let text = format!(
-            "defaults\n timeout client 1s\n timeout server 1s\n timeout connect 1s\nbackend b\n {lines}\n \
-             server s 127.0.0.1:1 check\nfrontend f\n bind :1\n default_backend b\n"
-        );
-        load(&[Source::new("t", text)], &|_| None).diagnostics.iter().map(ToString::to_string).collect()
-    }
-
-    #[test]
-    fn faulty_lines_are_told_what_is_wrong() {
-        const HTTP: &str = "option httpchk\n http-check";
-        const TCP: &str = "option tcp-check\n tcp-check";
-        for (line, part) in [
-            (format!("{HTTP} expekt status 200"), "is no step of `http-check`; did you mean `expect`"),
-            (format!("{HTTP} expect"), "what is looked for was expected"),
-            (format!("{HTTP} expect foo bar"), "`foo`: expected status, rstatus, hdr"),
-            (format!("{HTTP} expect status abc"), "`abc` is no status or range"),
-            (format!("{HTTP} expect status 300-200"), "`300-200` is no status or range"),
-            (format!("{HTTP} expect status ,"), "is no status or range"),
-            (format!("{HTTP} expect status 200 201"), "unexpected `201`"),
-            (format!("{HTTP} expect rstatus ("), "is no regular expression"),
-            (format!("{HTTP} expect binary 00"), "`binary`: expected status"),
-            (format!("{HTTP} expect hdr value x"), "`name NAME` was expected"),
-            (format!("{HTTP} expect hdr name-lf -m reg x"), "expected str, beg, end or sub"),
-            (format!("{HTTP} expect ok-status L4CON status 200"), "expected one of L7OK, L7OKC"),
-            (format!("{HTTP} expect min-recv -2 string x"), "expected a number from 0"),
-            (format!("{HTTP} expect status-code int(1) status 200"), "`status-code` is not built"),
-            (format!("{HTTP} expect on-error %[src] status 200"), "nothing can be filled in here"),
-            (format!("{HTTP} send foo"), "`foo`: expected meth, uri, ver"),
-            (format!("{HTTP} send hdr a"), "a value was expected"),
-            (format!("{HTTP} send hdr a:b c"), "is no header name"),
-            (format!("{HTTP} send hdr a %[src]"), "nothing can be filled in here"),
-            (format!("{HTTP} send uri /a\\ b"), "is no URI of a request"),
-            (format!("{HTTP} send ver HTTP/2"), "expected HTTP/1.0 or HTTP/1.1"),
-            (format!("{HTTP} send uri /a\n http-check send uri /b"), "an `http-check connect` is missing"),
-            (format!("{HTTP} connect\n http-check expect status 200"), "an `http-check send` is missing"),
-            (format!("{HTTP} send uri /\n http-check connect"), "the first step has to be one"),
-            (format!("{HTTP} connect ssl"), "TLS is not built"),
-            (format!("{HTTP} connect port 0"), "expected a number from 1 to 65535"),
-            (format!("{HTTP} connect addr nonsense"), "is no IP address"),
-            (format!("{HTTP} connect proto h2"), "expected h1"),
-            (format!("{HTTP} disable-on-404 x"), "takes no arguments"),
-            (format!("{TCP} send"), "what to send was expected"),
-            (format!("{TCP} send \"\""), "there is nothing in this"),
-            (format!("{TCP} send a b"), "unexpected `b`"),
-            (format!("{TCP} send-binary 0"), "odd number of hexadecimal digits"),
-            (format!("{TCP} send-binary zz"), "is not hexadecimal"),
-            (format!("{TCP} expect status 200"), "`status`: expected string, rstring"),
-            (format!("{TCP} connect via-socks4"), "SOCKS4 is not built"),
-            ("option httpchk GET /a HTTP/1.1 Host:x".into(), "unexpected `Host:x`"),
-            ("option httpchk GET /a HTTP/1.1\\r\\nHost".into(), "`Host` is no header field"),
-            ("no option httpchk".into(), "`no` cannot stand before"),
-            ("option smtpchk FOO bar".into(), "expected HELO or EHLO"),
-            ("option mysql-check foo".into(), "expected `user NAME`"),
-            ("option mysql-check user a b".into(), "expected post-41 or pre-41"),
-            ("option pgsql-check".into(), "expected `option pgsql-check user NAME`"),
-            ("option redis-check x".into(), "takes no arguments"),
-            ("option spop-check".into(), "`option spop-check` is refused"),
-            ("option external-check".into(), "`option external-check` is refused"),
-            ("server t 127.0.0.1:1 check-via-socks4".into(), "`check-via-socks4`"),
-            ("server t 127.0.0.1:1 check-ssl".into(), "TLS (`check-ssl`) is not built"),
-            ("server t 127.0.0.1:1 addr localhost".into(), "is no IP address"),
-            ("server t 127.0.0.1:1 check-proto h2".into(), "expected h1"),
-        ] {
-            let all = told(&line);
-            assert!(all.len() == 1 && all[0].contains("error") && all[0].contains(part), "{line}: {all:?}");
-        }
-    }
-
-    #[test]
-    fn lines_that_do_nothing_are_warned_of() {
-        for (line, part) in [
-            ("http-check expect status 200", "do nothing without `option httpchk`"),
-            ("option httpchk\n tcp-check send x", "do nothing without `option tcp-check`"),
-            ("option redis-check\n tcp-check send x", "do nothing without `option tcp-check`"),
-            ("option httpchk\n http-check set-var(check.a) int(1)", "`http-check set-var` is not active yet"),
-            ("option httpchk GET / HTTP/1.1\\r\\nHost:\\ a", "the old spelling of `http-check send hdr"),
-        ] {
-            let all = told(line);
-            assert!(all.len() == 1 && all[0].contains("warning") && all[0].contains(part), "{line}: {all:?}");
-        }
-    }
-}
+mod tests;

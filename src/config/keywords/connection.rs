@@ -155,7 +155,7 @@ pub(super) fn interface(word: &Word) -> Result<Rc<str>, Fault> {
     let fits = !text.is_empty() && text.len() <= 15 && !text.bytes().any(|b| b == b'/' || b <= b' ');
     match fits {
         true => Ok(text.into()),
-        false => Err(Fault::at(word.span, format!("{} is no name of an interface", word.quoted()))),
+        false => Err(Fault::at(word.span, format_args!("{} is no name of an interface", word.quoted()))),
     }
 }
 
@@ -164,8 +164,9 @@ pub(super) fn count(word: &Word) -> Result<u32, Fault> {
     if word.is("-1") {
         return Ok(u32::MAX);
     }
-    number(word, 0, i32::MAX as u32)
-        .map_err(|_| Fault::at(word.span, format!("{}: expected a number, or -1 for any", word.quoted())))
+    number(word, 0, i32::MAX as u32).map_err(|_| {
+        Fault::at(word.span, format_args!("{}: expected a number, or -1 for any", word.quoted()))
+    })
 }
 
 /// HTTP/1 is all that is spoken.
@@ -175,7 +176,7 @@ pub(super) fn only_h1(word: &Word, expected: &str) -> Result<(), Fault> {
         b"auto" if expected.contains("auto") => Ok(()),
         _ => Err(Fault::at(
             word.span,
-            format!("{}: expected {expected}, since only HTTP/1 is spoken", word.quoted()),
+            format_args!("{}: expected {expected}, since only HTTP/1 is spoken", word.quoted()),
         )),
     }
 }
@@ -185,7 +186,7 @@ pub(super) fn foreign(word: &Word) -> Result<Foreign, Fault> {
     let wrong = |why: &str| {
         Err(Fault::at(
             word.span,
-            format!("{}: {why}expected an address, client, clientip or hdr_ip(name[,n])", word.quoted()),
+            format_args!("{}: {why}expected an address, client, clientip or hdr_ip(name[,n])", word.quoted()),
         ))
     };
     let text = word.text()?;
@@ -230,14 +231,14 @@ fn source(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
     let mut words = rest.iter();
     while let Some(word) = words.next() {
         let value =
-            words.next().ok_or_else(|| Fault::at(word.span, format!("{} needs a value", word.quoted())));
+            words.next().ok_or_else(|| Fault::at(word.span, format_args!("{} needs a value", word.quoted())));
         match word.bytes.as_slice() {
             b"usesrc" => source.foreign = Some(foreign(value?)?),
             b"interface" => source.interface = Some(interface(value?)?),
             _ => {
                 return Err(Fault::at(
                     word.span,
-                    format!("{}: expected `usesrc` or `interface`", word.quoted()),
+                    format_args!("{}: expected `usesrc` or `interface`", word.quoted()),
                 ));
             }
         }
@@ -251,7 +252,7 @@ fn dispatch(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
     let word = st.one("an address with a port")?;
     let address = address::server(word, b.env)?;
     if let ServerAddress::Inet(_, ServerPort::FromClient(_)) | ServerAddress::FromClient(_) = &address {
-        return Err(Fault::at(word.span, format!("{}: expected an address with a port", word.quoted())));
+        return Err(Fault::at(word.span, format_args!("{}: expected an address with a port", word.quoted())));
     }
     b.proxy()?.direct = Some(unnamed(address, st));
     Ok(())

@@ -83,7 +83,7 @@ pub(super) const TABLE: &[Keyword] = &[
             let net = patterns::net(word.text()?).map_err(|why| Fault::at(word.span, why))?;
             let nets = &mut b.settings()?.monitor_nets;
             if nets.len() == NETS_MAX {
-                return Err(Fault::line(format!("a section has at most {NETS_MAX} of these")));
+                return Err(Fault::line(format_args!("a section has at most {NETS_MAX} of these")));
             }
             nets.push(net);
             Ok(())
@@ -114,7 +114,7 @@ fn page_status(word: &Word) -> Result<u16, Fault> {
         return Ok(status);
     }
     let list = STATUSES.map(|status| status.to_string()).join(", ");
-    Err(Fault::at(word.span, format!("no error page has the status {status}; expected one of {list}")))
+    Err(Fault::at(word.span, format_args!("no error page has the status {status}; expected one of {list}")))
 }
 
 fn two<'s>(st: &Statement<'s>) -> Result<(u16, &'s Word), Fault> {
@@ -126,7 +126,7 @@ fn two<'s>(st: &Statement<'s>) -> Result<(u16, &'s Word), Fault> {
 }
 
 fn usage(st: &Statement<'_>) -> Fault {
-    Fault::at(st.name_span(), format!("`{}` takes {}", st.keyword.name, st.keyword.args))
+    Fault::at(st.name_span(), format_args!("`{}` takes {}", st.keyword.name, st.keyword.args))
 }
 
 fn set(b: &mut Builder<'_>, status: u16, page: Rc<[u8]>) -> Result<(), Fault> {
@@ -156,7 +156,7 @@ pub(super) fn whole_answer(files: &Files, word: &Word, bytes_max: u64) -> Result
         return Ok(Rc::default());
     }
     let page = page(&bytes);
-    page.map(Rc::from).map_err(|why| Fault::at(word.span, format!("`{path}` is no HTTP answer: {why}")))
+    page.map(Rc::from).map_err(|why| Fault::at(word.span, format_args!("`{path}` is no HTTP answer: {why}")))
 }
 
 fn errorfile(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {

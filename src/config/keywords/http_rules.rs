@@ -188,7 +188,7 @@ const ACTIONS: &[(&str, u8, Make)] = &[
         let word = words.next("`layer4`")?;
         match word.is("layer4") {
             true => Ok(HttpAction::ExpectProxy),
-            false => Err(Fault::at(word.span, format!("{}: expected `layer4`", word.quoted()))),
+            false => Err(Fault::at(word.span, format_args!("{}: expected `layer4`", word.quoted()))),
         }
     }),
     ("switch-mode", CONTENT, switch_mode),
@@ -197,7 +197,7 @@ const ACTIONS: &[(&str, u8, Make)] = &[
         match word.bytes.as_slice() {
             b"on" => Ok(HttpAction::StrictMode(true)),
             b"off" => Ok(HttpAction::StrictMode(false)),
-            _ => Err(Fault::at(word.span, format!("{}: expected `on` or `off`", word.quoted()))),
+            _ => Err(Fault::at(word.span, format_args!("{}: expected `on` or `off`", word.quoted()))),
         }
     }),
 ];
@@ -209,7 +209,7 @@ fn reader_is_response(words: &Words<'_>) -> bool {
 /// Reads a rule of this kind.
 pub(super) fn rule(b: &mut Builder<'_>, st: &Statement<'_>, side: u8) -> Result<(), Fault> {
     let [word, rest @ ..] = st.args() else {
-        return Err(Fault::at(st.name_span(), format!("`{}` needs an action", st.keyword.name)));
+        return Err(Fault::at(st.name_span(), format_args!("`{}` needs an action", st.keyword.name)));
     };
     let text = word.text()?;
     let named = |name: &str| match name.strip_suffix('(') {
@@ -221,7 +221,7 @@ pub(super) fn rule(b: &mut Builder<'_>, st: &Statement<'_>, side: u8) -> Result<
         let hint = suggest::hint(text, here().map(|(name, ..)| name.trim_end_matches('(')));
         return Err(Fault::at(
             word.span,
-            format!("the action {} of `{}` is not built{hint}", word.quoted(), st.keyword.name),
+            format_args!("the action {} of `{}` is not built{hint}", word.quoted(), st.keyword.name),
         ));
     };
     let mut rule = read(b, st, rest, |words, reader| {
@@ -329,7 +329,7 @@ fn add(
 
 pub(super) fn push(rules: &mut Vec<HttpRule>, rule: HttpRule) -> Result<(), Fault> {
     if rules.len() == RULES_MAX {
-        return Err(Fault::line(format!("a section has at most {RULES_MAX} rules of one kind")));
+        return Err(Fault::line(format_args!("a section has at most {RULES_MAX} rules of one kind")));
     }
     rules.push(rule);
     Ok(())
@@ -356,7 +356,7 @@ pub(super) fn header_name(word: &Word) -> Result<Rc<str>, Fault> {
     let bytes = word.bytes.strip_suffix(b":").unwrap_or(&word.bytes);
     let tchar = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
     if bytes.is_empty() || !bytes.iter().all(|&b| tchar(b)) {
-        return Err(Fault::at(word.span, format!("{} is no header name", word.quoted())));
+        return Err(Fault::at(word.span, format_args!("{} is no header name", word.quoted())));
     }
     Ok(String::from_utf8_lossy(bytes).into())
 }
@@ -376,7 +376,7 @@ fn capture(words: &mut Words<'_>, reader: &mut Reader<'_>) -> Result<HttpAction,
     } else {
         let expected =
             if side == Side::Request { "`len <length>` or `id <number>`" } else { "`id <number>`" };
-        return Err(Fault::at(words.at, format!("{expected} was expected behind this word")));
+        return Err(Fault::at(words.at, format_args!("{expected} was expected behind this word")));
     };
     Ok(HttpAction::Capture(side, slot, expr))
 }
@@ -384,7 +384,7 @@ fn capture(words: &mut Words<'_>, reader: &mut Reader<'_>) -> Result<HttpAction,
 /// `http [proto h1]`: requests are told apart by their first bytes anyway, so this only ends the rules.
 fn switch_mode(words: &mut Words<'_>, _: &mut Reader<'_>) -> Result<HttpAction, Fault> {
     let wrong = |word: &Word, expected| {
-        Err(Fault::at(word.span, format!("{}: expected `{expected}`", word.quoted())))
+        Err(Fault::at(word.span, format_args!("{}: expected `{expected}`", word.quoted())))
     };
     let word = words.next("`http`")?;
     if !word.is("http") {
@@ -414,7 +414,7 @@ fn log_level(words: &mut Words<'_>) -> Result<HttpAction, Fault> {
     match (level, word.is("silent")) {
         (None, false) => {
             let hint = suggest::hint(word.text()?, logs::LEVELS.iter().copied().chain(["silent"]));
-            Err(Fault::at(word.span, format!("{} is no log level{hint}", word.quoted())))
+            Err(Fault::at(word.span, format_args!("{} is no log level{hint}", word.quoted())))
         }
         (level, _) => Ok(HttpAction::SetLogLevel(level.and_then(|level| u8::try_from(level).ok()))),
     }
@@ -434,7 +434,7 @@ fn del_header(words: &mut Words<'_>) -> Result<HttpAction, Fault> {
         let known = [MatchKind::Str, MatchKind::Beg, MatchKind::End, MatchKind::Sub, MatchKind::Reg];
         let found = patterns::METHODS.iter().find(|(name, _)| method.is(name)).map(|(_, kind)| *kind);
         kind = found.filter(|kind| known.contains(kind)).ok_or_else(|| {
-            Fault::at(method.span, format!("{}: expected str, beg, end, sub or reg", method.quoted()))
+            Fault::at(method.span, format_args!("{}: expected str, beg, end, sub or reg", method.quoted()))
         })?;
     }
     if kind == MatchKind::Str {
@@ -482,7 +482,7 @@ fn redirect(words: &mut Words<'_>, reader: &mut Reader<'_>, filled: bool) -> Res
         _ => {
             return Err(Fault::at(
                 word.span,
-                format!("{}: expected `location`, `prefix` or `scheme`", word.quoted()),
+                format_args!("{}: expected `location`, `prefix` or `scheme`", word.quoted()),
             ));
         }
     };

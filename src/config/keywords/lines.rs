@@ -207,7 +207,10 @@ fn push(list: &mut Vec<Capture>, capture: Capture, st: &Statement<'_>) -> Result
 /// `NAME len N`.
 fn header(st: &Statement<'_>) -> Result<Capture, Fault> {
     let [name, rest @ ..] = st.args() else {
-        return Err(Fault::at(st.name_span(), format!("expected `{} {}`", st.keyword.name, st.keyword.args)));
+        return Err(Fault::at(
+            st.name_span(),
+            format_args!("expected `{} {}`", st.keyword.name, st.keyword.args),
+        ));
     };
     Ok(Capture { name: header_name(name)?.to_owned(), len_bytes: len(st, rest)? })
 }
@@ -217,11 +220,11 @@ fn len(st: &Statement<'_>, words: &[Word]) -> Result<usize, Fault> {
     let [word, value, rest @ ..] = words else {
         return Err(Fault::at(
             st.name_span(),
-            format!("the length is missing: `{} {}`", st.keyword.name, st.keyword.args),
+            format_args!("the length is missing: `{} {}`", st.keyword.name, st.keyword.args),
         ));
     };
     if !word.is("len") {
-        return Err(Fault::at(word.span, format!("{}: expected `len`", word.quoted())));
+        return Err(Fault::at(word.span, format_args!("{}: expected `len`", word.quoted())));
     }
     st.end(rest)?;
     Ok(number(value, 1, LEN_BYTES_MAX)? as usize)
@@ -232,7 +235,7 @@ fn header_name(word: &Word) -> Result<&str, Fault> {
     // A cookie's name may have its `=` behind it.
     let fine = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~=".contains(&byte);
     if text.is_empty() || !text.bytes().all(fine) {
-        return Err(Fault::at(word.span, format!("{} is no name", word.quoted())));
+        return Err(Fault::at(word.span, format_args!("{} is no name", word.quoted())));
     }
     Ok(text)
 }

@@ -72,7 +72,10 @@ pub(super) const TABLE: &[Keyword] = &[
 
 fn push(logs: &mut Vec<LogTarget>, target: LogTarget, st: &Statement<'_>) -> Result<(), Fault> {
     if logs.len() == TARGETS_MAX {
-        return Err(Fault::at(st.name_span(), format!("a section has at most {TARGETS_MAX} `log` lines")));
+        return Err(Fault::at(
+            st.name_span(),
+            format_args!("a section has at most {TARGETS_MAX} `log` lines"),
+        ));
     }
     logs.push(target);
     Ok(())
@@ -80,7 +83,7 @@ fn push(logs: &mut Vec<LogTarget>, target: LogTarget, st: &Statement<'_>) -> Res
 
 fn target(b: &Builder<'_>, st: &Statement<'_>) -> Result<LogTarget, Fault> {
     let [first, rest @ ..] = st.args() else {
-        return Err(Fault::at(st.name_span(), format!("expected `log {ARGS}`")));
+        return Err(Fault::at(st.name_span(), format_args!("expected `log {ARGS}`")));
     };
     let address = address::log(first, b.env)?;
     let mut target = LogTarget {
@@ -123,7 +126,7 @@ fn target(b: &Builder<'_>, st: &Statement<'_>) -> Result<LogTarget, Fault> {
 }
 
 fn value_of<'w>(word: &Word, value: Option<&'w Word>) -> Result<&'w Word, Fault> {
-    value.ok_or_else(|| Fault::at(word.span, format!("{} needs a value", word.quoted())))
+    value.ok_or_else(|| Fault::at(word.span, format_args!("{} needs a value", word.quoted())))
 }
 
 /// Formats by their names.
@@ -142,7 +145,7 @@ fn format(word: &Word) -> Result<LogWire, Fault> {
     let found = FORMATS.iter().find(|(name, _)| word.is(name));
     found.map(|(_, format)| *format).ok_or_else(|| {
         let names: Vec<&str> = FORMATS.iter().map(|(name, _)| *name).collect();
-        Fault::at(word.span, format!("{}: expected a format: {}", word.quoted(), names.join(", ")))
+        Fault::at(word.span, format_args!("{}: expected a format: {}", word.quoted(), names.join(", ")))
     })
 }
 
@@ -168,7 +171,10 @@ fn sampling(word: &Word) -> Result<Sampling, Fault> {
     read().ok_or_else(|| {
         Fault::at(
             word.span,
-            format!("{}: expected ranges and a size, as `1,3-5:10`: of each 10 lines these", word.quoted()),
+            format_args!(
+                "{}: expected ranges and a size, as `1,3-5:10`: of each 10 lines these",
+                word.quoted()
+            ),
         )
     })
 }
@@ -181,7 +187,7 @@ fn position(word: &Word, names: &[&'static str], what: &str) -> Result<u8, Fault
         let hint = suggest::hint(text, names.iter().copied());
         Fault::at(
             word.span,
-            format!("{} is no {what}{hint}; expected one of {}", word.quoted(), names.join(" ")),
+            format_args!("{} is no {what}{hint}; expected one of {}", word.quoted(), names.join(" ")),
         )
     })
 }

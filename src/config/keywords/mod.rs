@@ -7,6 +7,7 @@ pub(crate) mod bind;
 mod checks;
 mod connection;
 mod errors;
+mod expect;
 pub(crate) mod global;
 pub(crate) mod groups;
 mod http_rules;
@@ -159,16 +160,16 @@ fn parameters<T>(
                 return Err(unknown(word, text));
             };
             if group.value && words.next().is_none() {
-                return Err(Fault::at(word.span, format!("`{text}` needs a value")));
+                return Err(Fault::at(word.span, format_args!("`{text}` needs a value")));
             }
             set_aside.push((name, word.span, group.status));
             continue;
         };
         let value = match entry.args {
             "" => word,
-            _ => words
-                .next()
-                .ok_or_else(|| Fault::at(word.span, format!("`{text}` needs a value: {}", entry.args)))?,
+            _ => words.next().ok_or_else(|| {
+                Fault::at(word.span, format_args!("`{text}` needs a value: {}", entry.args))
+            })?,
         };
         (entry.parse)(target, value)?;
     }

@@ -203,7 +203,7 @@ fn told_address(
     let mut args = st.args().iter();
     while let Some(word) = args.next() {
         let mut value = |what: &str| {
-            args.next().ok_or_else(|| Fault::at(word.span, format!("{} needs {what}", word.quoted())))
+            args.next().ok_or_else(|| Fault::at(word.span, format_args!("{} needs {what}", word.quoted())))
         };
         match word.bytes.as_slice() {
             b"if-none" if if_none => told.if_none = true,
@@ -211,7 +211,7 @@ fn told_address(
                 let name = value("the name of a header")?;
                 let text = name.text()?;
                 if text.is_empty() || !text.bytes().all(is_header_char) {
-                    return Err(Fault::at(name.span, format!("{} is no header name", name.quoted())));
+                    return Err(Fault::at(name.span, format_args!("{} is no header name", name.quoted())));
                 }
                 told.header = text.to_owned();
             }
@@ -221,7 +221,10 @@ fn told_address(
             }
             _ => {
                 let last = if if_none { ", `except NETWORK` or `if-none`" } else { " or `except NETWORK`" };
-                return Err(Fault::at(word.span, format!("{}: expected `header NAME`{last}", word.quoted())));
+                return Err(Fault::at(
+                    word.span,
+                    format_args!("{}: expected `header NAME`{last}", word.quoted()),
+                ));
             }
         }
     }
@@ -237,7 +240,7 @@ fn header_names(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
         b"delete" => HeaderNames::Delete,
         b"reject" => HeaderNames::Reject,
         _ => {
-            return Err(Fault::at(word.span, format!("{}: expected {EXPECTED}", word.quoted())));
+            return Err(Fault::at(word.span, format_args!("{}: expected {EXPECTED}", word.quoted())));
         }
     };
     Ok(())

@@ -154,7 +154,7 @@ fn cookie(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
             continue;
         }
         let mut value =
-            || words.next().ok_or_else(|| Fault::at(word.span, format!("`{text}` needs a value")));
+            || words.next().ok_or_else(|| Fault::at(word.span, format_args!("`{text}` needs a value")));
         match text {
             "httponly" => "; HttpOnly".clone_into(&mut http_only),
             "secure" => "; Secure".clone_into(&mut secure),
@@ -202,7 +202,7 @@ fn plain(word: &Word) -> Result<&str, Fault> {
     let text = word.text()?;
     match text.chars().find(|c| c.is_control() || *c == ';') {
         None if !text.is_empty() => Ok(text),
-        _ => Err(Fault::at(word.span, format!("{} cannot be a part of a cookie", word.quoted()))),
+        _ => Err(Fault::at(word.span, format_args!("{} cannot be a part of a cookie", word.quoted()))),
     }
 }
 
@@ -210,11 +210,11 @@ fn rule(b: &mut Builder<'_>, st: &Statement<'_>, word: PersistWord) -> Result<()
     let spot = b.spot(st, st.args().first().map(|word| word.span));
     let (acls, mut reader) = b.terms(&spot)?;
     let Some(condition) = condition::parse(acls, &mut reader, st.place, st.args())? else {
-        return Err(Fault::at(st.name_span(), format!("`{}` needs a condition: if …", st.keyword.name)));
+        return Err(Fault::at(st.name_span(), format_args!("`{}` needs a condition: if …", st.keyword.name)));
     };
     let rules = &mut b.proxy()?.persist_rules;
     if rules.len() == RULES_MAX {
-        return Err(Fault::line(format!("a section has at most {RULES_MAX} rules of one kind")));
+        return Err(Fault::line(format_args!("a section has at most {RULES_MAX} rules of one kind")));
     }
     rules.push(PersistRule { word, condition });
     Ok(())

@@ -97,7 +97,7 @@ fn account_id<'a>(st: &Statement<'a>, instead: &str) -> Result<Named<'a>, Fault>
         Ok(id) => Ok((word, Account::Id(id))),
         Err(_) => Err(Fault::at(
             word.span,
-            format!("{}: expected a number; a name stands after `{instead}`", word.quoted()),
+            format_args!("{}: expected a number; a name stands after `{instead}`", word.quoted()),
         )),
     }
 }

@@ -105,7 +105,7 @@ pub(super) const TABLE: &[Keyword] = &[
             true => Ok(()),
             false => Err(Fault::at(
                 word.span,
-                format!("{}: expected letters, digits, hyphens and underscores", word.quoted()),
+                format_args!("{}: expected letters, digits, hyphens and underscores", word.quoted()),
             )),
         }
     }),
@@ -138,7 +138,7 @@ fn default_path(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
         (b"config", rest) => (BasePath::Config(false), rest),
         (b"parent", rest) => (BasePath::Config(true), rest),
         (b"origin", [folder, rest @ ..]) => (BasePath::Origin(folder.text()?.into()), rest),
-        _ => return Err(Fault::at(word.span, format!("{}: {EXPECTED}", word.quoted()))),
+        _ => return Err(Fault::at(word.span, format_args!("{}: {EXPECTED}", word.quoted()))),
     };
     st.end(rest)?;
     b.shared.files.base = base;
@@ -150,7 +150,7 @@ const LOCALPEER: &str = "HAPROXY_LOCALPEER";
 /// A name and its value.
 fn variable<'a>(st: &Statement<'a>) -> Result<(&'a Word, String), Fault> {
     let [name, value, rest @ ..] = st.args() else {
-        return Err(Fault::at(st.name_span(), format!("expected `{} NAME VALUE`", st.keyword.name)));
+        return Err(Fault::at(st.name_span(), format_args!("expected `{} NAME VALUE`", st.keyword.name)));
     };
     st.end(rest)?;
     Ok((name, value.text()?.to_owned()))
@@ -160,7 +160,7 @@ fn set(b: &Builder<'_>, name: &Word, value: Option<String>) -> Result<(), Fault>
     let text = name.text()?;
     let starts = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
     if !starts || !text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
-        return Err(Fault::at(name.span, format!("{} is no name of a variable", name.quoted())));
+        return Err(Fault::at(name.span, format_args!("{} is no name of a variable", name.quoted())));
     }
     match b.environment.set(text, value) {
         true => Ok(()),

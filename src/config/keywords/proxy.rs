@@ -110,7 +110,10 @@ fn mode(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
             return Err(Fault::at(word.span, "`mode health` is gone; `http-request return` takes its place"));
         }
         _ => {
-            return Err(Fault::at(word.span, format!("{} is no mode; expected tcp or http", word.quoted())));
+            return Err(Fault::at(
+                word.span,
+                format_args!("{} is no mode; expected tcp or http", word.quoted()),
+            ));
         }
     };
     b.settings()?.mode = Some(mode);
@@ -126,7 +129,10 @@ fn http_reuse(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
         b"aggressive" => Reuse::Aggressive,
         b"always" => Reuse::Always,
         _ => {
-            return Err(Fault::at(word.span, format!("{} is no mode; expected {EXPECTED}", word.quoted())));
+            return Err(Fault::at(
+                word.span,
+                format_args!("{} is no mode; expected {EXPECTED}", word.quoted()),
+            ));
         }
     };
     b.settings()?.http.reuse = reuse;

@@ -83,7 +83,7 @@ fn redispatch(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
     let mut interval = -1;
     if let [word, rest @ ..] = st.args() {
         let Ok(number) = word.text()?.parse() else {
-            return Err(Fault::at(word.span, format!("{} is no number", word.quoted())));
+            return Err(Fault::at(word.span, format_args!("{} is no number", word.quoted())));
         };
         interval = number;
         st.end(rest)?;
@@ -108,7 +108,10 @@ fn retry_on(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
                     text,
                     RETRY_REASONS.iter().copied().chain(["none", "all-retryable-errors"]),
                 );
-                return Err(Fault::at(word.span, format!("{} is no reason to retry{hint}", word.quoted())));
+                return Err(Fault::at(
+                    word.span,
+                    format_args!("{} is no reason to retry{hint}", word.quoted()),
+                ));
             }
             (_, bit) => bit,
         };

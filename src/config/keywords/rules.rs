@@ -166,7 +166,7 @@ fn delay(st: &Statement<'_>) -> Result<Option<u64>, Fault> {
 }
 
 fn too_many() -> Fault {
-    Fault::line(format!("a section has at most {RULES_MAX} rules of one kind"))
+    Fault::line(format_args!("a section has at most {RULES_MAX} rules of one kind"))
 }
 
 fn condition(b: &mut Builder<'_>, st: &Statement<'_>, words: &[Word]) -> Result<Option<Condition>, Fault> {

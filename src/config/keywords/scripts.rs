@@ -130,7 +130,7 @@ fn smtp(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
         [word, ..] => {
             return Err(Fault::at(
                 word.span,
-                format!("{}: expected HELO or EHLO and a domain", word.quoted()),
+                format_args!("{}: expected HELO or EHLO and a domain", word.quoted()),
             ));
         }
     };
@@ -168,7 +168,7 @@ const SMTP_ANSWERS: [&str; 3] =
 fn name(word: &Word) -> Result<&str, Fault> {
     let text = word.text()?;
     match text.is_empty() || text.chars().any(char::is_control) {
-        true => Err(Fault::at(word.span, format!("{} is no name", word.quoted()))),
+        true => Err(Fault::at(word.span, format_args!("{} is no name", word.quoted()))),
         false => Ok(text),
     }
 }
@@ -178,7 +178,7 @@ fn pgsql(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
         return Err(Fault::at(st.name_span(), "expected `option pgsql-check user NAME`"));
     };
     if !user.is("user") {
-        return Err(Fault::at(user.span, format!("{}: expected `user NAME`", user.quoted())));
+        return Err(Fault::at(user.span, format_args!("{}: expected `user NAME`", user.quoted())));
     }
     st.end(rest)?;
     // Version 3.0, and the user (PostgreSQL, "Message Formats", StartupMessage).
@@ -213,7 +213,7 @@ fn mysql(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
         return choose(b, vec![ended_in_order(), expect(last(0))], 1);
     };
     if !word.is("user") {
-        return Err(Fault::at(word.span, format!("{}: expected `user NAME`", word.quoted())));
+        return Err(Fault::at(word.span, format_args!("{}: expected `user NAME`", word.quoted())));
     }
     let [user, rest @ ..] = rest else {
         return Err(Fault::at(word.span, "a name was expected behind this word"));
@@ -223,7 +223,7 @@ fn mysql(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
         Some(word) if word.is("pre-41") => true,
         Some(word) if word.is("post-41") => false,
         Some(word) => {
-            return Err(Fault::at(word.span, format!("{}: expected post-41 or pre-41", word.quoted())));
+            return Err(Fault::at(word.span, format_args!("{}: expected post-41 or pre-41", word.quoted())));
         }
     };
     st.end(rest.get(1..).unwrap_or_default())?;

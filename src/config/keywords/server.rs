@@ -276,7 +276,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Entry<ServerParse>> {
 fn filled(word: &Word) -> Result<&str, Fault> {
     match word.text()? {
         text if text.is_empty() || text.bytes().any(|byte| byte < b' ' || byte == 0x7f) => {
-            Err(Fault::at(word.span, format!("{} cannot stand in a head", word.quoted())))
+            Err(Fault::at(word.span, format_args!("{} cannot stand in a head", word.quoted())))
         }
         text => Ok(text),
     }
@@ -366,7 +366,7 @@ fn add(
     if let Some(line) = proxy.server_names.insert(server.name.clone(), st.place.line) {
         return Err(Fault::at(
             name_word.span,
-            format!("`{}` has a server `{}` already, in line {line}", proxy.name, server.name),
+            format_args!("`{}` has a server `{}` already, in line {line}", proxy.name, server.name),
         ));
     }
     proxy.servers.push(server);
@@ -497,15 +497,15 @@ fn unknown(word: &Word, text: &str) -> Fault {
     if matches!(text, "ssl" | "check-ssl") {
         return Fault::at(
             word.span,
-            format!("TLS (`{text}`) is not built: it would go in the clear where encryption was meant"),
+            format_args!("TLS (`{text}`) is not built: it would go in the clear where encryption was meant"),
         );
     }
     if listed(known::SERVER, text) {
         return Fault::at(
             word.span,
-            format!("HAProxy has the server parameter `{text}`, oneport has not built it yet"),
+            format_args!("HAProxy has the server parameter `{text}`, oneport has not built it yet"),
         );
     }
     let hint = suggest::hint(text, all().map(|e| e.name).chain(known::SERVER.split('|')));
-    Fault::at(word.span, format!("unknown server parameter {}{hint}", word.quoted()))
+    Fault::at(word.span, format_args!("unknown server parameter {}{hint}", word.quoted()))
 }

@@ -110,10 +110,9 @@ pub(crate) const PARAMETERS: &[Entry<ServerParse>] = &[
     }),
     parameter("agent-addr", "<ip>", "1.8", "the agent's address; default the server's", |p, word| {
         let address = word.text()?.parse();
-        p.state.agent_address =
-            Some(address.map_err(|_| {
-                Fault::at(word.span, format!("{} is no IPv4 or IPv6 address", word.quoted()))
-            })?);
+        p.state.agent_address = Some(address.map_err(|_| {
+            Fault::at(word.span, format_args!("{} is no IPv4 or IPv6 address", word.quoted()))
+        })?);
         Ok(())
     }),
     parameter("agent-inter", "<time>", "1.5", "between two questions; default `inter`", |p, word| {
@@ -153,7 +152,7 @@ fn one_of(word: &Word, known: &[&str]) -> Result<usize, Fault> {
         let hint = suggest::hint(text, known.iter().copied());
         Fault::at(
             word.span,
-            format!("{} is not known here, expected {}{hint}", word.quoted(), known.join(", ")),
+            format_args!("{} is not known here, expected {}{hint}", word.quoted(), known.join(", ")),
         )
     })
 }

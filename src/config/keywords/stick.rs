@@ -124,7 +124,7 @@ fn stick_table(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
             );
             return Err(Fault::at(word.span, message));
         }
-        let missing = || Fault::at(word.span, format!("`{name}` needs a value"));
+        let missing = || Fault::at(word.span, format_args!("`{name}` needs a value"));
         let value = words.next().ok_or_else(missing)?;
         match name {
             "type" => {
@@ -157,7 +157,7 @@ fn stick_table(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
             _ => store(value, &mut counters)?,
         }
     }
-    let needs = |what: &str| Fault::at(st.name_span(), format!("the stick-table needs a {what}"));
+    let needs = |what: &str| Fault::at(st.name_span(), format_args!("the stick-table needs a {what}"));
     table.kind = kind.ok_or_else(|| needs("`type`: ip, ipv6, integer, string or binary"))?;
     if table.size == 0 {
         return Err(needs("`size`: how many entries it has at most, for example 100k"));
@@ -263,7 +263,7 @@ fn rule(
     stores: bool,
 ) -> Result<(), Fault> {
     let [word, rest @ ..] = st.args() else {
-        return Err(Fault::at(st.name_span(), format!("expected `{} {ARGS}`", st.keyword.name)));
+        return Err(Fault::at(st.name_span(), format_args!("expected `{} {ARGS}`", st.keyword.name)));
     };
     let own = b.proxy()?.name.clone();
     let (table, at, rest) = match rest {
@@ -299,7 +299,7 @@ fn rule(
     let rules = &mut b.proxy()?.sticks;
     let list = if side == Side::Request { &mut rules.request } else { &mut rules.response };
     if list.len() == RULES_MAX {
-        return Err(Fault::line(format!("a section has at most {RULES_MAX} rules of one kind")));
+        return Err(Fault::line(format_args!("a section has at most {RULES_MAX} rules of one kind")));
     }
     list.push(StickRule { expr, table: id, matches, stores, condition });
     Ok(())

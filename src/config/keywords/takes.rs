@@ -33,12 +33,15 @@ impl Takes {
             Self::Credentials => ("USER:PASSWORD", 1),
         };
         if let Some(word) = args.get(most) {
-            return Err(Fault::at(word.span, format!("unexpected {}; `{name}` takes {what}", word.quoted())));
+            return Err(Fault::at(
+                word.span,
+                format_args!("unexpected {}; `{name}` takes {what}", word.quoted()),
+            ));
         }
         let Some(word) = args.first() else {
             return match self {
                 Self::Nothing => Ok(()),
-                _ => Err(Fault::at(name_span, format!("`{name}` needs {what}"))),
+                _ => Err(Fault::at(name_span, format_args!("`{name}` needs {what}"))),
             };
         };
         let fits = match self {
@@ -47,7 +50,7 @@ impl Takes {
             Self::Credentials => word.bytes.iter().position(|&byte| byte == b':').is_some_and(|at| at > 0),
             _ => true,
         };
-        if fits { Ok(()) } else { Err(Fault::at(word.span, format!("{} is not {what}", word.quoted()))) }
+        if fits { Ok(()) } else { Err(Fault::at(word.span, format_args!("{} is not {what}", word.quoted()))) }
     }
 }
 

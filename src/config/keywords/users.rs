@@ -37,7 +37,7 @@ fn user(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
     let mut named = Vec::new();
     while let Some(word) = words.next() {
         let value =
-            words.next().ok_or_else(|| Fault::at(word.span, format!("{} needs a value", word.quoted())));
+            words.next().ok_or_else(|| Fault::at(word.span, format_args!("{} needs a value", word.quoted())));
         match word.bytes.as_slice() {
             b"insecure-password" => user.password = Password::Plain(value?.bytes.clone()),
             b"password" => {
@@ -58,7 +58,7 @@ fn user(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
             _ => {
                 return Err(Fault::at(
                     word.span,
-                    format!("{}: expected `insecure-password` or `groups`", word.quoted()),
+                    format_args!("{}: expected `insecure-password` or `groups`", word.quoted()),
                 ));
             }
         }
@@ -91,7 +91,7 @@ fn bounded(len: usize) -> Result<(), Fault> {
     if len < NAMES_MAX {
         Ok(())
     } else {
-        Err(Fault::line(format!("a list has at most {NAMES_MAX} of these")))
+        Err(Fault::line(format_args!("a list has at most {NAMES_MAX} of these")))
     }
 }
 

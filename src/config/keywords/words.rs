@@ -37,7 +37,7 @@ impl<'w> Words<'w> {
     /// There is none; `what` was expected.
     pub fn next(&mut self, what: &str) -> Result<&'w Word, Fault> {
         let [word, rest @ ..] = self.rest else {
-            return Err(Fault::at(self.at, format!("{what} was expected behind this word")));
+            return Err(Fault::at(self.at, format_args!("{what} was expected behind this word")));
         };
         (self.rest, self.at) = (rest, word.span);
         Ok(word)
@@ -64,7 +64,7 @@ impl<'w> Words<'w> {
         for part in parts {
             let Some(bit) = SET_CONDITIONS.iter().position(|known| *known == part) else {
                 let hint = suggest::hint(part, SET_CONDITIONS.into_iter());
-                return Err(Fault::at(self.at, format!("`{part}` is no condition of `set-var`{hint}")));
+                return Err(Fault::at(self.at, format_args!("`{part}` is no condition of `set-var`{hint}")));
             };
             conditions |= 1 << bit;
         }

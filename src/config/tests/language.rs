@@ -160,7 +160,7 @@ fn ten_thousand_lines_of_all_kinds_load() {
         let _ = write!(
             text,
             ".if streq(\"${{LAST}}\",9999) && !feature(OPENSSL)\nlisten l{i}\n bind 127.0.0.1:{}\n mode http\n\
-             option httpchk GET /\n cookie S\n balance rdp-cookie\n server s 127.0.0.1:1 cookie s check\n.else\n\
+             option httpchk GET /\n cookie S\n email-alert to x\n server s 127.0.0.1:1 cookie s check\n.else\n\
              nonsense\n.endif\n",
             20_000 + i
         );

@@ -21,6 +21,7 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("bind v4v6", "takes an address that is not the machine's own alone: tests/gateway/listening.rs"),
     ("option transparent", "needs a firewall's rules: tests/gateway/connections.rs"),
     ("server usesrc", "needs root: tests/gateway/connections.rs"),
+    ("hash-preserve-affinity", "HAProxy 2.6 has none: src/backend/balance/tests.rs"),
     ("server check-send-proxy", "cases look at no checks: tests/gateway/proxy_protocol.rs"),
 ];
 

@@ -51,7 +51,7 @@ pub fn answers(bytes: &[u8]) -> String {
 }
 
 /// Five digits behind a bar.
-static DATES: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\|[A-Za-z0-9+/]{5}\b").unwrap());
+static DATES: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\|[A-Za-z0-9+/]{5}").unwrap());
 
 struct Message {
     first: String,
