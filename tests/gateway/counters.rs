@@ -442,7 +442,9 @@ fn differences(ours: &Table, theirs: &Table, columns: &[&str]) -> Vec<String> {
     let keys: std::collections::BTreeSet<_> = ours.keys().chain(theirs.keys()).collect();
     for key @ (proxy, service, column) in keys {
         let raw = proxy.contains("-raw");
-        if !columns.contains(&column.as_str()) && !(raw && ["bin", "bout"].contains(&column.as_str())) {
+        let is_compared =
+            columns.contains(&column.as_str()) || raw && ["bin", "bout"].contains(&column.as_str());
+        if !is_compared {
             continue;
         }
         let value = |table: &Table| table.get(key).unwrap_or(&zero).clone();
