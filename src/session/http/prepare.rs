@@ -20,7 +20,7 @@ use crate::config::{
 use crate::http::edit::Text;
 use crate::http::{
     After, Chunked, Framing, HeadError, Method, RequestEdits, RequestFacts, RequestHead, Version,
-    parse_request, write_request,
+    read_request, write_request,
 };
 use crate::net::Buffer;
 use crate::rules::{Choice, View, applies, choose_backend, is_to_proxy};
@@ -114,12 +114,13 @@ pub(super) fn prepare(
             (rules::Request { session, head, bytes, text, backend, at }, *facts)
         }
         None => {
-            parsed = match parse_request(bytes) {
-                Ok(Some(head)) if head.len <= session.frontend.head_bytes_max => head,
-                Ok(Some(_)) => return refused(HeadError::TooLong),
-                Ok(None) => return refused(HeadError::RequestLine),
+            parsed = RequestHead::default();
+            match read_request(bytes, &mut parsed) {
+                Ok(true) if parsed.len <= session.frontend.head_bytes_max => {}
+                Ok(true) => return refused(HeadError::TooLong),
+                Ok(false) => return refused(HeadError::RequestLine),
                 Err(error) => return refused(error),
-            };
+            }
             if let Err(end) = begin(session, &parsed, bytes, nth, trace) {
                 return Prepared::End { end, facts: parsed.facts(), keep_alive: false };
             }
