@@ -333,13 +333,11 @@ fn a_server_connection_in_an_ntlm_handshake_is_given_to_nobody_else() {
 /// A server in maintenance was connected to all the same.
 #[test]
 fn a_disabled_server_is_not_checked() {
-    if only_oneport("HAProxy resets a check before it can be accepted") {
-        return;
-    }
     let (off, on) = (Backend::web("off"), Backend::web("on"));
     let gateway = Gateway::start(|port| {
         format!(
-            "{DEFAULTS}listen web\n mode http\n bind 127.0.0.1:{port}\n \
+            // A check that says nothing is reset before it could be accepted.
+            "{DEFAULTS}listen web\n mode http\n bind 127.0.0.1:{port}\n option httpchk\n \
              server off 127.0.0.1:{} check inter 100 disabled\n server on 127.0.0.1:{} check inter 100\n",
             off.port, on.port
         )
