@@ -107,14 +107,13 @@ pub(super) fn prepare(
     let is_new = paused.is_none();
     let bytes = buffer.bytes();
     // The head is large: it stays where it was made.
-    let mut parsed;
+    let mut parsed = RequestHead::default();
     let (mut work, facts) = match paused.as_deref_mut() {
         Some(Paused { head, text, backend, at, facts }) => {
             let (text, backend, at) = (text.take(), backend.take(), *at);
             (rules::Request { session, head, bytes, text, backend, at }, *facts)
         }
         None => {
-            parsed = RequestHead::default();
             match read_request(bytes, &mut parsed) {
                 Ok(true) if parsed.len <= session.frontend.head_bytes_max => {}
                 Ok(true) => return refused(HeadError::TooLong),
