@@ -288,6 +288,8 @@ fn play(peer: &mut Peer, replies: &[Reply]) {
             }
             Reply::Leave { reset } => {
                 if *reset {
+                    // Not before it is known that the connection stood: that would be tried again.
+                    peer.pause(ms(100));
                     peer.reset();
                 }
                 return;
