@@ -468,10 +468,12 @@ impl<'a> Builder<'a> {
             first_word,
             b"option" | b"stats" | b"stick" | b"tcp-request" | b"tcp-response" | b"timeout"
         );
+        let both;
         let (span, shown) = match words.get(1) {
             Some(second) if family => {
+                both = [first_word, b" ", &second.bytes].concat();
                 let span = Span { start: first.start, end: second.span.end };
-                (span, quoted(&[first_word, b" ", &second.bytes].concat()))
+                (span, quoted(&both))
             }
             _ => (first, quoted(first_word)),
         };

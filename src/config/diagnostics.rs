@@ -241,14 +241,21 @@ pub(crate) fn printable(bytes: &[u8]) -> String {
 }
 
 /// A word for use inside a message: printable, quoted, shortened.
-pub(crate) fn quoted(bytes: &[u8]) -> String {
-    const MAX: usize = 60;
-    let text = printable(bytes);
-    if text.chars().count() > MAX {
-        let short: String = text.chars().take(MAX).collect();
-        return format!("`{short}…`");
+pub(crate) fn quoted(bytes: &[u8]) -> Quoted<'_> {
+    Quoted(bytes)
+}
+
+/// What [`quoted`] shows.
+pub(crate) struct Quoted<'a>(&'a [u8]);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const MAX: usize = 60;
+        let text = printable(self.0);
+        let end = text.char_indices().nth(MAX).map_or(text.len(), |(at, _)| at);
+        let (short, rest) = text.split_at(end);
+        write!(f, "`{short}{}`", if rest.is_empty() { "" } else { "…" })
     }
-    format!("`{text}`")
 }
 
 #[cfg(test)]
@@ -285,7 +292,7 @@ mod tests {
     #[test]
     fn escape_sequences_do_not_reach_the_terminal() {
         assert_eq!(printable(b"a\x1b[31m\tb"), "a?[31m b");
-        assert!(quoted(&[b'z'; 500]).len() < 70);
+        assert!(quoted(&[b'z'; 500]).to_string().len() < 70);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Lines to words: quotes, escapes, comments and environment variables (configuration §2.2, §2.3).
 
-use super::diagnostics::{Fault, Span, quoted};
+use super::diagnostics::{Fault, Quoted, Span, quoted};
 
 /// The longest line, in bytes without its end.
 pub const LINE_BYTES_MAX: usize = 2_048;
@@ -37,7 +37,7 @@ impl Word {
     }
 
     /// For use in messages.
-    pub fn quoted(&self) -> String {
+    pub fn quoted(&self) -> Quoted<'_> {
         quoted(&self.bytes)
     }
 }

@@ -1,7 +1,7 @@
 //! What a message head is once it has been read: spans over the caller's bytes and the facts that framing,
 //! persistence and routing need.
 
-pub use super::parse::{parse_request, parse_response};
+pub use super::parse::{parse_request, parse_response, read_request, read_response};
 
 /// Most header fields of one message. HAProxy 2.6 takes 100 (`tune.http.maxhdr` 101) and answers 400 beyond;
 /// here the 102nd is a 431.
@@ -40,16 +40,17 @@ impl Span {
 }
 
 /// The protocol version of a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Version {
     /// `HTTP/1.0`
     Http10,
     /// `HTTP/1.1`
+    #[default]
     Http11,
 }
 
 /// A request's method (RFC 9110 §9, RFC 5789). The name as sent is [`RequestHead::method_span`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[allow(missing_docs)] // each is the method of its name
 pub enum Method {
     Get,
@@ -62,6 +63,7 @@ pub enum Method {
     Trace,
     Patch,
     /// Any other token, lower-case spellings of the above included.
+    #[default]
     Other,
 }
 
@@ -93,9 +95,10 @@ pub struct Field {
 }
 
 /// How long a message's body is (RFC 9112 §6.3).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Framing {
     /// No body; the next byte belongs to the next message.
+    #[default]
     None,
     /// So many bytes, perhaps 0.
     Length(u64),
@@ -106,7 +109,7 @@ pub enum Framing {
 }
 
 /// A whole request head.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct RequestHead {
     /// The method.
     pub method: Method,
@@ -139,7 +142,7 @@ pub struct RequestHead {
 }
 
 /// A whole answer head.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct ResponseHead {
     /// The status code, 100 to 999.
     pub status: u16,

@@ -23,5 +23,5 @@ pub use chunked::{ChunkError, Chunked, Step};
 pub use head::{
     Field, Framing, HeadError, MAX_FIELDS, Method, RequestFacts, RequestHead, ResponseHead, Span, Version,
 };
-pub use parse::{parse_request, parse_response};
+pub use parse::{parse_request, parse_response, read_request, read_response};
 pub use rewrite::{After, RequestEdits, ResponseEdits, TooLong, write_request, write_response};

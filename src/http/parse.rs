@@ -29,6 +29,13 @@ type Slots<'b> = [MaybeUninit<httparse::Header<'b>>; MAX_FIELDS];
 
 /// Reads a request head from the start of `bytes`. `Ok(None)`: not whole yet.
 pub fn parse_request(bytes: &[u8]) -> Result<Option<RequestHead>, HeadError> {
+    let mut head = RequestHead::default();
+    Ok(read_request(bytes, &mut head)?.then_some(head))
+}
+
+/// The same, into a head that is there already: it is large, and moving it would be a good part of the work.
+/// `Ok(false)`: not whole yet.
+pub fn read_request(bytes: &[u8], head: &mut RequestHead) -> Result<bool, HeadError> {
     let window = bytes.get(..HEAD_LEN_MAX).unwrap_or(bytes);
     let lead = skip_empty_lines(window)?;
     let text = window.get(lead..).unwrap_or(&[]);
@@ -47,7 +54,8 @@ pub fn parse_request(bytes: &[u8]) -> Result<Option<RequestHead>, HeadError> {
     let target = Span::locate(window, text.get(line.method_len + 1..line.target_end).unwrap_or(&[]));
     let mut facts = Facts::default();
     let mut host: Option<&[u8]> = None;
-    let (fields, special) = gather(window, parsed.headers, &mut facts, |known, value| match (known, host) {
+    let fields = &mut head.fields;
+    head.special = gather(window, parsed.headers, fields, &mut facts, |known, value| match (known, host) {
         (Known::Host, Some(before)) if !before.eq_ignore_ascii_case(value) => Err(HeadError::Host),
         (Known::Host, None) => {
             host = Some(value);
@@ -60,27 +68,26 @@ pub fn parse_request(bytes: &[u8]) -> Result<Option<RequestHead>, HeadError> {
     let http11 = version == Version::Http11;
     let first_end = lead + line.target_end + " HTTP/1.1".len();
     let bare_lf =
-        window.get(..lead).is_some_and(empty_lines_lack_cr) || has_bare_lf(window, first_end, &fields, len);
-    Ok(Some(RequestHead {
-        method: line.method,
-        method_span: Span::locate(window, text.get(..line.method_len).unwrap_or(&[])),
-        target,
-        version,
-        fields,
-        len,
-        framing,
-        keep_alive: facts.persists(version),
-        upgrade: http11 && facts.upgrade_option && facts.upgrade_field && !facts.upgrade_h2c,
-        expect_continue: http11 && facts.expect_continue,
-        bare_lf,
-        special,
-        mend: facts.mend,
-    }))
+        window.get(..lead).is_some_and(empty_lines_lack_cr) || has_bare_lf(window, first_end, fields, len);
+    head.method = line.method;
+    head.method_span = Span::locate(window, text.get(..line.method_len).unwrap_or(&[]));
+    (head.target, head.version, head.len, head.framing) = (target, version, len, framing);
+    head.keep_alive = facts.persists(version);
+    head.upgrade = http11 && facts.upgrade_option && facts.upgrade_field && !facts.upgrade_h2c;
+    head.expect_continue = http11 && facts.expect_continue;
+    (head.bare_lf, head.mend) = (bare_lf, facts.mend);
+    Ok(true)
 }
 
 /// Reads an answer's head from the start of `bytes`; `to` is the request it answers. `Ok(None)`: not whole
 /// yet. Every error is a 502 for the client.
 pub fn parse_response(bytes: &[u8], to: RequestFacts) -> Result<Option<ResponseHead>, HeadError> {
+    let mut head = ResponseHead::default();
+    Ok(read_response(bytes, to, &mut head)?.then_some(head))
+}
+
+/// The same, into a head that is there already. `Ok(false)`: not whole yet.
+pub fn read_response(bytes: &[u8], to: RequestFacts, head: &mut ResponseHead) -> Result<bool, HeadError> {
     let window = bytes.get(..HEAD_LEN_MAX).unwrap_or(bytes);
     // httparse would skip empty lines here as well; RFC 9112 §2.2 allows them before requests only.
     if window.first().is_some_and(|&b| b != b'H') {
@@ -102,29 +109,22 @@ pub fn parse_response(bytes: &[u8], to: RequestFacts) -> Result<Option<ResponseH
     }
     let reason = reason_span(window);
     let mut facts = Facts::default();
-    let (fields, special) = gather(window, parsed.headers, &mut facts, |_, _| Ok(()))?;
+    let fields = &mut head.fields;
+    head.special = gather(window, parsed.headers, fields, &mut facts, |_, _| Ok(()))?;
     let framing = response_framing(status, version, to, &mut facts)?;
     // Without a phrase the line's text ends behind the status.
     let first_end = usize::from(reason.end).max("HTTP/1.1 200".len());
-    let bare_lf = has_bare_lf(window, first_end, &fields, len);
-    Ok(Some(ResponseHead {
-        status,
-        version,
-        reason,
-        fields,
-        len,
-        framing,
-        keep_alive: facts.persists(version) && framing != Framing::UntilClose,
-        tunnel: opens_tunnel(status, to.method),
-        bare_lf,
-        special,
-        mend: facts.mend,
-    }))
+    head.bare_lf = has_bare_lf(window, first_end, fields, len);
+    (head.status, head.version, head.reason) = (status, version, reason);
+    (head.len, head.framing, head.mend) = (len, framing, facts.mend);
+    head.keep_alive = facts.persists(version) && framing != Framing::UntilClose;
+    head.tunnel = opens_tunnel(status, to.method);
+    Ok(true)
 }
 
 /// More bytes may follow, unless a head so long cannot be held.
-fn not_yet<T>(bytes: &[u8]) -> Result<Option<T>, HeadError> {
-    if bytes.len() >= HEAD_LEN_MAX { Err(HeadError::TooLong) } else { Ok(None) }
+fn not_yet(bytes: &[u8]) -> Result<bool, HeadError> {
+    if bytes.len() >= HEAD_LEN_MAX { Err(HeadError::TooLong) } else { Ok(false) }
 }
 
 /// How many bytes of empty lines come first.
@@ -265,10 +265,12 @@ fn check_authority(method: Method, target: &[u8], host: Option<&[u8]>) -> Result
 fn gather<'b>(
     window: &'b [u8],
     headers: &[httparse::Header<'b>],
+    fields: &mut Fields,
     facts: &mut Facts,
     mut also: impl FnMut(Known, &'b [u8]) -> Result<(), HeadError>,
-) -> Result<(Fields, Special), HeadError> {
-    let (mut fields, mut special) = (Fields::new(), Special::default());
+) -> Result<Special, HeadError> {
+    fields.clear();
+    let mut special = Special::default();
     for (index, header) in headers.iter().enumerate() {
         let name = header.name.as_bytes();
         let known = Known::of(name);
@@ -280,7 +282,7 @@ fn gather<'b>(
         let field = Field { name: Span::locate(window, name), value: Span::locate(window, header.value) };
         fields.push(field).map_err(|_| HeadError::TooManyFields)?;
     }
-    Ok((fields, special))
+    Ok(special)
 }
 
 /// RFC 9112 §6.3 for requests. CONNECT has no body (RFC 9110 §9.3.6): one that claims to have is refused,

@@ -5,6 +5,15 @@
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 
+/// What std calls to name a thread. musl's own prints the name of a file in /proc for that, and all of its `printf`
+/// comes along: 12 KB that nothing else on a board needs. The names are for debuggers.
+// SAFETY: it takes the place of the function of the C library with the same signature, and does nothing.
+#[cfg(target_env = "musl")]
+#[unsafe(no_mangle)]
+extern "C" fn pthread_setname_np(_: libc::pthread_t, _: *const libc::c_char) -> libc::c_int {
+    0
+}
+
 /// What [`fork`] returns in each process.
 pub(super) enum Forked {
     /// The old process, and the new one's id.

@@ -2,16 +2,19 @@
 
 use super::world::{NOWHERE, World};
 use crate::config::Side;
-use crate::http::{HeadError, RequestHead, ResponseHead, parse_request};
-use std::cell::OnceCell;
+use crate::http::{RequestHead, ResponseHead, read_request};
+use std::cell::{Cell, OnceCell};
 
 /// The bytes a client has sent so far, and the gateway around them.
 pub struct View<'a> {
     bytes: &'a [u8],
     is_final: bool,
     given: Option<&'a RequestHead>,
-    /// Filled in by the first fetch that needs it. In place rather than boxed: no rule allocates.
-    parsed: OnceCell<Result<Option<RequestHead>, HeadError>>,
+    /// Filled in by the first fetch that needs it, where the bytes are one. In place rather than boxed: no rule
+    /// allocates.
+    parsed: OnceCell<RequestHead>,
+    /// Why there is none after that fetch: more bytes may make it one, or they cannot.
+    lacking: Cell<Option<bool>>,
     response: Option<(&'a ResponseHead, &'a [u8])>,
     /// What a server has sent so far, where that is what rules look at.
     answer: Option<&'a [u8]>,
@@ -40,6 +43,7 @@ impl<'a> View<'a> {
             is_final,
             given: None,
             parsed: OnceCell::new(),
+            lacking: Cell::new(None),
             response: None,
             answer: None,
             body: None,
@@ -134,10 +138,21 @@ impl<'a> View<'a> {
         if self.answer.is_some() {
             return Head::None;
         }
-        match self.parsed.get_or_init(|| parse_request(self.bytes)) {
-            Ok(Some(head)) => Head::Whole(head),
-            Ok(None) if !self.is_final => Head::NotYet,
-            Ok(None) | Err(_) => Head::None,
+        match self.lacking.get() {
+            Some(true) if !self.is_final => Head::NotYet,
+            Some(_) => Head::None,
+            None => self.parsed.get().map_or_else(|| self.parse(), Head::Whole),
         }
+    }
+
+    /// Does so for the first time. Most of what is sniffed is no request, so that only a whole head is moved.
+    fn parse(&self) -> Head<'_> {
+        let mut head = RequestHead::default();
+        match read_request(self.bytes, &mut head) {
+            Ok(true) => return Head::Whole(self.parsed.get_or_init(|| head)),
+            Ok(false) => self.lacking.set(Some(true)),
+            Err(_) => self.lacking.set(Some(false)),
+        }
+        self.http()
     }
 }

@@ -342,7 +342,9 @@ impl<'a> Exchange<'a> {
     /// Whether a connection to this server is for nobody else: as configured, or because it was opened in the client's
     /// name (PROXY protocol) or to a port of its choice.
     pub(super) fn is_for_one_client(&self, slot: &Slot) -> bool {
-        self.request.backend.config.http.reuse == Reuse::Never || slot.server().is_told_of_clients()
+        let backend = &self.request.backend;
+        backend.config.http.reuse == Reuse::Never
+            || backend.is_told_of_clients() && slot.server().is_told_of_clients()
     }
 
     pub(super) async fn new_link(&mut self, slot: Slot) -> Result<Link, Failure> {

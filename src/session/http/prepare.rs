@@ -20,7 +20,7 @@ use crate::config::{
 use crate::http::edit::Text;
 use crate::http::{
     After, Chunked, Framing, HeadError, Method, RequestEdits, RequestFacts, RequestHead, Version,
-    parse_request, write_request,
+    read_request, write_request,
 };
 use crate::net::Buffer;
 use crate::rules::{Choice, View, applies, choose_backend, is_to_proxy};
@@ -107,19 +107,19 @@ pub(super) fn prepare(
     let is_new = paused.is_none();
     let bytes = buffer.bytes();
     // The head is large: it stays where it was made.
-    let mut parsed;
+    let mut parsed = RequestHead::default();
     let (mut work, facts) = match paused.as_deref_mut() {
         Some(Paused { head, text, backend, at, facts }) => {
             let (text, backend, at) = (text.take(), backend.take(), *at);
             (rules::Request { session, head, bytes, text, backend, at }, *facts)
         }
         None => {
-            parsed = match parse_request(bytes) {
-                Ok(Some(head)) if head.len <= session.frontend.head_bytes_max => head,
-                Ok(Some(_)) => return refused(HeadError::TooLong),
-                Ok(None) => return refused(HeadError::RequestLine),
+            match read_request(bytes, &mut parsed) {
+                Ok(true) if parsed.len <= session.frontend.head_bytes_max => {}
+                Ok(true) => return refused(HeadError::TooLong),
+                Ok(false) => return refused(HeadError::RequestLine),
                 Err(error) => return refused(error),
-            };
+            }
             if let Err(end) = begin(session, &parsed, bytes, nth, trace) {
                 return Prepared::End { end, facts: parsed.facts(), keep_alive: false };
             }

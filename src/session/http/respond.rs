@@ -15,7 +15,7 @@ use super::rules::{End, Response};
 use crate::backend::Observed;
 use crate::config::Queues;
 use crate::http::{
-    After, Chunked, Framing, Method, ResponseEdits, ResponseHead, TooLong, Version, parse_response,
+    After, Chunked, Framing, Method, ResponseEdits, ResponseHead, TooLong, Version, read_response,
     write_response,
 };
 use crate::net::{Buffer, Stream};
@@ -31,16 +31,18 @@ impl Exchange<'_> {
     pub(super) fn read_head(&mut self, response: &mut Option<Buffer>) -> Result<Found, Failure> {
         const BAD: Failure = Failure::Status(502, b'P', b'H');
         let Some(buffer) = response else { return Ok(Found::Part) };
-        let mut head = match parse_response(buffer.bytes(), self.request.facts) {
-            Ok(Some(head)) => head,
-            Ok(None) => {
+        // The head is large: it stays where it is made.
+        let mut head = ResponseHead::default();
+        match read_response(buffer.bytes(), self.request.facts, &mut head) {
+            Ok(true) => {}
+            Ok(false) => {
                 buffer.compact();
                 let too_long =
                     buffer.room().is_empty() || buffer.len() > self.session.frontend.head_bytes_max;
                 return if too_long { Err(BAD) } else { Ok(Found::Part) };
             }
             Err(_) => return Err(BAD),
-        };
+        }
         let unasked = !self.request.upgrade || self.request.upload.is_some();
         if head.status == 101 && unasked {
             return Err(BAD);
@@ -126,7 +128,7 @@ impl Exchange<'_> {
             let method = self.request.facts.method;
             persistence::on_answer(&mut work, &backend, method, &mut self.trace).map_err(Failure::Rule)?;
         }
-        if !tunnel {
+        if !tunnel && !(back.http_rules.after.is_empty() && front.http_rules.after.is_empty()) {
             work.run(&back.http_rules.after, &back.acls).map_err(Failure::Rule)?;
             if !Rc::ptr_eq(&back.http_rules, &front.http_rules) {
                 work.run(&front.http_rules.after, &front.acls).map_err(Failure::Rule)?;
