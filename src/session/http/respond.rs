@@ -128,7 +128,8 @@ impl Exchange<'_> {
             let method = self.request.facts.method;
             persistence::on_answer(&mut work, &backend, method, &mut self.trace).map_err(Failure::Rule)?;
         }
-        if !tunnel && !(back.http_rules.after.is_empty() && front.http_rules.after.is_empty()) {
+        let has_rules = !back.http_rules.after.is_empty() || !front.http_rules.after.is_empty();
+        if !tunnel && has_rules {
             work.run(&back.http_rules.after, &back.acls).map_err(Failure::Rule)?;
             if !Rc::ptr_eq(&back.http_rules, &front.http_rules) {
                 work.run(&front.http_rules.after, &front.acls).map_err(Failure::Rule)?;
