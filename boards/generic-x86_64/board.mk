@@ -6,7 +6,7 @@ FLOAT = hard
 # The oldest Linux that is meant to work.
 KERNEL_MIN = 3.9
 INIT = busybox
-OPT_LEVEL = s
+OPT_LEVEL = z
 DAEMON_PATH = /usr/sbin/oneport
 CONFIG_PATH = /etc/oneport.cfg
 PIDFILE = /var/run/oneport.pid

@@ -1,5 +1,7 @@
 //! Free ports, chosen below the range that the kernel hands to outgoing connections.
 
+use std::fs::File;
+use std::io::{BufRead, BufReader};
 use std::net::{SocketAddrV4, TcpListener};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -51,15 +53,20 @@ pub fn is_listening_on(address: SocketAddrV4) -> bool {
     has_listener(&format!("{number:08X}:{:04X}", address.port()))
 }
 
-/// Whether the local address of a listening socket ends like this.
+/// Whether the local address of a listening socket ends like this. The kernel lists those that listen first: what
+/// follows them, thousands of connections that were, is not asked for.
 fn has_listener(end: &str) -> bool {
     const LISTEN: &str = "0A";
-    ["/proc/net/tcp", "/proc/net/tcp6"].iter().any(|table| {
-        std::fs::read_to_string(table).unwrap_or_default().lines().skip(1).any(|line| {
-            let mut words = line.split_whitespace().skip(1);
-            let local = words.next().unwrap_or_default();
-            let state = words.nth(1);
-            local.ends_with(end) && state == Some(LISTEN)
-        })
+    ["/proc/net/tcp", "/proc/net/tcp6"].into_iter().filter_map(|table| File::open(table).ok()).any(|table| {
+        BufReader::new(table)
+            .lines()
+            .skip(1)
+            .map_while(|line| {
+                let line = line.ok()?;
+                let mut words = line.split_whitespace().skip(1);
+                let local = words.next()?;
+                (words.nth(1) == Some(LISTEN)).then(|| local.ends_with(end))
+            })
+            .any(|is_it| is_it)
     })
 }
