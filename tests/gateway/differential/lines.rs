@@ -24,7 +24,7 @@ const RULES: &[Rule] = &[
     (r"^(<\d+>(?:1 )?)?\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)", "${1}DATE"),
     (r"( )(?:haproxy|oneport)(\[|:| PID )", "${1}TAG${2}"),
     // The times of `%t`, `%T` and the like, of `date` in seconds.
-    (r"\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d(?:\.\d{3})?(?: [+-]\d{4})?", "TIME"),
+    (r"\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d(?:\.(?:\d{3}|PID))?(?: [+-]\d{4})?", "TIME"),
     (r"\b1[789]\d{8}(\.\d+)?\b", "SECONDS"),
     // A number that its writer calls milliseconds: `ms=%Tr`.
     (r"\bms=\+?\d+", "ms=N"),
@@ -115,4 +115,12 @@ fn lines_lose_only_what_is_their_runs() {
     );
     assert_eq!(one("ms=17 ms=-1 at 1795232471 42336/x"), ["ms=N ms=-1 at SECONDS CLIENT/x"]);
     assert_eq!(one("<133>Nov 21 01:55:23 haproxy[77]: Proxy f started."), [""; 0]);
+}
+
+#[test]
+fn milliseconds_that_happen_to_be_the_process_id_are_a_time() {
+    let own = Own { numbers: vec![("PID".into(), 447)] };
+    let line = "<134>Nov 21 01:55:23 haproxy[447]: 127.0.0.1:5 [21/Nov/2026:03:41:11.447] f b/s 1/-1/9 59 SC 1/1/0/0/0 0/0";
+    let wanted = "<134>DATE TAG[PID]: 127.0.0.1:PORT [TIME] f b/s T/-1/T 59 SC 1/1/0/0/0 0/0";
+    assert_eq!(normal(&[line.to_string()], &own), [wanted]);
 }
