@@ -44,8 +44,9 @@ pub(crate) const PARAMETERS: &[Entry<ServerParse>] = &[
             Ok(())
         },
     ),
-    parameter("observe", "layer4|layer7", "1.4", "look at its traffic for errors", |p, word| {
-        p.state.observes_answers = Some(one_of(word, &["layer4", "layer7"])? == 1);
+    parameter("observe", "layer4|layer7|none", "1.4", "look at its traffic for errors", |p, word| {
+        let at = one_of(word, &["layer4", "layer7", "none"])?;
+        p.state.observes_answers = (at < 2).then_some(at == 1);
         Ok(())
     }),
     parameter(

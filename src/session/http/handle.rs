@@ -104,7 +104,7 @@ pub(super) async fn end_by_rule(
         }
         End::Drop { reset, tarpit } => {
             if tarpit {
-                wait_in_tarpit(session).await;
+                wait_in_tarpit(session, trace).await;
             }
             trace.end(b'P', b'R');
             trace.timers.request = -1;
@@ -115,7 +115,7 @@ pub(super) async fn end_by_rule(
         }
         End::Answer { status, bytes, termination: (who, phase), keep_alive, tarpit } => {
             if tarpit {
-                wait_in_tarpit(session).await;
+                wait_in_tarpit(session, trace).await;
                 // As HAProxy tells it: the tarpit is a wait before the request.
                 trace.timers.wait = trace.elapsed_ms(session);
                 trace.timers.request = -1;
@@ -126,8 +126,11 @@ pub(super) async fn end_by_rule(
     }
 }
 
-async fn wait_in_tarpit(session: &Session) {
-    session.deadline.set_after(session.frontend.config.timeouts.tarpit_ms);
+/// As long as the backend says, once one is chosen.
+async fn wait_in_tarpit(session: &Session, trace: &Trace) {
+    let of_frontend = session.frontend.config.timeouts.tarpit_ms;
+    let of_backend = trace.backend.as_ref().map(|backend| backend.config.timeouts.tarpit_ms);
+    session.deadline.set_after(of_backend.unwrap_or(of_frontend));
     let _ = session.deadline.guard(std::future::pending::<()>()).await;
 }
 
