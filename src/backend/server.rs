@@ -138,7 +138,9 @@ impl Server {
         let weight = Cell::new(config.weight);
         let limit = Cell::new(config.minconn);
         let maxconn = config.maxconn.unwrap_or(0);
-        let counter = config.check.as_ref().map_or(Counter::new(1, 1), |c| Counter::new(c.rise, c.fall));
+        let counter = config
+            .check
+            .map_or(Counter::new(1, 1), |c| Counter::new(c.rise, c.fall).at(config.state.first_state));
         let disabled = Admin::CONFIGURED_MAINT.with(Admin::MAINT);
         let admin = if config.disabled { disabled } else { Admin::default() };
         let admin = if targets.is_empty() { admin.with(Admin::NO_ADDRESS) } else { admin };

@@ -7,7 +7,7 @@ use super::Entry;
 use super::server::{Parameters, ServerParse, parameter};
 use crate::config::diagnostics::Fault;
 use crate::config::lexer::Word;
-use crate::config::model::{Agent, Check, FirstAddress, Observe, OnError, StateRules};
+use crate::config::model::{Agent, Check, FirstAddress, FirstState, Observe, OnError, StateRules};
 use crate::config::suggest;
 use crate::config::values::{number, positive_time_ms, time_ms};
 
@@ -124,6 +124,21 @@ pub(crate) const PARAMETERS: &[Entry<ServerParse>] = &[
         p.state.agent_send = Some(word.bytes.as_slice().into());
         Ok(())
     }),
+    parameter(
+        "init-state",
+        "fully-up|up|down|fully-down",
+        "3.1",
+        "how a checked server begins, and how many checks change that: all (`fully-`) or one; default up",
+        |p, word| {
+            p.state.rules.first_state = match one_of(word, &["up", "fully-up", "down", "fully-down"])? {
+                0 => FirstState::Up,
+                1 => FirstState::FullyUp,
+                2 => FirstState::Down,
+                _ => FirstState::FullyDown,
+            };
+            Ok(())
+        },
+    ),
     parameter(
         "init-addr",
         "last|libc|none|<ip>,…",
