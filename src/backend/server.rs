@@ -91,7 +91,7 @@ fn first_addresses(
 type Place = (Weak<Backend>, usize);
 
 /// The whole share of a server, as steps of `slowstart` count it.
-const RAMP_TOP: u32 = 16;
+pub(super) const RAMP_TOP: u32 = 16;
 
 impl Server {
     /// Makes the server's address into targets; `resolve` gives the addresses of a host.

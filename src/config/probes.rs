@@ -139,14 +139,14 @@ impl Probes {
     }
 
     /// What is to be done; `None` = connect.
-    pub fn plan(&self) -> Option<Rc<CheckPlan>> {
+    pub fn plan(&self, node: Option<&Rc<str>>) -> Option<Rc<CheckPlan>> {
         let disable_on_404 = self.disable_on_404;
         let (kind, steps) = match self.choice.as_ref()? {
             Choice::Script(steps) => (CheckKind::Protocol, steps.to_vec()),
             Choice::Tcp => (CheckKind::Tcp, self.tcp.steps(&mut Line::act)),
             Choice::Http => (CheckKind::Http, self.http_steps()),
         };
-        Some(Rc::new(CheckPlan { steps, kind, disable_on_404 }))
+        Some(Rc::new(CheckPlan { steps, kind, disable_on_404, node: node.cloned() }))
     }
 
     fn http_steps(&self) -> Vec<CheckStep> {

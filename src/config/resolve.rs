@@ -516,7 +516,7 @@ fn backend(proxy: &mut Proxy, (acls, http_rules): Rules, global: &Global, tunnel
         place: proxy.spot.place.clone(),
         mode: settings.mode.unwrap_or_default(),
         balance: settings.balance.clone(),
-        check_plan: settings.probes.plan(),
+        check_plan: settings.probes.plan(global.node.as_ref()),
         acls,
         tcp,
         http_rules,

@@ -89,7 +89,7 @@ fn check_ports(proxy: &Proxy, faults: &mut Vec<(Spot, String)>) {
         };
         let has_port =
             |step: &CheckStep| !matches!(step.act, CheckAct::Connect(CheckConnect { port: None, .. }));
-        if !proxy.settings.probes.plan().is_some_and(|plan| plan.steps.iter().all(has_port)) {
+        if !proxy.settings.probes.plan(None).is_some_and(|plan| plan.steps.iter().all(has_port)) {
             let spot = Spot { place: server.place.clone(), ..Spot::default() };
             faults.push((
                 spot,

@@ -5,6 +5,7 @@ use std::rc::{Rc, Weak};
 use std::time::Instant;
 
 use super::super::connect::header;
+use super::super::server::RAMP_TOP;
 use super::super::{Backend, Server};
 use super::script::{self, Failure};
 use super::state::Op;
@@ -50,7 +51,8 @@ impl Order {
         let timeouts = backend.config.timeouts;
         let plan = backend.config.check_plan.clone();
         let tells = |step: &CheckStep| matches!(step.act, CheckAct::Send { state_at: Some(_), .. });
-        let tells_state = plan.as_ref().is_some_and(|plan| plan.steps.iter().any(tells));
+        let tells_state = plan.as_deref().filter(|plan| plan.steps.iter().any(tells));
+        let state = tells_state.map(|plan| state_of(&backend, server, plan)).unwrap_or_default();
         Some(Self {
             reactor: backend.reactor,
             target: server.check_target()?,
@@ -62,7 +64,7 @@ impl Order {
             connect_ms: timeouts.connect_ms,
             check_ms: timeouts.check_ms.filter(|&ms| ms > 0),
             was_up: server.is_up(),
-            state: if tells_state { state_of(&backend, server) } else { String::new() },
+            state,
         })
     }
 
@@ -94,7 +96,7 @@ fn plain(dial: &Dial) -> Dial {
 }
 
 /// How a server stands with us, for itself (`http-check send-state`).
-fn state_of(backend: &Backend, server: &Server) -> String {
+fn state_of(backend: &Backend, server: &Server, plan: &CheckPlan) -> String {
     let counter = server.state.check.get();
     let op = server.state.op.get();
     let word = match op {
@@ -110,16 +112,32 @@ fn state_of(backend: &Backend, server: &Server) -> String {
         None => ("unix".to_owned(), 0),
     };
     let (name, own_name) = (&backend.config.name, &server.config.name);
-    let node = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let machine = || std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let node = match &plan.node {
+        Some(node) => node.to_string(),
+        None => machine(),
+    };
     let node = node.trim();
-    let weights = backend.servers.iter().filter(|server| server.is_usable()).map(Server::weight);
-    let (weight, weights) = (server.weight(), weights.fold(0, u32::saturating_add));
+    // Backups count only while they serve; of weights what a slow start leaves.
+    let any_active = backend.active_servers() > 0;
+    let serves = |server: &&Server| server.is_usable() && server.config.backup != any_active;
+    let weights = backend.servers.iter().filter(serves).map(Server::effective_weight);
+    let weights = weights.fold(0, u32::saturating_add).div_ceil(RAMP_TOP);
+    let weight = server.effective_weight().div_ceil(RAMP_TOP);
     let all =
         backend.connections.get().saturating_sub(u32::try_from(backend.queue.len()).unwrap_or(u32::MAX));
     let (own, queued) = (server.connections.get(), server.queued());
+    let throttle = match op {
+        Op::Starting => {
+            let past_ms = backend.reactor.now_ms().saturating_sub(server.state.changed_ms.get());
+            let percent = past_ms.saturating_mul(100) / server.config.state.slowstart_ms.max(1);
+            format!("; throttle={}%", percent.max(1))
+        }
+        _ => String::new(),
+    };
     format!(
         "{word}{steps}; address={address}; port={port}; name={name}/{own_name}; node={node}; \
-         weight={weight}/{weights}; scur={own}/{all}; qcur={queued}"
+         weight={weight}/{weights}; scur={own}/{all}; qcur={queued}{throttle}"
     )
 }
 

@@ -98,17 +98,27 @@ pub(super) const TABLE: &[Keyword] = &[
             Ok(())
         },
     ),
-    Keyword::new("node", GLOBAL, "1.4", "<name>", "a name of this instance for people", |_, st| {
-        let word = st.one("a name")?;
-        let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-        match !word.bytes.is_empty() && word.bytes.iter().all(is_plain) {
-            true => Ok(()),
-            false => Err(Fault::at(
-                word.span,
-                format_args!("{}: expected letters, digits, hyphens and underscores", word.quoted()),
-            )),
-        }
-    }),
+    Keyword::new(
+        "node",
+        GLOBAL,
+        "1.4",
+        "<name>",
+        "a name of this instance for people, and for `http-check send-state`",
+        |b, st| {
+            let word = st.one("a name")?;
+            let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+            match !word.bytes.is_empty() && word.bytes.iter().all(is_plain) {
+                true => {
+                    b.global.node = Some(word.text()?.into());
+                    Ok(())
+                }
+                false => Err(Fault::at(
+                    word.span,
+                    format_args!("{}: expected letters, digits, hyphens and underscores", word.quoted()),
+                )),
+            }
+        },
+    ),
     Keyword::new(
         "default-path",
         GLOBAL,

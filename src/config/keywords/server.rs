@@ -72,11 +72,11 @@ pub(crate) const PARAMETERS: &[Entry<ServerParse>] = &[
         Ok(())
     }),
     parameter("rise", "<number>", "1.3", "successes until it is up again; default 2", |p, word| {
-        p.check.rise = number(word, 1, u32::MAX)?;
+        p.check.rise = number(word, 1, i32::MAX as u32)?;
         Ok(())
     }),
     parameter("fall", "<number>", "1.3", "failures until it is down; default 3", |p, word| {
-        p.check.fall = number(word, 1, u32::MAX)?;
+        p.check.fall = number(word, 1, i32::MAX as u32)?;
         Ok(())
     }),
     parameter("port", "<port>", "1.3", "another port for checks", |p, word| {

@@ -1,6 +1,7 @@
 //! What a health check says and expects: `option httpchk`, `option tcp-check` and their like (configuration §4.2).
 
 use std::net::IpAddr;
+use std::rc::Rc;
 
 use super::{MatchKind, Regex};
 
@@ -13,6 +14,8 @@ pub struct CheckPlan {
     pub kind: CheckKind,
     /// `http-check disable-on-404`: a server that is up and answers so takes only those who must go to it.
     pub disable_on_404: bool,
+    /// `node`, for `http-check send-state`.
+    pub node: Option<Rc<str>>,
 }
 
 /// What kind of check it is.

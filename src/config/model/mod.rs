@@ -132,6 +132,8 @@ pub struct Global {
     pub log_tag: Option<String>,
     /// `log-send-hostname`: the name that lines tell; empty = the machine's.
     pub log_host: Option<String>,
+    /// `node`: the name that checks tell (`http-check send-state`); `None` = the machine's.
+    pub node: Option<Rc<str>>,
     /// `tune.bufsize`: bytes of one buffer, at most 65,535; default 16,384.
     pub bufsize_bytes: usize,
     /// `tune.maxrewrite`: bytes kept free in a buffer for added headers; default 1,024. A head longer than
@@ -157,6 +159,7 @@ impl Default for Global {
             logs: Vec::new(),
             log_tag: None,
             log_host: None,
+            node: None,
             bufsize_bytes: 16_384,
             maxrewrite_bytes: 1_024,
         }
