@@ -99,14 +99,14 @@ pub(super) const TABLE: &[Keyword] = &[
 fn one_of(word: &Word, names: &[&str], expected: &str) -> Result<usize, Fault> {
     let found = names.iter().position(|name| word.is(name));
     found.ok_or_else(|| {
-        let hint = suggest::hint(word.text().unwrap_or_default(), names.iter().copied());
+        let hint = suggest::hint_of(word.text().unwrap_or_default(), names);
         Fault::at(word.span, format_args!("unexpected {}{hint}; expected {expected}", word.quoted()))
     })
 }
 
 fn balance(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
     let [word, rest @ ..] = st.args() else {
-        return Err(Fault::at(st.name_span(), format_args!("expected `balance` and {ALGORITHMS}")));
+        return Err(st.wrong(format_args!("expected `balance` and {ALGORITHMS}")));
     };
     let text = word.text()?;
     // `hdr(host)`, `random(3)`
@@ -180,7 +180,7 @@ fn balance(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
             }
         }
         (name, _) => {
-            let hint = suggest::hint(name, NAMES.into_iter());
+            let hint = suggest::hint_of(name, &NAMES);
             let message = format!("{} is no balance algorithm{hint}; expected {ALGORITHMS}", word.quoted());
             return Err(Fault::at(word.span, message));
         }
@@ -245,7 +245,7 @@ fn expression(
 fn hash_type(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
     const METHODS: &str = "map-based or consistent";
     let [method, rest @ ..] = st.args() else {
-        return Err(Fault::at(st.name_span(), format_args!("expected `hash-type` and {METHODS}")));
+        return Err(st.wrong(format_args!("expected `hash-type` and {METHODS}")));
     };
     let consistent = one_of(method, &["map-based", "consistent"], METHODS)? == 1;
     let functions =

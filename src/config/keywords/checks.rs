@@ -136,10 +136,7 @@ pub(super) const fn check(
 /// `http-check` or `tcp-check` with a word behind it that is none of its steps.
 fn unknown(b: &mut Builder<'_>, st: &Statement<'_>, name: &'static str) -> Result<(), Fault> {
     let Some(word) = st.args().first() else {
-        return Err(Fault::at(
-            st.name_span(),
-            format_args!("`{name}` needs a step: connect, send, expect, …"),
-        ));
+        return Err(st.wrong(format_args!("`{name}` needs a step: connect, send, expect, …")));
     };
     let text = word.text()?;
     if ["set-var(", "set-var-fmt(", "unset-var("].iter().any(|start| text.starts_with(start)) {
@@ -166,7 +163,7 @@ pub(super) fn add(
         true => probes.add_http(line, comment, spot),
         false => probes.add_tcp(line, comment, spot),
     };
-    added.map_err(|why| Fault::at(st.name_span(), why))
+    added.map_err(|why| st.wrong(why))
 }
 
 /// A text for reasons.
@@ -290,10 +287,7 @@ fn request(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
         } else if words.option("comment") {
             comment = Some(words_of(words.next("a text")?)?);
         } else {
-            return Err(Fault::at(
-                word.span,
-                format_args!("{}: expected meth, uri, ver, hdr, body or comment", word.quoted()),
-            ));
+            return Err(word.wrong(": expected meth, uri, ver, hdr, body or comment"));
         }
     }
     add(b, st, true, Line::Request(request), comment)
@@ -332,14 +326,14 @@ fn connect(b: &mut Builder<'_>, st: &Statement<'_>, is_http: bool) -> Result<(),
 /// An address for checks.
 pub(super) fn address(word: &Word) -> Result<std::net::IpAddr, Fault> {
     let text = word.text()?.trim_start_matches("ipv4@").trim_start_matches("ipv6@");
-    text.parse().map_err(|_| Fault::at(word.span, format_args!("{} is no IP address", word.quoted())))
+    text.parse().map_err(|_| word.wrong(" is no IP address"))
 }
 
 /// `proto`, `check-proto`: HTTP/1 is what checks speak anyway.
 pub(super) fn mux(word: &Word) -> Result<(), Fault> {
     match word.bytes.as_slice() {
         b"h1" | b"none" => Ok(()),
-        _ => Err(Fault::at(word.span, format_args!("{} is not spoken; expected h1", word.quoted()))),
+        _ => Err(word.wrong(" is not spoken; expected h1")),
     }
 }
 

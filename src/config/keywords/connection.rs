@@ -155,7 +155,7 @@ pub(super) fn interface(word: &Word) -> Result<Rc<str>, Fault> {
     let fits = !text.is_empty() && text.len() <= 15 && !text.bytes().any(|b| b == b'/' || b <= b' ');
     match fits {
         true => Ok(text.into()),
-        false => Err(Fault::at(word.span, format_args!("{} is no name of an interface", word.quoted()))),
+        false => Err(word.wrong(" is no name of an interface")),
     }
 }
 
@@ -164,9 +164,7 @@ pub(super) fn count(word: &Word) -> Result<u32, Fault> {
     if word.is("-1") {
         return Ok(u32::MAX);
     }
-    number(word, 0, i32::MAX as u32).map_err(|_| {
-        Fault::at(word.span, format_args!("{}: expected a number, or -1 for any", word.quoted()))
-    })
+    number(word, 0, i32::MAX as u32).map_err(|_| word.wrong(": expected a number, or -1 for any"))
 }
 
 /// HTTP/1 is all that is spoken.
@@ -221,7 +219,7 @@ pub(super) fn foreign(word: &Word) -> Result<Foreign, Fault> {
 fn source(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
     let [word, rest @ ..] = st.args() else {
         let expected = "expected `source ADDRESS[:PORT] [usesrc …] [interface NAME]`, ADDRESS * for any";
-        return Err(Fault::at(st.name_span(), expected));
+        return Err(st.wrong(expected));
     };
     let mut source = address::source(word, b.env)?;
     if source.ports.is_some_and(|(first, last)| first != last) {
@@ -230,16 +228,12 @@ fn source(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
     }
     let mut words = rest.iter();
     while let Some(word) = words.next() {
-        let value =
-            words.next().ok_or_else(|| Fault::at(word.span, format_args!("{} needs a value", word.quoted())));
+        let value = words.next().ok_or_else(|| word.wrong(" needs a value"));
         match word.bytes.as_slice() {
             b"usesrc" => source.foreign = Some(foreign(value?)?),
             b"interface" => source.interface = Some(interface(value?)?),
             _ => {
-                return Err(Fault::at(
-                    word.span,
-                    format_args!("{}: expected `usesrc` or `interface`", word.quoted()),
-                ));
+                return Err(word.wrong(": expected `usesrc` or `interface`"));
             }
         }
     }
@@ -252,7 +246,7 @@ fn dispatch(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
     let word = st.one("an address with a port")?;
     let address = address::server(word, b.env)?;
     if let ServerAddress::Inet(_, ServerPort::FromClient(_)) | ServerAddress::FromClient(_) = &address {
-        return Err(Fault::at(word.span, format_args!("{}: expected an address with a port", word.quoted())));
+        return Err(word.wrong(": expected an address with a port"));
     }
     b.proxy()?.direct = Some(unnamed(address, st));
     Ok(())

@@ -197,7 +197,7 @@ fn line(b: &mut Builder<'_>, st: &Statement<'_>, word: &Word) -> Result<Rc<Forma
 }
 
 fn push(list: &mut Vec<Capture>, capture: Capture, st: &Statement<'_>) -> Result<(), Fault> {
-    let slot = capture_slot(list, capture.len_bytes).map_err(|message| Fault::at(st.name_span(), message))?;
+    let slot = capture_slot(list, capture.len_bytes).map_err(|message| st.wrong(message))?;
     if let Some(kept) = list.get_mut(slot) {
         *kept = capture;
     }
@@ -207,10 +207,7 @@ fn push(list: &mut Vec<Capture>, capture: Capture, st: &Statement<'_>) -> Result
 /// `NAME len N`.
 fn header(st: &Statement<'_>) -> Result<Capture, Fault> {
     let [name, rest @ ..] = st.args() else {
-        return Err(Fault::at(
-            st.name_span(),
-            format_args!("expected `{} {}`", st.keyword.name, st.keyword.args),
-        ));
+        return Err(st.wrong(format_args!("expected `{} {}`", st.keyword.name, st.keyword.args)));
     };
     Ok(Capture { name: header_name(name)?.to_owned(), len_bytes: len(st, rest)? })
 }
@@ -218,13 +215,12 @@ fn header(st: &Statement<'_>) -> Result<Capture, Fault> {
 /// `len N`.
 fn len(st: &Statement<'_>, words: &[Word]) -> Result<usize, Fault> {
     let [word, value, rest @ ..] = words else {
-        return Err(Fault::at(
-            st.name_span(),
-            format_args!("the length is missing: `{} {}`", st.keyword.name, st.keyword.args),
-        ));
+        return Err(
+            st.wrong(format_args!("the length is missing: `{} {}`", st.keyword.name, st.keyword.args))
+        );
     };
     if !word.is("len") {
-        return Err(Fault::at(word.span, format_args!("{}: expected `len`", word.quoted())));
+        return Err(word.wrong(": expected `len`"));
     }
     st.end(rest)?;
     Ok(number(value, 1, LEN_BYTES_MAX)? as usize)
@@ -235,7 +231,7 @@ fn header_name(word: &Word) -> Result<&str, Fault> {
     // A cookie's name may have its `=` behind it.
     let fine = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~=".contains(&byte);
     if text.is_empty() || !text.bytes().all(fine) {
-        return Err(Fault::at(word.span, format_args!("{} is no name", word.quoted())));
+        return Err(word.wrong(" is no name"));
     }
     Ok(text)
 }

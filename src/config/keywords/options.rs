@@ -211,7 +211,7 @@ fn told_address(
                 let name = value("the name of a header")?;
                 let text = name.text()?;
                 if text.is_empty() || !text.bytes().all(is_header_char) {
-                    return Err(Fault::at(name.span, format_args!("{} is no header name", name.quoted())));
+                    return Err(name.wrong(" is no header name"));
                 }
                 told.header = text.to_owned();
             }

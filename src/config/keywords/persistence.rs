@@ -136,12 +136,13 @@ const FLAGS: &[(&str, Set)] = &[
     ("preserve", |cookie| cookie.preserve = true),
     ("dynamic", |cookie| cookie.dynamic = true),
 ];
-/// The rest of them.
-const OTHERS: [&str; 6] = ["httponly", "secure", "domain", "attr", "maxidle", "maxlife"];
+/// All words, in the order in which they are shown.
+const WORDS: &str = "rewrite|insert|prefix|indirect|nocache|postonly|preserve|dynamic|httponly|secure|domain|attr|\
+                     maxidle|maxlife";
 
 fn cookie(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
     let [name, rest @ ..] = st.args() else {
-        return Err(Fault::at(st.name_span(), "`cookie` needs an argument: its name"));
+        return Err(st.wrong("`cookie` needs an argument: its name"));
     };
     let mut cookie = PersistCookie { name: plain(name)?.into(), ..PersistCookie::default() };
     // In `Set-Cookie` they have an order of their own.
@@ -174,10 +175,9 @@ fn cookie(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
             "maxidle" => cookie.max_idle_s = time_s(value()?)?,
             "maxlife" => cookie.max_life_s = time_s(value()?)?,
             _ => {
-                let known = || FLAGS.iter().map(|(name, _)| *name).chain(OTHERS);
-                let hint = suggest::hint(text, known());
-                let list: Vec<&str> = known().collect();
-                let message = format!("unknown option {}{hint}; expected {}", word.quoted(), list.join(", "));
+                let hint = suggest::hint_of(text, &[WORDS]);
+                let message =
+                    format!("unknown option {}{hint}; expected {}", word.quoted(), WORDS.replace('|', ", "));
                 return Err(Fault::at(word.span, message));
             }
         }
@@ -194,7 +194,7 @@ fn cookie(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
         b.settings()?.persistence.cookie = Some(cookie.into());
         return Ok(());
     };
-    Err(Fault::at(st.name_span(), wrong))
+    Err(st.wrong(wrong))
 }
 
 /// A text that can be a part of a cookie.
@@ -202,7 +202,7 @@ fn plain(word: &Word) -> Result<&str, Fault> {
     let text = word.text()?;
     match text.chars().find(|c| c.is_control() || *c == ';') {
         None if !text.is_empty() => Ok(text),
-        _ => Err(Fault::at(word.span, format_args!("{} cannot be a part of a cookie", word.quoted()))),
+        _ => Err(word.wrong(" cannot be a part of a cookie")),
     }
 }
 
@@ -210,7 +210,7 @@ fn rule(b: &mut Builder<'_>, st: &Statement<'_>, word: PersistWord) -> Result<()
     let spot = b.spot(st, st.args().first().map(|word| word.span));
     let (acls, mut reader) = b.terms(&spot)?;
     let Some(condition) = condition::parse(acls, &mut reader, st.place, st.args())? else {
-        return Err(Fault::at(st.name_span(), format_args!("`{}` needs a condition: if …", st.keyword.name)));
+        return Err(st.wrong(format_args!("`{}` needs a condition: if …", st.keyword.name)));
     };
     let rules = &mut b.proxy()?.persist_rules;
     if rules.len() == RULES_MAX {

@@ -110,10 +110,7 @@ fn mode(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
             return Err(Fault::at(word.span, "`mode health` is gone; `http-request return` takes its place"));
         }
         _ => {
-            return Err(Fault::at(
-                word.span,
-                format_args!("{} is no mode; expected tcp or http", word.quoted()),
-            ));
+            return Err(word.wrong(" is no mode; expected tcp or http"));
         }
     };
     b.settings()?.mode = Some(mode);

@@ -83,7 +83,7 @@ fn redispatch(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
     let mut interval = -1;
     if let [word, rest @ ..] = st.args() {
         let Ok(number) = word.text()?.parse() else {
-            return Err(Fault::at(word.span, format_args!("{} is no number", word.quoted())));
+            return Err(word.wrong(" is no number"));
         };
         interval = number;
         st.end(rest)?;
@@ -95,7 +95,7 @@ fn redispatch(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
 fn retry_on(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
     let mut on = 0;
     if st.args().is_empty() {
-        return Err(Fault::at(st.name_span(), "expected `retry-on none`, or reasons"));
+        return Err(st.wrong("expected `retry-on none`, or reasons"));
     }
     for word in st.args() {
         let text = word.text()?;

@@ -276,7 +276,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Entry<ServerParse>> {
 fn filled(word: &Word) -> Result<&str, Fault> {
     match word.text()? {
         text if text.is_empty() || text.bytes().any(|byte| byte < b' ' || byte == 0x7f) => {
-            Err(Fault::at(word.span, format_args!("{} cannot stand in a head", word.quoted())))
+            Err(word.wrong(" cannot stand in a head"))
         }
         text => Ok(text),
     }
@@ -301,7 +301,7 @@ pub(super) const fn parameter(
 /// Parses a `server` line.
 pub(super) fn parse(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
     let [name_word, address_word, words @ ..] = st.args() else {
-        return Err(Fault::at(st.name_span(), "expected `server NAME ADDRESS[:PORT] [PARAMETERS]`"));
+        return Err(st.wrong("expected `server NAME ADDRESS[:PORT] [PARAMETERS]`"));
     };
     let name = name(name_word, "server")?.to_owned();
     let address = address::server(address_word, b.env)?;
@@ -316,7 +316,7 @@ pub(super) fn parse_template(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<
     const MAX: u32 = 4_096;
     let [prefix, range, address_word, words @ ..] = st.args() else {
         let expected = "expected `server-template PREFIX NUMBER|FROM-TO ADDRESS[:PORT] [PARAMETERS]`";
-        return Err(Fault::at(st.name_span(), expected));
+        return Err(st.wrong(expected));
     };
     let name = name(prefix, "server")?;
     let text = range.text()?;
@@ -414,7 +414,7 @@ impl Parameters {
 /// Parses `default-server`: what later `server` lines begin with (configuration §4.2, "default-server").
 pub(super) fn parse_default(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
     if st.args().is_empty() {
-        return Err(Fault::at(st.name_span(), "expected `default-server PARAMETERS`"));
+        return Err(st.wrong("expected `default-server PARAMETERS`"));
     }
     let so_far = b.settings()?.default_server.clone().unwrap_or_default();
     let changed = set(b, st, so_far, st.args())?;

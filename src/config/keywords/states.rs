@@ -110,9 +110,7 @@ pub(crate) const PARAMETERS: &[Entry<ServerParse>] = &[
     }),
     parameter("agent-addr", "<ip>", "1.8", "the agent's address; default the server's", |p, word| {
         let address = word.text()?.parse();
-        p.state.agent_address = Some(address.map_err(|_| {
-            Fault::at(word.span, format_args!("{} is no IPv4 or IPv6 address", word.quoted()))
-        })?);
+        p.state.agent_address = Some(address.map_err(|_| word.wrong(" is no IPv4 or IPv6 address"))?);
         Ok(())
     }),
     parameter("agent-inter", "<time>", "1.5", "between two questions; default `inter`", |p, word| {
@@ -149,7 +147,7 @@ pub(crate) const PARAMETERS: &[Entry<ServerParse>] = &[
 fn one_of(word: &Word, known: &[&str]) -> Result<usize, Fault> {
     let text = word.text()?;
     known.iter().position(|one| *one == text).ok_or_else(|| {
-        let hint = suggest::hint(text, known.iter().copied());
+        let hint = suggest::hint_of(text, known);
         Fault::at(
             word.span,
             format_args!("{} is not known here, expected {}{hint}", word.quoted(), known.join(", ")),
