@@ -1,5 +1,6 @@
 //! How a backend chooses among its servers (configuration §4.2, "balance", "hash-type").
 
+use super::options::flag;
 use super::{Keyword, Sections};
 use crate::config::builder::{Builder, Statement};
 use crate::config::diagnostics::Fault;
@@ -85,11 +86,7 @@ pub(super) const TABLE: &[Keyword] = &[
         "1.3",
         "",
         "when no other server is up all backup servers serve, not only the first",
-        |b, st| {
-            st.none()?;
-            b.settings()?.balance.all_backups = !st.negated;
-            Ok(())
-        },
+        |b, st| { flag(b, st, |s| &mut s.balance.all_backups) },
     )
     .with_no()
     .lenient(),

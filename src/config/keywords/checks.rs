@@ -2,6 +2,7 @@
 
 use super::expect::expect;
 use super::http_rules::{header_name, value_text};
+use super::options::flag;
 use super::words::Words;
 use super::{Keyword, Sections, Status, scripts};
 use crate::config::builder::{Builder, Statement};
@@ -39,11 +40,7 @@ pub(super) const TABLE: &[Keyword] = &[
         "1.4",
         "",
         "a server that is up and answers with 404 takes only those who must go to it",
-        |b, st| {
-            st.none()?;
-            b.settings()?.probes.disable_on_404 = true;
-            Ok(())
-        },
+        |b, st| flag(b, st, |s| &mut s.probes.disable_on_404),
     ),
     check(
         "http-check expect",
@@ -60,9 +57,7 @@ pub(super) const TABLE: &[Keyword] = &[
         request,
     ),
     check("http-check send-state", "1.3", "", "requests tell how the server stands with us", |b, st| {
-        st.none()?;
-        b.settings()?.probes.send_state = true;
-        Ok(())
+        flag(b, st, |s| &mut s.probes.send_state)
     }),
     check(
         "http-check",

@@ -1,5 +1,6 @@
 //! What keeps a client with the server that it was given before (configuration §4.2, "cookie", "…persist").
 
+use super::options::flag;
 use super::{Keyword, Sections};
 use crate::config::builder::{Builder, Statement};
 use crate::config::condition;
@@ -62,11 +63,7 @@ pub(super) const TABLE: &[Keyword] = &[
         "1.3",
         "",
         "the server that a request asks for is tried even while it is down",
-        |b, st| {
-            st.none()?;
-            b.settings()?.persistence.even_down = !st.negated;
-            Ok(())
-        },
+        |b, st| { flag(b, st, |s| &mut s.persistence.even_down) },
     )
     .with_no()
     .lenient(),
@@ -76,11 +73,7 @@ pub(super) const TABLE: &[Keyword] = &[
         "1.3",
         "",
         "an answer that sets a cookie and that anybody may keep is blocked: 502",
-        |b, st| {
-            st.none()?;
-            b.settings()?.persistence.check_cache = !st.negated;
-            Ok(())
-        },
+        |b, st| { flag(b, st, |s| &mut s.persistence.check_cache) },
     )
     .with_no()
     .lenient(),
@@ -90,11 +83,7 @@ pub(super) const TABLE: &[Keyword] = &[
         "1.4",
         "",
         "a client goes on with the server to which a connection of its own stands",
-        |b, st| {
-            st.none()?;
-            b.settings()?.persistence.prefer_last = !st.negated;
-            Ok(())
-        },
+        |b, st| { flag(b, st, |s| &mut s.persistence.prefer_last) },
     )
     .with_no()
     .lenient(),

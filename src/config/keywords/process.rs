@@ -1,6 +1,7 @@
 //! Keywords of the `global` section that are about the start, the end and the environment of the process
 //! (configuration §3.1, §3.3).
 
+use super::global::switch;
 use super::{Keyword, Sections};
 use crate::config::builder::{Builder, Statement};
 use crate::config::diagnostics::Fault;
@@ -23,9 +24,7 @@ pub(super) const TABLE: &[Keyword] = &[
         },
     ),
     Keyword::new("quiet", GLOBAL, "1.3", "", "print errors only, as -q", |b, st| {
-        st.none()?;
-        b.global.quiet = true;
-        Ok(())
+        switch(b, st, |g| &mut g.quiet)
     }),
     Keyword::new(
         "zero-warning",
@@ -33,11 +32,7 @@ pub(super) const TABLE: &[Keyword] = &[
         "2.4",
         "",
         "a configuration with warnings is not used, as -dW",
-        |b, st| {
-            st.none()?;
-            b.global.zero_warning = true;
-            Ok(())
-        },
+        |b, st| switch(b, st, |g| &mut g.zero_warning),
     ),
     Keyword::new("setenv", GLOBAL, "1.5", "<name> <value>", "set a variable for the lines below", |b, st| {
         let (name, value) = variable(st)?;
@@ -77,9 +72,11 @@ pub(super) const TABLE: &[Keyword] = &[
         "[<name>…]",
         "take all variables but these away from the lines below",
         |b, st| {
-            let names: Result<Vec<String>, Fault> =
-                st.args().iter().map(|word| Ok(word.text()?.to_owned())).collect();
-            b.environment.keep_only(names?);
+            let mut names = Vec::new();
+            for word in st.args() {
+                names.push(word.text()?.to_owned());
+            }
+            b.environment.keep_only(names);
             Ok(())
         },
     ),

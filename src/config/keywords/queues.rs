@@ -1,5 +1,6 @@
 //! Waiting for servers, and trying again (configuration §4.2).
 
+use super::options::flag;
 use super::{Keyword, Sections};
 use crate::config::builder::{Builder, Statement};
 use crate::config::diagnostics::Fault;
@@ -43,11 +44,7 @@ pub(super) const TABLE: &[Keyword] = &[
         "1.3",
         "",
         "a client that closes while it waits for a server or its answer is forgotten at once",
-        |b, st| {
-            st.none()?;
-            b.settings()?.queues.abort_on_close = !st.negated;
-            Ok(())
-        },
+        |b, st| { flag(b, st, |s| &mut s.queues.abort_on_close) },
     )
     .with_no()
     .lenient(),
