@@ -3,23 +3,53 @@
 /// Longer names are not compared.
 const NAME_BYTES_MAX: usize = 64;
 
-/// The name nearest to `word`, if one is near enough to be a slip: one edit in four characters, at most three.
+/// A search for the name that a word was meant to be. It is told one name after the other: no code of it is made anew for
+/// each kind of list.
+struct Search<'w, 'a> {
+    word: &'w str,
+    /// Edits at most: one in four characters, at most three.
+    limit: usize,
+    /// The nearest so far, and how far it is.
+    nearest: Option<(usize, &'a str)>,
+}
+
+impl<'w, 'a> Search<'w, 'a> {
+    fn new(word: &'w str) -> Self {
+        let limit = match word.len() {
+            0..=1 => 0,
+            2..=4 => 1,
+            5..=8 => 2,
+            _ => 3,
+        };
+        Self { word, limit, nearest: None }
+    }
+
+    fn consider(&mut self, name: &'a str) {
+        if self.limit > 0
+            && let Some(edits) = distance(self.word, name, self.limit)
+            && self.nearest.is_none_or(|(least, _)| edits < least)
+        {
+            self.nearest = Some((edits, name));
+        }
+    }
+
+    fn hint(&self) -> String {
+        self.nearest.map(|(_, name)| format!("; did you mean `{name}`?")).unwrap_or_default()
+    }
+}
+
+/// The name nearest to `word`, if one is near enough to be a slip.
 pub(crate) fn nearest<'a>(word: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let limit = match word.len() {
-        0..=1 => return None,
-        2..=4 => 1,
-        5..=8 => 2,
-        _ => 3,
-    };
-    names
-        .filter_map(|name| distance(word, name, limit).map(|d| (d, name)))
-        .min_by_key(|&(d, _)| d)
-        .map(|(_, name)| name)
+    let mut search = Search::new(word);
+    names.for_each(|name| search.consider(name));
+    search.nearest.map(|(_, name)| name)
 }
 
 /// `; did you mean …?`, or nothing.
 pub(crate) fn hint<'a>(word: &str, names: impl Iterator<Item = &'a str>) -> String {
-    nearest(word, names).map(|name| format!("; did you mean `{name}`?")).unwrap_or_default()
+    let mut search = Search::new(word);
+    names.for_each(|name| search.consider(name));
+    search.hint()
 }
 
 /// Insertions, deletions, substitutions and swaps of neighbours between two names, letter case aside; `None`
