@@ -307,9 +307,9 @@ fn connect(b: &mut Builder<'_>, st: &Statement<'_>, is_http: bool) -> Result<(),
         } else if words.option("proto") {
             mux(words.next("a protocol")?)?;
         } else {
-            let why = match word.bytes.as_slice() {
-                b"ssl" | b"sni" | b"alpn" => "TLS is not built: the check would be made in the clear",
-                b"via-socks4" => "SOCKS4 is not built",
+            let why = match word.as_str() {
+                "ssl" | "sni" | "alpn" => "TLS is not built: the check would be made in the clear",
+                "via-socks4" => "SOCKS4 is not built",
                 _ => "expected default, port, addr, send-proxy, linger, proto or comment",
             };
             return Err(Fault::at(word.span, format_args!("{}: {why}", word.quoted())));
@@ -326,8 +326,8 @@ pub(super) fn address(word: &Word) -> Result<std::net::IpAddr, Fault> {
 
 /// `proto`, `check-proto`: HTTP/1 is what checks speak anyway.
 pub(super) fn mux(word: &Word) -> Result<(), Fault> {
-    match word.bytes.as_slice() {
-        b"h1" | b"none" => Ok(()),
+    match word.as_str() {
+        "h1" | "none" => Ok(()),
         _ => Err(word.wrong(" is not spoken; expected h1")),
     }
 }

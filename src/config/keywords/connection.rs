@@ -167,9 +167,9 @@ pub(super) fn count(word: &Word) -> Result<u32, Fault> {
 
 /// HTTP/1 is all that is spoken.
 pub(super) fn only_h1(word: &Word, expected: &str) -> Result<(), Fault> {
-    match word.bytes.as_slice() {
-        b"h1" => Ok(()),
-        b"auto" if expected.contains("auto") => Ok(()),
+    match word.as_str() {
+        "h1" => Ok(()),
+        "auto" if expected.contains("auto") => Ok(()),
         _ => Err(Fault::at(
             word.span,
             format_args!("{}: expected {expected}, since only HTTP/1 is spoken", word.quoted()),
@@ -227,9 +227,9 @@ fn source(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
     let mut words = rest.iter();
     while let Some(word) = words.next() {
         let value = words.next().ok_or_else(|| word.wrong(" needs a value"));
-        match word.bytes.as_slice() {
-            b"usesrc" => source.foreign = Some(foreign(value?)?),
-            b"interface" => source.interface = Some(interface(value?)?),
+        match word.as_str() {
+            "usesrc" => source.foreign = Some(foreign(value?)?),
+            "interface" => source.interface = Some(interface(value?)?),
             _ => {
                 return Err(word.wrong(": expected `usesrc` or `interface`"));
             }

@@ -175,12 +175,12 @@ fn compared(
     let mut kind = MatchKind::Str;
     if words.option("-m") {
         let word = words.next("str, beg, end, sub or reg")?;
-        kind = match word.bytes.as_slice() {
-            b"str" => MatchKind::Str,
-            b"beg" => MatchKind::Beg,
-            b"end" => MatchKind::End,
-            b"sub" => MatchKind::Sub,
-            b"reg" if !is_format => {
+        kind = match word.as_str() {
+            "str" => MatchKind::Str,
+            "beg" => MatchKind::Beg,
+            "end" => MatchKind::End,
+            "sub" => MatchKind::Sub,
+            "reg" if !is_format => {
                 return expression(words.next("an expression")?, ignore_case).map(CheckMatch::Regex);
             }
             _ => {

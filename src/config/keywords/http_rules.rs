@@ -54,7 +54,7 @@ pub(super) const TABLE: &[Keyword] = &[
         "location|prefix|scheme <to> [code <code>] [<option>…] [if|unless <condition>]",
         "send the client elsewhere; checked behind `http-request` rules",
         |b, st| {
-            let rule = read(b, st, st.args(), |words, reader| redirect(words, reader, false))?;
+            let rule = read(b, st, st.args(), &mut |words, reader| redirect(words, reader, false))?;
             add(b, st, |proxy| &mut proxy.http_rules.redirects, rule)
         },
     ),
@@ -65,7 +65,7 @@ pub(super) const TABLE: &[Keyword] = &[
         "if|unless <condition>",
         "answer 403; checked before `http-request` rules",
         |b, st| {
-            let rule = read(b, st, st.args(), |_, _| Ok(HttpAction::Deny(plain_reply(403))))?;
+            let rule = read(b, st, st.args(), &mut |_, _| Ok(HttpAction::Deny(plain_reply(403))))?;
             add(b, st, |proxy| &mut proxy.blocks, rule)
         },
     )
@@ -194,9 +194,9 @@ const ACTIONS: &[(&str, u8, Make)] = &[
     ("switch-mode", CONTENT, switch_mode),
     ("strict-mode", 7, |words, _| {
         let word = words.next("`on` or `off`")?;
-        match word.bytes.as_slice() {
-            b"on" => Ok(HttpAction::StrictMode(true)),
-            b"off" => Ok(HttpAction::StrictMode(false)),
+        match word.as_str() {
+            "on" => Ok(HttpAction::StrictMode(true)),
+            "off" => Ok(HttpAction::StrictMode(false)),
             _ => Err(word.wrong(": expected `on` or `off`")),
         }
     }),
@@ -224,7 +224,7 @@ pub(super) fn rule(b: &mut Builder<'_>, st: &Statement<'_>, side: u8) -> Result<
             format_args!("the action {} of `{}` is not built{hint}", word.quoted(), st.keyword.name),
         ));
     };
-    let mut rule = read(b, st, rest, |words, reader| {
+    let mut rule = read(b, st, rest, &mut |words, reader| {
         (words.action, words.at, words.side) = (&word.bytes, word.span, side);
         make(words, reader)
     })?;
@@ -291,7 +291,7 @@ pub(super) fn read<'w>(
     b: &mut Builder<'_>,
     st: &Statement<'w>,
     words: &'w [Word],
-    make: impl FnOnce(&mut Words<'w>, &mut Reader<'_>) -> Result<HttpAction, Fault>,
+    make: &mut dyn FnMut(&mut Words<'w>, &mut Reader<'_>) -> Result<HttpAction, Fault>,
 ) -> Result<HttpRule, Fault> {
     let spot = b.spot(st, words.first().map(|word| word.span));
     let mut words = Words::new(b, st, words);
@@ -431,11 +431,14 @@ fn del_header(words: &mut Words<'_>) -> Result<HttpAction, Fault> {
     let mut kind = MatchKind::Str;
     if words.option("-m") {
         let method = words.next("a method")?;
-        let known = [MatchKind::Str, MatchKind::Beg, MatchKind::End, MatchKind::Sub, MatchKind::Reg];
-        let found = patterns::METHODS.iter().find(|(name, _)| method.is(name)).map(|(_, kind)| *kind);
-        kind = found
-            .filter(|kind| known.contains(kind))
-            .ok_or_else(|| method.wrong(": expected str, beg, end, sub or reg"))?;
+        kind = match method.as_str() {
+            "str" => MatchKind::Str,
+            "beg" => MatchKind::Beg,
+            "end" => MatchKind::End,
+            "sub" => MatchKind::Sub,
+            "reg" => MatchKind::Reg,
+            _ => return Err(method.wrong(": expected str, beg, end, sub or reg")),
+        };
     }
     if kind == MatchKind::Str {
         header_name(word)?;
@@ -475,10 +478,10 @@ fn replace_target(
 
 fn redirect(words: &mut Words<'_>, reader: &mut Reader<'_>, filled: bool) -> Result<HttpAction, Fault> {
     let word = words.next("`location`, `prefix` or `scheme`")?;
-    let kind = match word.bytes.as_slice() {
-        b"location" => RedirectKind::Location,
-        b"prefix" => RedirectKind::Prefix,
-        b"scheme" => RedirectKind::Scheme,
+    let kind = match word.as_str() {
+        "location" => RedirectKind::Location,
+        "prefix" => RedirectKind::Prefix,
+        "scheme" => RedirectKind::Scheme,
         _ => {
             return Err(word.wrong(": expected `location`, `prefix` or `scheme`"));
         }

@@ -48,7 +48,7 @@ fn rule(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
     let work = name.get(3..).unwrap_or_default();
     // No work begins with this letter itself.
     let (work, ignore_case) = work.strip_prefix('i').map_or((work, false), |work| (work, true));
-    let rule = read(b, st, st.args(), |words, _| action(words, work, ignore_case, of_request))?;
+    let rule = read(b, st, st.args(), &mut |words, _| action(words, work, ignore_case, of_request))?;
     let HttpRules { lines, response_lines, added, response_added, .. } = &mut b.proxy()?.http_rules;
     push(
         match (of_request, work == "add") {

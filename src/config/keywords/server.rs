@@ -1,14 +1,14 @@
 //! `server` lines and their parameters (configuration §5.2).
 
 use super::states::{self, StateParameters};
-use super::{Entry, Sections, connection, groups, known, listed, parameters};
+use super::{Entry, Sections, connection, groups, known, parameters, unknown_parameter};
 use crate::config::address;
 use crate::config::builder::{Builder, Statement};
 use crate::config::diagnostics::{Fault, Spot};
 use crate::config::lexer::Word;
 use crate::config::model::{Check, SendProxy, Server, ServerAddress, ServerCookie, SourceAddress};
 use crate::config::states::Track;
-use crate::config::suggest;
+use crate::config::suggest::Search;
 use crate::config::values::{name, number, positive_time_ms, time_ms};
 
 /// What parameters of a `server` line set.
@@ -452,12 +452,7 @@ fn unknown(word: &Word, text: &str) -> Fault {
             format_args!("TLS (`{text}`) is not built: it would go in the clear where encryption was meant"),
         );
     }
-    if listed(known::SERVER, text) {
-        return Fault::at(
-            word.span,
-            format_args!("HAProxy has the server parameter `{text}`, oneport has not built it yet"),
-        );
-    }
-    let hint = suggest::hint(text, all().map(|e| e.name).chain(known::SERVER.split('|')));
-    Fault::at(word.span, format_args!("unknown server parameter {}{hint}", word.quoted()))
+    let mut search = Search::new(text);
+    all().for_each(|entry| search.add(entry.name));
+    unknown_parameter(word, "server", known::SERVER, search)
 }

@@ -26,6 +26,7 @@ pub(super) struct Words<'w> {
 
 impl<'w> Words<'w> {
     /// The words behind an action, or where there is none behind the keyword.
+    #[inline(never)]
     pub fn new(b: &Builder<'_>, st: &Statement<'w>, rest: &'w [Word]) -> Self {
         let answer_bytes_max = errors::answer_bytes_max(b);
         Self { rest, at: st.name_span(), action: b"", side: REQUEST, answer_bytes_max, warning: None }
