@@ -243,10 +243,10 @@ impl<'a> Builder<'a> {
         self.names[usize::from(server_side)].get(name).copied()
     }
 
-    /// Names of one side's proxies, for suggestions.
+    /// `; did you mean …?` with the name of a proxy of that side, or nothing.
     #[allow(clippy::indexing_slicing, reason = "a bool, of two sides")]
-    pub fn proxy_names(&self, server_side: bool) -> impl Iterator<Item = &str> {
-        self.names[usize::from(server_side)].keys().map(String::as_str)
+    pub fn hint_of_proxies(&self, server_side: bool, name: &str) -> String {
+        suggest::hint(name, self.names[usize::from(server_side)].keys().map(String::as_str))
     }
 
     /// Backends in the order of their names, as indexes into `proxies`.

@@ -150,7 +150,7 @@ fn balance(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
         }
         ("hash", [expression, rest @ ..]) => {
             st.end(rest)?;
-            Algorithm::Hash(Key::Sample(self::expression(b, st, expression)?))
+            Algorithm::Hash(Key::Sample(self::expression(b, st, expression)?.into()))
         }
         ("hash", []) => {
             return Err(Fault::at(word.span, "`hash` needs an expression, as `hash req.hdr(host),lower`"));
@@ -158,7 +158,7 @@ fn balance(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
         ("rdp-cookie", rest) => {
             st.end(rest)?;
             let name = argument.filter(|name| !name.is_empty()).unwrap_or("msts");
-            Algorithm::Hash(Key::Sample(Expr::of(Fetch::RdpCookie(name.into()), text)))
+            Algorithm::Hash(Key::Sample(Expr::of(Fetch::RdpCookie(name.into()), text).into()))
         }
         (name, [first, ..]) if NAMES.contains(&name) => {
             // HAProxy passes over it in silence.

@@ -328,7 +328,7 @@ fn wanted(
     text: &std::rc::Rc<str>,
 ) -> Result<RefId, String> {
     let id = reader.reference(ReferenceKind::Table, table)?;
-    let is_bytes = matches!(kind, None | Some(MatchKind::Bin)) || *fetch == Fetch::Method;
+    let is_bytes = matches!(kind, None | Some(MatchKind::Bin)) || matches!(fetch, Fetch::Method);
     let types = KeyTypes { address: !is_bytes && kind != Some(MatchKind::Bool), integer: !is_bytes };
     reader.shared.wanted_keys.push((id, types, text.clone(), reader.spot.clone()));
     Ok(id)
