@@ -248,10 +248,10 @@ fn version(word: &Word, text: &str) -> Result<Box<str>, Fault> {
     let version = text.to_ascii_uppercase();
     match version.as_str() {
         "HTTP/1.0" | "HTTP/1.1" => Ok(version.into()),
-        _ => {
-            let message = format!("`{}` is not spoken; expected HTTP/1.0 or HTTP/1.1", text.escape_debug());
-            Err(Fault::at(word.span, message))
-        }
+        _ => Err(Fault::at(
+            word.span,
+            format_args!("`{}` is not spoken; expected HTTP/1.0 or HTTP/1.1", text.escape_debug()),
+        )),
     }
 }
 

@@ -314,9 +314,10 @@ pub(super) fn parse_template(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<
     };
     let fits = |&(first, last): &(u32, u32)| (1..=last).contains(&first) && last - first < MAX;
     let Some((first, last)) = numbers.filter(fits) else {
-        let message =
-            format!("{}: expected a number or a range of at most {MAX}, as 5 or 1-5", range.quoted());
-        return Err(Fault::at(range.span, message));
+        return Err(Fault::at(
+            range.span,
+            format_args!("{}: expected a number or a range of at most {MAX}, as 5 or 1-5", range.quoted()),
+        ));
     };
     let address = address::server(address_word, b.env)?;
     let mut p = begun(b, st, words)?;
@@ -353,8 +354,10 @@ fn add(
 ) -> Result<(), Fault> {
     let proxy = b.proxy()?;
     if let Some(other) = proxy.servers.iter().find(|other| other.id > 0 && other.id == server.id) {
-        let message = format!("the server `{}` has the `id` {} already", other.name, other.id);
-        return Err(Fault::at(name_word.span, message));
+        return Err(Fault::at(
+            name_word.span,
+            format_args!("the server `{}` has the `id` {} already", other.name, other.id),
+        ));
     }
     let before = proxy.server_names.get(&server.name).and_then(|&at| proxy.servers.get(at));
     if let Some(before) = before {
