@@ -1,7 +1,7 @@
 //! `option httpchk`, `http-check …`, `option tcp-check`, `tcp-check …` (configuration §4.2).
 
 use super::expect::expect;
-use super::http_rules::{header_name, value_text};
+use super::http_actions::{header_name, value_text};
 use super::options::flag;
 use super::words::Words;
 use super::{Keyword, Sections, Status, scripts};

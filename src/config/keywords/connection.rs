@@ -91,7 +91,7 @@ pub(super) const TABLE: &[Keyword] = &[
         "<header>",
         "tell each server its name in this field of requests",
         |b, st| {
-            let name = super::http_rules::header_name(st.one("the name of a header")?)?;
+            let name = super::http_actions::header_name(st.one("the name of a header")?)?;
             b.settings()?.send_name = Some(name);
             Ok(())
         },
@@ -193,7 +193,7 @@ pub(super) fn foreign(word: &Word) -> Result<Foreign, Fault> {
             None => (inner.trim(), Some(-1)),
         };
         let bare = Word { bytes: name.as_bytes().to_vec(), span: word.span };
-        let name = super::http_rules::header_name(&bare)?;
+        let name = super::http_actions::header_name(&bare)?;
         return match occurrence {
             Some(0) | None => wrong("the occurrence is a number other than 0; "),
             Some(number) if number < -10 => wrong("-10 is the farthest from the end; "),

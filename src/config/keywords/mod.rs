@@ -10,6 +10,7 @@ mod errors;
 mod expect;
 pub(crate) mod global;
 pub(crate) mod groups;
+mod http_actions;
 mod http_rules;
 pub(crate) mod known;
 pub(crate) mod lines;

@@ -2,7 +2,8 @@
 //! were set up before still have them (configuration of 1.8, §4.2).
 
 use super::Keyword;
-use super::http_rules::{PROXIES, header_name, push, read};
+use super::http_actions::header_name;
+use super::http_rules::{PROXIES, push, read};
 use super::replies::plain_reply;
 use super::words::Words;
 use crate::config::builder::{Builder, Statement};

@@ -1,7 +1,7 @@
 //! The answers of `deny`, `tarpit`, `return` and `http-error` (configuration §4.2, "http-request return").
 
 use super::errors;
-use super::http_rules::{header_name, status, value_text};
+use super::http_actions::{header_name, status, value_text};
 use super::words::Words;
 use crate::config::builder::{Builder, Statement};
 use crate::config::diagnostics::Fault;

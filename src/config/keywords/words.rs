@@ -1,7 +1,7 @@
 //! The words of a rule.
 
 use super::errors;
-use super::http_rules::REQUEST;
+use super::http_actions::REQUEST;
 use crate::config::builder::{Builder, Statement};
 use crate::config::diagnostics::{Fault, Span};
 use crate::config::lexer::Word;
