@@ -10,7 +10,7 @@ use super::super::tcp::{self, Carrier, since_wait};
 use super::super::trace::{InUse, Trace};
 use super::handle::end_by_rule;
 use super::prepare::Request;
-use super::rules::End;
+use super::rules::{End, Ending};
 use super::told::{set_name, told_address};
 use super::{Next, answer, retry};
 use crate::backend::{Connected, Observed, Slot, connect};
@@ -58,7 +58,7 @@ impl Failure {
 /// What was found where the answer should begin.
 enum Wait {
     /// A whole head.
-    Head(Answer),
+    Head,
     /// A used connection ended before a byte of an answer came.
     Stale,
 }
@@ -67,15 +67,17 @@ enum Wait {
 pub(super) enum Found {
     /// A part of a head.
     Part,
-    /// An interim head (1xx) to be passed on; empty for a client that knows none.
-    Interim(Option<Buffer>),
+    /// An interim head (1xx), to be passed on unless there is nothing for this client.
+    Interim,
     /// The final one.
-    Final(Answer),
+    Final,
 }
 
 /// The head of the final answer as the client gets it, and what follows from it. The head itself, with its
 /// index of fields, is never held over a wait.
+#[derive(Default)]
 pub(super) struct Answer {
+    /// Of an interim answer as well, until it is sent.
     pub out: Buffer,
     pub framing: Framing,
     /// What follows is no longer HTTP.
@@ -213,15 +215,16 @@ impl<'a> Exchange<'a> {
             return Err(Failure::Rule(end));
         }
         let mut link = self.link(slot).await?;
-        let mut answer = loop {
-            let failure = match self.await_head(&link, response).await {
-                Ok(Wait::Head(answer)) => break answer,
+        let mut answer = Answer::default();
+        loop {
+            let failure = match self.await_head(&link, response, &mut answer).await {
+                Ok(Wait::Head) => break,
                 Ok(Wait::Stale) => None,
                 Err(failure) => Some(failure.seen_of(&link.slot)),
             };
             // Boxed: it is rare, and much larger than what goes on.
             link = Box::pin(self.try_again(link, failure, response)).await?;
-        };
+        }
         self.may_replay = false;
         self.armed = 0;
         self.replay = None;
@@ -257,7 +260,7 @@ impl<'a> Exchange<'a> {
         let to = if to == "/" { "" } else { to };
         let location = [to.as_bytes(), path].concat();
         let bytes = compose(302, &[(b"Cache-Control", b"no-cache"), (b"Location", &location)], b"");
-        Some(End::answer(302, bytes, (b'L', b'C'), false))
+        Some(Ending::answer(302, bytes, (b'L', b'C'), false))
     }
 
     /// Turns a failure into an answer, where one can still be given.
@@ -271,7 +274,7 @@ impl<'a> Exchange<'a> {
             // Kept from the client only while there is another attempt.
             Failure::Again(_) => (502, b'S', b'H'),
             // The request was understood and its server answered: the times say so.
-            Failure::Rule(End::Drop { .. }) => {
+            Failure::Rule(end) if matches!(*end, Ending::Drop { .. }) => {
                 self.trace.end(b'P', b'R');
                 self.session.client.drop_silently();
                 return Next::Close;
@@ -397,7 +400,12 @@ impl<'a> Exchange<'a> {
 
     /// Sends the rest of the request and reads until a final answer's head is there; interim answers (1xx)
     /// are passed on.
-    async fn await_head(&mut self, link: &Link, response: &mut Option<Buffer>) -> Result<Wait, Failure> {
+    async fn await_head(
+        &mut self,
+        link: &Link,
+        response: &mut Option<Buffer>,
+        answer: &mut Answer,
+    ) -> Result<Wait, Failure> {
         self.set_wait_timeout();
         loop {
             let session = self.session;
@@ -419,12 +427,12 @@ impl<'a> Exchange<'a> {
                 return Err(Failure::Status(502, b'S', b'H'));
             }
             loop {
-                match self.read_head(response)? {
-                    Found::Final(answer) => return Ok(Wait::Head(answer)),
-                    Found::Interim(out) => {
-                        if let Some(mut out) = out {
-                            self.send_to_client(&mut out).await?;
-                        }
+                match self.read_head(response, answer)? {
+                    Found::Final => return Ok(Wait::Head),
+                    Found::Interim if answer.out.is_empty() => {}
+                    Found::Interim => {
+                        self.send_to_client(&mut answer.out).await?;
+                        answer.out.release();
                     }
                     Found::Part => break,
                 }

@@ -8,7 +8,7 @@ use super::super::tcp;
 use super::super::trace::Trace;
 use super::exchange::Exchange;
 use super::prepare::{Prepared, prepare};
-use super::rules::End;
+use super::rules::{End, Ending};
 use super::{Next, answer, body, whole_head};
 use crate::backend::Backend;
 use crate::http::RequestFacts;
@@ -91,18 +91,18 @@ pub(super) async fn end_by_rule(
     may_stay: bool,
     trace: &mut Trace,
 ) -> Next {
-    trace.ruled = !matches!(end, End::Failed(_));
-    match end {
+    trace.ruled = !matches!(*end, Ending::Failed(_));
+    match *end {
         // Only requests wait, and not here.
-        End::Wait { .. } => Next::Close,
-        End::Failed(phase) => {
+        Ending::Wait { .. } => Next::Close,
+        Ending::Failed(phase) => {
             if phase == b'R' {
                 trace.timers.request = -1;
             }
             trace.end(b'P', phase);
             answer::deliver(session, (500, Vec::new()), facts, may_stay, trace).await
         }
-        End::Drop { reset, tarpit } => {
+        Ending::Drop { reset, tarpit } => {
             if tarpit {
                 wait_in_tarpit(session).await;
             }
@@ -113,7 +113,7 @@ pub(super) async fn end_by_rule(
             }
             Next::Close
         }
-        End::Answer { status, bytes, termination: (who, phase), keep_alive, tarpit } => {
+        Ending::Answer { status, bytes, termination: (who, phase), keep_alive, tarpit } => {
             if tarpit {
                 wait_in_tarpit(session).await;
                 // As HAProxy tells it: the tarpit is a wait before the request.

@@ -3,7 +3,7 @@
 use super::super::Session;
 use super::super::fill::fill;
 use super::super::world::Scene;
-use super::rules::End;
+use super::rules::{End, Ending};
 use crate::backend::Backend;
 use crate::config::{ErrorPage, Reply, ReplyBody, Target};
 use crate::http::answer::{compose, has_page};
@@ -24,8 +24,10 @@ pub(super) fn configured<'a>(
 pub(super) fn replied(scene: &Scene<'_>, reply: &Reply, view: &View<'_>, termination: (u8, u8)) -> End {
     let tarpit = termination.1 == b'T';
     match composed(scene, reply, view) {
-        None => End::Drop { reset: false, tarpit },
-        Some(bytes) => End::Answer { status: reply.status, bytes, termination, keep_alive: true, tarpit },
+        None => Ending::drop(false, tarpit),
+        Some(bytes) => {
+            Box::new(Ending::Answer { status: reply.status, bytes, termination, keep_alive: true, tarpit })
+        }
     }
 }
 

@@ -20,8 +20,11 @@ use crate::net::Buffer;
 use crate::rules::fill::encode;
 use crate::rules::{Sample, Scratch, Seen, View, applies, as_text, expand, is_to_proxy, matches, value};
 
-/// How rules end a request or replace an answer.
-pub(in crate::session) enum End {
+/// How rules end a request or replace an answer. Boxed, because it is rare and comes through many hands.
+pub(in crate::session) type End = Box<Ending>;
+
+/// The same in the open.
+pub(in crate::session) enum Ending {
     /// With this answer; empty = the page of its status.
     Answer {
         status: u16,
@@ -49,9 +52,21 @@ pub(in crate::session) enum Within {
     Request,
 }
 
-impl End {
-    pub(super) fn answer(status: u16, bytes: Vec<u8>, termination: (u8, u8), keep_alive: bool) -> Self {
-        Self::Answer { status, bytes, termination, keep_alive, tarpit: false }
+impl Ending {
+    pub(super) fn answer(status: u16, bytes: Vec<u8>, termination: (u8, u8), keep_alive: bool) -> End {
+        Box::new(Self::Answer { status, bytes, termination, keep_alive, tarpit: false })
+    }
+
+    pub(super) fn failed(phase: u8) -> End {
+        Box::new(Self::Failed(phase))
+    }
+
+    pub(in crate::session) fn drop(reset: bool, tarpit: bool) -> End {
+        Box::new(Self::Drop { reset, tarpit })
+    }
+
+    pub(super) fn wait(within: Within, at_least: usize) -> End {
+        Box::new(Self::Wait { within, at_least })
     }
 }
 
@@ -124,7 +139,7 @@ impl Request<'_> {
                 Ok(Done::Stop) => break,
                 Ok(Done::Strict(on)) => self.at.strict = on,
                 Ok(Done::End(end)) => return Err(end),
-                Err(TooLong) if self.at.strict => return Err(End::Failed(b'R')),
+                Err(TooLong) if self.at.strict => return Err(Ending::failed(b'R')),
                 Err(TooLong) => {}
             }
         }
@@ -135,7 +150,7 @@ impl Request<'_> {
     /// `option http-buffer-request`: rules run once the body is there.
     pub fn buffer(&mut self, wanted: bool) -> Result<(), End> {
         if wanted && !std::mem::replace(&mut self.at.buffered, true) && self.lacks(usize::MAX) {
-            return Err(End::Wait { within: Within::Request, at_least: usize::MAX });
+            return Err(Ending::wait(Within::Request, usize::MAX));
         }
         Ok(())
     }
@@ -164,7 +179,7 @@ impl Request<'_> {
             return Ok(());
         }
         if names == HeaderNames::Reject {
-            return Err(End::answer(403, Vec::new(), (b'P', b'R'), true));
+            return Err(Ending::answer(403, Vec::new(), (b'P', b'R'), true));
         }
         let text = editable(&mut self.text, self.bytes, self.head.len, self.session);
         self.head.edit().remove(text, &is_odd);
@@ -203,7 +218,7 @@ impl Request<'_> {
             HttpAction::WaitForBody { time_ms, at_least } => {
                 let (within, at_least) = (Within::Time(*time_ms), *at_least);
                 if self.lacks(at_least) {
-                    return Ok(Done::End(End::Wait { within, at_least }));
+                    return Ok(Done::End(Ending::wait(within, at_least)));
                 }
             }
             HttpAction::Lines(rule) => {
@@ -267,7 +282,7 @@ impl Response<'_> {
                 Ok(Done::Stop) => break,
                 Ok(Done::Strict(on)) => strict = on,
                 Ok(Done::End(end)) => return Err(end),
-                Err(TooLong) if strict => return Err(End::Failed(b'H')),
+                Err(TooLong) if strict => return Err(Ending::failed(b'H')),
                 Err(TooLong) => {}
             }
         }
@@ -374,10 +389,10 @@ pub(in crate::session) fn common(
             let fields: [(&[u8], &[u8]); 3] =
                 [(name, &challenge), (b"Cache-Control", b"no-cache"), (b"Content-Type", b"text/html")];
             const BODY: &[u8] = b"<!doctype html><title>Unauthorized</title><h1>Unauthorized</h1>\n";
-            Done::End(End::answer(status, compose(status, &fields, BODY), (b'L', phase), true))
+            Done::End(Ending::answer(status, compose(status, &fields, BODY), (b'L', phase), true))
         }
-        HttpAction::SilentDrop => Done::End(End::Drop { reset: true, tarpit: false }),
-        HttpAction::Reject => Done::End(End::Drop { reset: false, tarpit: false }),
+        HttpAction::SilentDrop => Done::End(Ending::drop(true, false)),
+        HttpAction::Reject => Done::End(Ending::drop(false, false)),
         HttpAction::SetVar(to, expr) => {
             let mut found = None;
             value(expr, view, &mut |sample| found = Some(sample.clone().into_owned()));
@@ -448,7 +463,7 @@ fn redirection(redirect: &Redirect, to: &[u8], (target, host): (&[u8], &[u8]), p
     if let Some(cookie) = &redirect.cookie {
         fields.push((b"Set-Cookie", cookie.as_bytes()));
     }
-    Some(End::answer(redirect.status, compose(redirect.status, &fields, b""), (b'L', phase), true))
+    Some(Ending::answer(redirect.status, compose(redirect.status, &fields, b""), (b'L', phase), true))
 }
 
 fn bounds(target: &[u8], part: TargetPart) -> (usize, usize) {
