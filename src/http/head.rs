@@ -246,7 +246,8 @@ impl ResponseHead {
     }
 }
 
-fn values<'a>(fields: &'a Fields, bytes: &'a [u8], name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+/// The values of every field of this name (any letter case), in order. `bytes` as for [`Span::of`].
+pub fn values<'a>(fields: &'a Fields, bytes: &'a [u8], name: &'a str) -> impl Iterator<Item = &'a [u8]> {
     // The length is compared before a byte is looked at: most fields differ there.
     fields
         .iter()

@@ -146,7 +146,7 @@ pub(super) fn prepare(
         }
         if session.frontend.shared.keeps_line {
             let line = request_line(work.head, buffer.bytes());
-            session.extra.borrow_mut().get_or_insert_default().request_line = Some(line);
+            session.extra().request_line = Some(line);
         }
     }
     session.note_number(trace.number);
