@@ -2,14 +2,15 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
+use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType};
 use rustix::stdio::{stderr, stdout};
 
 use super::target::Resolver;
@@ -60,7 +61,7 @@ impl std::fmt::Display for Destination {
 /// The open end.
 pub(super) enum Outlet {
     /// Not connected: each line takes the route of its moment, whatever address the device has by then.
-    Udp(UdpSocket, SocketAddr),
+    Udp(OwnedFd, SocketAddr),
     /// Connected, so that it outlives a later `chroot`.
     Unix(UnixDatagram),
     Stdout,
@@ -83,7 +84,9 @@ impl Outlet {
 
     pub(super) fn send(&self, line: &[u8]) -> io::Result<()> {
         match self {
-            Self::Udp(socket, address) => socket.send_to(line, address).and_then(|sent| whole(sent, line)),
+            Self::Udp(socket, address) => {
+                whole(rustix::net::sendto(socket, line, SendFlags::empty(), address)?, line)
+            }
             Self::Unix(socket) => socket.send(line).and_then(|sent| whole(sent, line)),
             Self::Stdout => write_at_once(stdout(), line),
             Self::Stderr => write_at_once(stderr(), line),
@@ -94,12 +97,9 @@ impl Outlet {
 }
 
 fn open_udp(address: SocketAddr) -> io::Result<Outlet> {
-    let any: IpAddr = match address {
-        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-    };
-    let socket = UdpSocket::bind((any, 0))?;
-    socket.set_nonblocking(true)?;
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = rustix::net::socket_with(family, SocketType::DGRAM, flags, None)?;
     Ok(Outlet::Udp(socket, address))
 }
 

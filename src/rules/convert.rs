@@ -57,7 +57,14 @@ fn of_text(converter: &Converter, sample: Sample<'static>, world: &dyn World) ->
         }
         Converter::Base64 => to_base64(bytes),
         Converter::FromBase64 => from_base64(bytes)?,
-        Converter::Hex => bytes.iter().flat_map(|b| [hex_digit(b >> 4), hex_digit(b & 15)]).collect(),
+        Converter::Hex => {
+            let mut out = Vec::with_capacity(bytes.len() * 2);
+            for byte in bytes {
+                out.push(hex_digit(byte >> 4));
+                out.push(hex_digit(byte & 15));
+            }
+            out
+        }
         Converter::UrlDecode { in_query } => url_decoded(bytes, *in_query)?,
         Converter::Field(index, delimiters, count) => part(bytes, *index, delimiters, *count, false)?,
         Converter::Word(index, delimiters, count) => part(bytes, *index, delimiters, *count, true)?,
