@@ -4,7 +4,8 @@ use std::task::Context;
 
 use super::super::Session;
 use super::super::tcp;
-use super::exchange::{Exchange, Failure, Link};
+use super::exchange::{Exchange, Failure};
+use super::link::Link;
 use super::prepare::{Request, is_idempotent};
 use crate::backend::{Slot, again};
 use crate::config::retry_bit;
