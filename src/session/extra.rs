@@ -252,7 +252,9 @@ impl Session {
 }
 
 fn put(variables: &mut Variables, id: VarId, value: Option<Sample<'static>>) -> bool {
-    variables.retain(|(known, _)| *known != id);
+    if let Some(at) = variables.iter().position(|(known, _)| *known == id) {
+        variables.swap_remove(at);
+    }
     let Some(value) = value else { return true };
     let size = |value: &Sample<'_>| match value {
         Sample::Bytes(bytes) => VARIABLE_BYTES + bytes.len(),

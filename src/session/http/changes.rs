@@ -57,9 +57,6 @@ pub(super) fn change_fields(
             let make = |old: &[u8]| match parts {
                 false => substituted(regex, old, filled),
                 true => {
-                    let part = |part: &[u8]| {
-                        substituted(regex, part.trim_ascii(), filled).unwrap_or_else(|| part.to_vec())
-                    };
                     // A comma between quotes is part of its element.
                     let (mut quoted, mut escaped) = (false, false);
                     let between = |byte: &u8| {
@@ -68,8 +65,15 @@ pub(super) fn change_fields(
                         quoted ^= plain && *byte == b'"';
                         *byte == b',' && !quoted
                     };
-                    let list: Vec<Vec<u8>> = old.split(between).map(part).collect();
-                    Some(list.join(&b","[..]))
+                    let mut list = Vec::with_capacity(old.len());
+                    for (nth, part) in old.split(between).enumerate() {
+                        if nth > 0 {
+                            list.push(b',');
+                        }
+                        let new = substituted(regex, part.trim_ascii(), filled);
+                        list.extend_from_slice(new.as_deref().unwrap_or(part));
+                    }
+                    Some(list)
                 }
             };
             fields.replace(text, name.as_bytes(), &make)?;
