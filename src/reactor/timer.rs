@@ -124,6 +124,7 @@ impl Deadline {
     }
 
     /// Moves it to `timeout_ms` from now; 0 means never, as in HAProxy's configuration.
+    #[inline(never)]
     pub fn set_after(&self, timeout_ms: u64) {
         self.at_ms.set(match timeout_ms {
             0 => NEVER,
