@@ -6,7 +6,7 @@ mod inert;
 mod templates;
 
 use super::blocks::{Blocks, Directive};
-use super::diagnostics::{Fault, Severity, Sink, Span, Spot, quoted};
+use super::diagnostics::{Fault, Message, Severity, Sink, Span, Spot, quoted};
 use super::draft::{AclTable, Proxy, ProxyKind, Settings};
 use super::environment::Environment;
 use super::keywords::bind::UnixBind;
@@ -57,6 +57,13 @@ impl<'a> Statement<'a> {
         let first = self.name.first().map_or(Span::default(), |word| word.span);
         let last = self.name.last().map_or(first, |word| word.span);
         Span { start: first.start, end: last.end }
+    }
+
+    /// A message about the keyword.
+    #[cold]
+    #[inline(never)]
+    pub fn wrong(&self, message: impl Message) -> Fault {
+        Fault::at(self.name_span(), message)
     }
 
     /// The one argument.

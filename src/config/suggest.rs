@@ -3,52 +3,65 @@
 /// Longer names are not compared.
 const NAME_BYTES_MAX: usize = 64;
 
-/// A search for the name that a word was meant to be. It is told one name after the other: no code of it is made anew for
-/// each kind of list.
+/// The search for the name nearest to a word, if one is near enough to be a slip: one edit in four characters, at most
+/// three.
 struct Search<'w, 'a> {
     word: &'w str,
-    /// Edits at most: one in four characters, at most three.
+    /// Only what is nearer than this counts.
     limit: usize,
-    /// The nearest so far, and how far it is.
-    nearest: Option<(usize, &'a str)>,
+    found: Option<&'a str>,
 }
 
 impl<'w, 'a> Search<'w, 'a> {
     fn new(word: &'w str) -> Self {
         let limit = match word.len() {
             0..=1 => 0,
-            2..=4 => 1,
-            5..=8 => 2,
-            _ => 3,
+            2..=4 => 2,
+            5..=8 => 3,
+            _ => 4,
         };
-        Self { word, limit, nearest: None }
+        Self { word, limit, found: None }
     }
 
-    fn consider(&mut self, name: &'a str) {
-        if self.limit > 0
-            && let Some(edits) = distance(self.word, name, self.limit)
-            && self.nearest.is_none_or(|(least, _)| edits < least)
-        {
-            self.nearest = Some((edits, name));
+    /// Takes one more name; of those that are equally near the first one counts.
+    #[inline(never)]
+    fn add(&mut self, name: &'a str) {
+        let Some(most) = self.limit.checked_sub(1) else { return };
+        if let Some(edits) = distance(self.word, name, most) {
+            (self.limit, self.found) = (edits, Some(name));
         }
     }
 
+    #[inline(never)]
     fn hint(&self) -> String {
-        self.nearest.map(|(_, name)| format!("; did you mean `{name}`?")).unwrap_or_default()
+        self.found.map(|name| format!("; did you mean `{name}`?")).unwrap_or_default()
     }
 }
 
-/// The name nearest to `word`, if one is near enough to be a slip.
+/// The name nearest to `word`.
 pub(crate) fn nearest<'a>(word: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let mut search = Search::new(word);
-    names.for_each(|name| search.consider(name));
-    search.nearest.map(|(_, name)| name)
+    for name in names {
+        search.add(name);
+    }
+    search.found
 }
 
 /// `; did you mean …?`, or nothing.
 pub(crate) fn hint<'a>(word: &str, names: impl Iterator<Item = &'a str>) -> String {
     let mut search = Search::new(word);
-    names.for_each(|name| search.consider(name));
+    for name in names {
+        search.add(name);
+    }
+    search.hint()
+}
+
+/// The same for names in lists, separated by `|`: the way that costs the least code.
+pub(crate) fn hint_of(word: &str, lists: &[&str]) -> String {
+    let mut search = Search::new(word);
+    for name in lists.iter().flat_map(|list| list.split('|')) {
+        search.add(name);
+    }
     search.hint()
 }
 

@@ -22,7 +22,7 @@ pub(super) fn check(b: &mut Builder<'_>, st: &Statement<'_>, rule: &HttpRule, si
     values(&rule.action, &mut |expr| {
         if missing(expr) {
             let message = format!("`{}` has no value in `{}` rules: {why}", expr.text, st.keyword.name);
-            fault = Some(Fault::at(st.name_span(), message));
+            fault = Some(st.wrong(message));
         }
     });
     if let Some(fault) = fault {
