@@ -53,33 +53,123 @@ pub(super) enum Flag {
 pub(super) struct Spelling(pub Flag, pub &'static str, pub &'static str, pub Takes, pub &'static str);
 
 pub(super) const SPELLINGS: &[Spelling] = &[
-    Spelling(Flag::File, "-f", "--file", Takes::One, "configuration file, or folder whose *.cfg are read in order;\nmay be repeated"),
+    Spelling(
+        Flag::File,
+        "-f",
+        "--file",
+        Takes::One,
+        "configuration file, or folder whose *.cfg are read in order;\nmay be repeated",
+    ),
     Spelling(Flag::Check, "-c", "--check", Takes::Nothing, "check the configuration and exit with 0 or 1"),
-    Spelling(Flag::Condition, "-cc", "--condition", Takes::One, "evaluate a condition as of `.if` and exit with 0 (true), 1\n(false) or 2 (an error)"),
-    Spelling(Flag::ZeroWarning, "-dW", "--zero-warning", Takes::Nothing, "refuse a configuration with warnings"),
+    Spelling(
+        Flag::Condition,
+        "-cc",
+        "--condition",
+        Takes::One,
+        "evaluate a condition as of `.if` and exit with 0 (true), 1\n(false) or 2 (an error)",
+    ),
+    Spelling(
+        Flag::ZeroWarning,
+        "-dW",
+        "--zero-warning",
+        Takes::Nothing,
+        "refuse a configuration with warnings",
+    ),
     Spelling(Flag::Daemon, "-D", "--daemon", Takes::Nothing, "go to the background"),
-    Spelling(Flag::Foreground, "-db", "--foreground", Takes::Nothing, "stay in the foreground, whatever the configuration says"),
+    Spelling(
+        Flag::Foreground,
+        "-db",
+        "--foreground",
+        Takes::Nothing,
+        "stay in the foreground, whatever the configuration says",
+    ),
     Spelling(Flag::Pidfile, "-p", "--pidfile", Takes::One, "write the process id to this file"),
     Spelling(Flag::Quiet, "-q", "--quiet", Takes::Nothing, "print errors only"),
     Spelling(Flag::Verbose, "-V", "--verbose", Takes::Nothing, "print more"),
     Spelling(Flag::Debug, "-d", "--debug", Takes::Nothing, "print everything, and stay in the foreground"),
     Spelling(Flag::Version, "-v", "--version", Takes::Nothing, "print the version and exit"),
-    Spelling(Flag::BuildInfo, "-vv", "--build-info", Takes::Nothing, "print version, build and limits and exit"),
-    Spelling(Flag::Maxconn, "-n", "--maxconn", Takes::One, "concurrent client connections at most; wins over the\nconfiguration"),
-    Spelling(Flag::Memory, "-m", "--memory", Takes::One, "memory to make do with, MiB: bounds maxconn, or sets it\nwhere nothing else does"),
+    Spelling(
+        Flag::BuildInfo,
+        "-vv",
+        "--build-info",
+        Takes::Nothing,
+        "print version, build and limits and exit",
+    ),
+    Spelling(
+        Flag::Maxconn,
+        "-n",
+        "--maxconn",
+        Takes::One,
+        "concurrent client connections at most; wins over the\nconfiguration",
+    ),
+    Spelling(
+        Flag::Memory,
+        "-m",
+        "--memory",
+        Takes::One,
+        "memory to make do with, MiB: bounds maxconn, or sets it\nwhere nothing else does",
+    ),
     Spelling(Flag::Directory, "-C", "--directory", Takes::One, "change to this folder first"),
     Spelling(Flag::LocalName, "-L", "--local-name", Takes::One, "name of this instance among its peers"),
-    Spelling(Flag::Finish, "-sf", "--finish", Takes::Pids, "older process to finish its connections and go, once this\none serves; may be a list"),
-    Spelling(Flag::Terminate, "-st", "--terminate", Takes::Pids, "older process to stop at once, when this one serves; may be\na list"),
-    Spelling(Flag::Worker, "-W", "--worker", Takes::Nothing, "accepted for HAProxy's scripts: the process stays the single\nworker it is"),
-    Spelling(Flag::Notify, "-Ws", "--notify", Takes::Nothing, "the same in the foreground, for systemd's Type=notify"),
-    Spelling(Flag::WaitBind, "", "--wait-bind", Takes::OneOr(FOREVER), "wait for addresses that are not there yet: without end, or\n=seconds"),
+    Spelling(
+        Flag::Finish,
+        "-sf",
+        "--finish",
+        Takes::Pids,
+        "older process to finish its connections and go, once this\none serves; may be a list",
+    ),
+    Spelling(
+        Flag::Terminate,
+        "-st",
+        "--terminate",
+        Takes::Pids,
+        "older process to stop at once, when this one serves; may be\na list",
+    ),
+    Spelling(
+        Flag::Worker,
+        "-W",
+        "--worker",
+        Takes::Nothing,
+        "accepted for HAProxy's scripts: the process stays the single\nworker it is",
+    ),
+    Spelling(
+        Flag::Notify,
+        "-Ws",
+        "--notify",
+        Takes::Nothing,
+        "the same in the foreground, for systemd's Type=notify",
+    ),
+    Spelling(
+        Flag::WaitBind,
+        "",
+        "--wait-bind",
+        Takes::OneOr(FOREVER),
+        "wait for addresses that are not there yet: without end, or\n=seconds",
+    ),
     Spelling(Flag::Listen, "", "--listen", Takes::One, "preset: listen here (default *:80)"),
     Spelling(Flag::Web, "", "--web", Takes::One, "preset: the web server (default 127.0.0.1:8100)"),
     Spelling(Flag::Ws, "", "--ws", Takes::One, "preset: the WebSocket server (default 127.0.0.1:2200)"),
-    Spelling(Flag::Socket, "", "--socket", Takes::One, "preset: the raw socket process (default 127.0.0.1:2100)"),
-    Spelling(Flag::PrintConfig, "", "--print-config", Takes::Nothing, "print the configuration as text and exit"),
-    Spelling(Flag::Demo, "", "--demo", Takes::Nothing, "serve three small backends of its own (only in builds with\nthe demo)"),
+    Spelling(
+        Flag::Socket,
+        "",
+        "--socket",
+        Takes::One,
+        "preset: the raw socket process (default 127.0.0.1:2100)",
+    ),
+    Spelling(
+        Flag::PrintConfig,
+        "",
+        "--print-config",
+        Takes::Nothing,
+        "print the configuration as text and exit",
+    ),
+    Spelling(
+        Flag::Demo,
+        "",
+        "--demo",
+        Takes::Nothing,
+        "serve three small backends of its own (only in builds with\nthe demo)",
+    ),
     Spelling(Flag::Help, "-h", "--help", Takes::Nothing, "display usage information"),
 ];
 
@@ -159,10 +249,9 @@ pub(super) fn translate(args: impl Iterator<Item = OsString>) -> Result<Vec<Give
             (Takes::Nothing, None) => String::new(),
             (Takes::One | Takes::OneOr(_), Some(value)) => value,
             (Takes::OneOr(default), None) => default.to_owned(),
-            (Takes::One, None) => args
-                .next()
-                .transpose()?
-                .ok_or_else(|| mistake(&format!("{flag}: a value must follow")))?,
+            (Takes::One, None) => {
+                args.next().transpose()?.ok_or_else(|| mistake(&format!("{flag}: a value must follow")))?
+            }
             (Takes::Pids, value) => {
                 let mut lists = value.unwrap_or_default();
                 while let Some(list) = args.next_if(|next| next.as_ref().is_ok_and(|a| !a.starts_with('-'))) {
@@ -190,7 +279,10 @@ fn unknown(flag: &str) -> Exit {
     if flag.strip_prefix("-d").is_some_and(|rest| rest.starts_with(['C', 'K', 'L', 'r', 't'])) {
         return mistake(&format!("{flag}: this debugging flag of HAProxy has no counterpart here"));
     }
-    let names = SPELLINGS.iter().flat_map(|Spelling(_, short, name, ..)| [*short, *name]).filter(|name| !name.is_empty());
+    let names = SPELLINGS
+        .iter()
+        .flat_map(|Spelling(_, short, name, ..)| [*short, *name])
+        .filter(|name| !name.is_empty());
     match nearest(flag, names) {
         Some(name) => mistake(&format!("unknown flag '{flag}': did you mean '{name}'?")),
         None => mistake(&format!("unknown flag '{flag}': --help lists all")),
