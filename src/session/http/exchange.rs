@@ -377,7 +377,8 @@ impl<'a> Exchange<'a> {
             }
             Err(error) => {
                 tcp::note_failure(session, &error, &mut self.trace);
-                Err(Failure::NoServer)
+                let end = error.slot.and_then(|slot| self.redirected(&slot));
+                Err(end.map_or(Failure::NoServer, Failure::Rule))
             }
         }
     }
