@@ -175,9 +175,9 @@ pub async fn connect(
 
 /// The server of the next attempt after one at this server has failed; counts a retry.
 ///
-/// With `option redispatch` another one is chosen on the retries that it names, at once where servers take turns and
-/// others are up, and always when it is down. Before the same server is tried again comes a pause of a second (less where
-/// `timeout connect` is shorter), where `pauses` asks for it.
+/// With `option redispatch` another one is chosen on the retries that it names, at once where nothing is hashed and
+/// others are up, and always when it is down. Before the same server is tried again comes a pause of a second (less
+/// where `timeout connect` is shorter), where `pauses` asks for it.
 ///
 /// # Errors
 /// No other server has room in time, or the client is gone.
@@ -187,11 +187,8 @@ pub async fn again(slot: Slot, wish: &Wish, asker: &Asker<'_>, pauses: bool) -> 
     let course = asker.course;
     course.retries.set(course.retries.get().saturating_add(1));
     let others = backend.active_servers() > 1;
-    let takes_turns = matches!(
-        backend.config.balance.algorithm,
-        Algorithm::RoundRobin | Algorithm::StaticRr | Algorithm::Random(_)
-    );
-    let by_turn = wish.server.is_none() && takes_turns && others;
+    let is_hashed = matches!(backend.config.balance.algorithm, Algorithm::Hash(_));
+    let by_turn = wish.server.is_none() && !is_hashed && others;
     let moves = queues.redispatch.is_some()
         && !wish.insists
         && (by_turn || queues.moves(course.retries.get()) || !slot.server().is_up());
