@@ -6,7 +6,7 @@ mod inert;
 mod templates;
 
 use super::blocks::{Blocks, Directive};
-use super::diagnostics::{Fault, Severity, Sink, Span, Spot, quoted};
+use super::diagnostics::{Fault, Message, Severity, Sink, Span, Spot, quoted};
 use super::draft::{AclTable, Proxy, ProxyKind, Settings};
 use super::environment::Environment;
 use super::keywords::bind::UnixBind;
@@ -57,6 +57,13 @@ impl<'a> Statement<'a> {
         let first = self.name.first().map_or(Span::default(), |word| word.span);
         let last = self.name.last().map_or(first, |word| word.span);
         Span { start: first.start, end: last.end }
+    }
+
+    /// A message about the keyword.
+    #[cold]
+    #[inline(never)]
+    pub fn wrong(&self, message: impl Message) -> Fault {
+        Fault::at(self.name_span(), message)
     }
 
     /// The one argument.
@@ -236,10 +243,10 @@ impl<'a> Builder<'a> {
         self.names[usize::from(server_side)].get(name).copied()
     }
 
-    /// Names of one side's proxies, for suggestions.
+    /// `; did you mean …?` with the name of a proxy of that side, or nothing.
     #[allow(clippy::indexing_slicing, reason = "a bool, of two sides")]
-    pub fn proxy_names(&self, server_side: bool) -> impl Iterator<Item = &str> {
-        self.names[usize::from(server_side)].keys().map(String::as_str)
+    pub fn hint_of_proxies(&self, server_side: bool, name: &str) -> String {
+        suggest::hint(name, self.names[usize::from(server_side)].keys().map(String::as_str))
     }
 
     /// Backends in the order of their names, as indexes into `proxies`.

@@ -143,8 +143,8 @@ pub(crate) struct Proxy {
     pub servers: Vec<Server>,
     /// `dispatch`.
     pub direct: Option<Server>,
-    /// Names of `servers` and the line each was written in.
-    pub server_names: BTreeMap<String, u32>,
+    /// `servers` by their names.
+    pub server_names: BTreeMap<String, usize>,
     /// `track` of its servers, resolved at the end.
     pub tracks: Vec<Track>,
 }

@@ -36,6 +36,13 @@ impl Word {
         self.bytes == text.as_bytes()
     }
 
+    /// A message about it, which begins with it: `why` goes on, as in ` is no number`.
+    #[cold]
+    #[inline(never)]
+    pub fn wrong(&self, why: &str) -> Fault {
+        Fault::at(self.span, format_args!("{}{why}", self.quoted()))
+    }
+
     /// For use in messages.
     pub fn quoted(&self) -> Quoted<'_> {
         quoted(&self.bytes)

@@ -70,18 +70,19 @@ pub enum Method {
 impl Method {
     /// The method a name stands for; names are case-sensitive (RFC 9110 §9.1).
     pub fn from_name(name: &[u8]) -> Self {
-        match name {
-            b"GET" => Self::Get,
-            b"HEAD" => Self::Head,
-            b"POST" => Self::Post,
-            b"PUT" => Self::Put,
-            b"DELETE" => Self::Delete,
-            b"CONNECT" => Self::Connect,
-            b"OPTIONS" => Self::Options,
-            b"TRACE" => Self::Trace,
-            b"PATCH" => Self::Patch,
-            _ => Self::Other,
-        }
+        // The common ones first.
+        const METHODS: [(&[u8], Method); 9] = [
+            (b"GET", Method::Get),
+            (b"HEAD", Method::Head),
+            (b"POST", Method::Post),
+            (b"PUT", Method::Put),
+            (b"DELETE", Method::Delete),
+            (b"CONNECT", Method::Connect),
+            (b"OPTIONS", Method::Options),
+            (b"TRACE", Method::Trace),
+            (b"PATCH", Method::Patch),
+        ];
+        METHODS.iter().find(|(known, _)| *known == name).map_or(Self::Other, |(_, method)| *method)
     }
 }
 
@@ -170,18 +171,20 @@ pub struct ResponseHead {
 
 /// The fields of a head that are not simply copied, by their index, so that nobody compares names twice.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Special(u128);
+pub(super) struct Special([u32; 4]);
 
 // One bit for each.
-const _: () = assert!(MAX_FIELDS <= u128::BITS as usize);
+const _: () = assert!(MAX_FIELDS <= 4 * u32::BITS as usize);
 
 impl Special {
+    #[allow(clippy::indexing_slicing, reason = "0 to 3, in an array of 4")]
     pub fn insert(&mut self, index: usize) {
-        self.0 |= 1 << (index % 128);
+        self.0[index / 32 % 4] |= 1 << (index % 32);
     }
 
+    #[allow(clippy::indexing_slicing, reason = "0 to 3, in an array of 4")]
     pub fn contains(self, index: usize) -> bool {
-        self.0 & 1 << (index % 128) != 0
+        self.0[index / 32 % 4] & 1 << (index % 32) != 0
     }
 }
 

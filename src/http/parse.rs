@@ -9,7 +9,7 @@ use core::mem::MaybeUninit;
 
 use httparse::Status;
 
-use super::fields::{Facts, Known, decimal, is_host_byte, is_target_byte, is_token_byte};
+use super::fields::{Facts, Known, decimal, find, is_host_byte, is_target_byte, is_token_byte};
 use super::head::{
     Field, Fields, Framing, HeadError, MAX_FIELDS, Method, RequestFacts, RequestHead, ResponseHead, Span,
     Special, Version,
@@ -221,7 +221,7 @@ fn may_be_target(method: Method, target: &[u8], whole: bool) -> bool {
 /// The authority of an absolute-form target; `None` for the other forms, and for one with user information,
 /// which RFC 9110 §4.2.4 has recipients treat as an error.
 fn absolute_authority(target: &[u8]) -> Option<&[u8]> {
-    let mark = target.windows(3).position(|w| w == b"://")?;
+    let mark = find(target, b"://")?;
     let rest = target.get(mark + 3..)?;
     let end = rest.iter().position(|b| matches!(b, b'/' | b'?')).unwrap_or(rest.len());
     rest.get(..end).filter(|authority| authority.iter().all(|&b| is_host_byte(b)))
@@ -229,7 +229,7 @@ fn absolute_authority(target: &[u8]) -> Option<&[u8]> {
 
 /// The port of `host:port`, and what comes before it.
 fn authority_port(authority: &[u8]) -> Option<(&[u8], u16)> {
-    let colon = memchr::memrchr(b':', authority)?;
+    let colon = authority.iter().rposition(|&b| b == b':')?;
     let port = u16::try_from(decimal(authority.get(colon + 1..)?)?).ok()?;
     authority.get(..colon).filter(|host| !host.is_empty()).map(|host| (host, port))
 }

@@ -10,7 +10,7 @@ use super::stick::Store;
 use super::world::Scene;
 use super::{Scope, Session};
 use crate::config::{SetVar, VarId};
-use crate::rules::{Sample, View};
+use crate::rules::{Sample, Seen, View};
 
 /// Variables with their values.
 pub(super) type Variables = Vec<(VarId, Sample<'static>)>;
@@ -180,7 +180,7 @@ impl Session {
 
     /// The same where no bytes are at hand.
     pub(super) fn known_id(&self) -> Option<Box<[u8]>> {
-        self.unique_id(&View::new(&[], true).within(&Scene::of(self)))
+        self.unique_id(&Seen::new(&[], true).within(&Scene::of(self)))
     }
 
     /// Sets the severity of the request's log line (`http-request set-log-level`).

@@ -113,6 +113,7 @@ impl Trace {
     }
 
     /// Milliseconds since it began, as the timers hold them.
+    #[inline(never)]
     pub(super) fn elapsed_ms(&self, session: &Session) -> i32 {
         timer_ms(session.reactor().now_ms().saturating_sub(self.start_ms))
     }

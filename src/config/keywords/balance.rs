@@ -1,5 +1,6 @@
 //! How a backend chooses among its servers (configuration §4.2, "balance", "hash-type").
 
+use super::options::flag;
 use super::{Keyword, Sections};
 use crate::config::builder::{Builder, Statement};
 use crate::config::diagnostics::Fault;
@@ -85,11 +86,7 @@ pub(super) const TABLE: &[Keyword] = &[
         "1.3",
         "",
         "when no other server is up all backup servers serve, not only the first",
-        |b, st| {
-            st.none()?;
-            b.settings()?.balance.all_backups = !st.negated;
-            Ok(())
-        },
+        |b, st| { flag(b, st, |s| &mut s.balance.all_backups) },
     )
     .with_no()
     .lenient(),
@@ -99,14 +96,14 @@ pub(super) const TABLE: &[Keyword] = &[
 fn one_of(word: &Word, names: &[&str], expected: &str) -> Result<usize, Fault> {
     let found = names.iter().position(|name| word.is(name));
     found.ok_or_else(|| {
-        let hint = suggest::hint(word.text().unwrap_or_default(), names.iter().copied());
+        let hint = suggest::hint_of(word.text().unwrap_or_default(), names);
         Fault::at(word.span, format_args!("unexpected {}{hint}; expected {expected}", word.quoted()))
     })
 }
 
 fn balance(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
     let [word, rest @ ..] = st.args() else {
-        return Err(Fault::at(st.name_span(), format_args!("expected `balance` and {ALGORITHMS}")));
+        return Err(st.wrong(format_args!("expected `balance` and {ALGORITHMS}")));
     };
     let text = word.text()?;
     // `hdr(host)`, `random(3)`
@@ -153,7 +150,7 @@ fn balance(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
         }
         ("hash", [expression, rest @ ..]) => {
             st.end(rest)?;
-            Algorithm::Hash(Key::Sample(self::expression(b, st, expression)?))
+            Algorithm::Hash(Key::Sample(self::expression(b, st, expression)?.into()))
         }
         ("hash", []) => {
             return Err(Fault::at(word.span, "`hash` needs an expression, as `hash req.hdr(host),lower`"));
@@ -161,7 +158,7 @@ fn balance(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
         ("rdp-cookie", rest) => {
             st.end(rest)?;
             let name = argument.filter(|name| !name.is_empty()).unwrap_or("msts");
-            Algorithm::Hash(Key::Sample(Expr::of(Fetch::RdpCookie(name.into()), text)))
+            Algorithm::Hash(Key::Sample(Expr::of(Fetch::RdpCookie(name.into()), text).into()))
         }
         (name, [first, ..]) if NAMES.contains(&name) => {
             // HAProxy passes over it in silence.
@@ -180,7 +177,7 @@ fn balance(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
             }
         }
         (name, _) => {
-            let hint = suggest::hint(name, NAMES.into_iter());
+            let hint = suggest::hint_of(name, &NAMES);
             let message = format!("{} is no balance algorithm{hint}; expected {ALGORITHMS}", word.quoted());
             return Err(Fault::at(word.span, message));
         }
@@ -245,7 +242,7 @@ fn expression(
 fn hash_type(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
     const METHODS: &str = "map-based or consistent";
     let [method, rest @ ..] = st.args() else {
-        return Err(Fault::at(st.name_span(), format_args!("expected `hash-type` and {METHODS}")));
+        return Err(st.wrong(format_args!("expected `hash-type` and {METHODS}")));
     };
     let consistent = one_of(method, &["map-based", "consistent"], METHODS)? == 1;
     let functions =

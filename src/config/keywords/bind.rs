@@ -110,7 +110,7 @@ const fn parameter(
 fn unix_mode(word: &Word) -> Result<u32, Fault> {
     match u32::from_str_radix(word.text()?, 8) {
         Ok(mode) if mode <= 0o7777 => Ok(mode),
-        _ => Err(Fault::at(word.span, format_args!("{} is no octal mode such as 660", word.quoted()))),
+        _ => Err(word.wrong(" is no octal mode such as 660")),
     }
 }
 
@@ -140,10 +140,7 @@ fn mss(word: &Word) -> Result<i32, Fault> {
         // Less than usual by so much: there is no such option on Linux, and HAProxy asks for nothing there either.
         Ok(bytes) if (-65_535..0).contains(&bytes) => Ok(0),
         Ok(bytes) if (1..=65_535).contains(&bytes) => Ok(bytes),
-        _ => Err(Fault::at(
-            word.span,
-            format_args!("{}: expected 1 to 65535 bytes, or -1 to -65535", word.quoted()),
-        )),
+        _ => Err(word.wrong(": expected 1 to 65535 bytes, or -1 to -65535")),
     }
 }
 
@@ -174,7 +171,7 @@ pub(super) fn parse_unix(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), 
         }
     }
     if st.args().is_empty() {
-        return Err(Fault::at(st.name_span(), EXPECTED));
+        return Err(st.wrong(EXPECTED));
     }
     b.unix_bind = unix;
     Ok(())
@@ -207,7 +204,7 @@ impl UnixBind {
 /// Parses a `bind` line.
 pub(super) fn parse(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
     let [addresses, words @ ..] = st.args() else {
-        return Err(Fault::at(st.name_span(), "an address is missing, for example `bind *:80`"));
+        return Err(st.wrong("an address is missing, for example `bind *:80`"));
     };
     let free = BINDS_MAX.saturating_sub(b.proxy()?.binds.len());
     let addresses = address::bind(addresses, b.env, free)?;

@@ -188,7 +188,7 @@ const ACTIONS: &[(&str, u8, Make)] = &[
         let word = words.next("`layer4`")?;
         match word.is("layer4") {
             true => Ok(HttpAction::ExpectProxy),
-            false => Err(Fault::at(word.span, format_args!("{}: expected `layer4`", word.quoted()))),
+            false => Err(word.wrong(": expected `layer4`")),
         }
     }),
     ("switch-mode", CONTENT, switch_mode),
@@ -197,7 +197,7 @@ const ACTIONS: &[(&str, u8, Make)] = &[
         match word.bytes.as_slice() {
             b"on" => Ok(HttpAction::StrictMode(true)),
             b"off" => Ok(HttpAction::StrictMode(false)),
-            _ => Err(Fault::at(word.span, format_args!("{}: expected `on` or `off`", word.quoted()))),
+            _ => Err(word.wrong(": expected `on` or `off`")),
         }
     }),
 ];
@@ -209,7 +209,7 @@ fn reader_is_response(words: &Words<'_>) -> bool {
 /// Reads a rule of this kind.
 pub(super) fn rule(b: &mut Builder<'_>, st: &Statement<'_>, side: u8) -> Result<(), Fault> {
     let [word, rest @ ..] = st.args() else {
-        return Err(Fault::at(st.name_span(), format_args!("`{}` needs an action", st.keyword.name)));
+        return Err(st.wrong(format_args!("`{}` needs an action", st.keyword.name)));
     };
     let text = word.text()?;
     let named = |name: &str| match name.strip_suffix('(') {
@@ -356,7 +356,7 @@ pub(super) fn header_name(word: &Word) -> Result<Rc<str>, Fault> {
     let bytes = word.bytes.strip_suffix(b":").unwrap_or(&word.bytes);
     let tchar = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
     if bytes.is_empty() || !bytes.iter().all(|&b| tchar(b)) {
-        return Err(Fault::at(word.span, format_args!("{} is no header name", word.quoted())));
+        return Err(word.wrong(" is no header name"));
     }
     Ok(String::from_utf8_lossy(bytes).into())
 }
@@ -433,9 +433,9 @@ fn del_header(words: &mut Words<'_>) -> Result<HttpAction, Fault> {
         let method = words.next("a method")?;
         let known = [MatchKind::Str, MatchKind::Beg, MatchKind::End, MatchKind::Sub, MatchKind::Reg];
         let found = patterns::METHODS.iter().find(|(name, _)| method.is(name)).map(|(_, kind)| *kind);
-        kind = found.filter(|kind| known.contains(kind)).ok_or_else(|| {
-            Fault::at(method.span, format_args!("{}: expected str, beg, end, sub or reg", method.quoted()))
-        })?;
+        kind = found
+            .filter(|kind| known.contains(kind))
+            .ok_or_else(|| method.wrong(": expected str, beg, end, sub or reg"))?;
     }
     if kind == MatchKind::Str {
         header_name(word)?;
@@ -480,10 +480,7 @@ fn redirect(words: &mut Words<'_>, reader: &mut Reader<'_>, filled: bool) -> Res
         b"prefix" => RedirectKind::Prefix,
         b"scheme" => RedirectKind::Scheme,
         _ => {
-            return Err(Fault::at(
-                word.span,
-                format_args!("{}: expected `location`, `prefix` or `scheme`", word.quoted()),
-            ));
+            return Err(word.wrong(": expected `location`, `prefix` or `scheme`"));
         }
     };
     let word = words.next("an address")?;

@@ -69,9 +69,10 @@ fn action(
 ) -> Result<HttpAction, Fault> {
     let word = words.next(if work == "add" { "a line `Name: value`" } else { "a regular expression" })?;
     if work == "add" {
-        let (name, value) = word.text()?.split_once(':').ok_or_else(|| {
-            Fault::at(word.span, format_args!("{}: expected a line `Name: value` in one word", word.quoted()))
-        })?;
+        let (name, value) = word
+            .text()?
+            .split_once(':')
+            .ok_or_else(|| word.wrong(": expected a line `Name: value` in one word"))?;
         let name = header_name(&Word { bytes: name.into(), span: word.span })?;
         let value = Format { pieces: vec![Piece::Text(value.trim().as_bytes().into())] };
         return Ok(HttpAction::AddHeader { name, value, alone: false });

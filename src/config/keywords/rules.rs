@@ -116,7 +116,7 @@ pub(super) const TABLE: &[Keyword] = &[
 
 fn use_backend(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
     let [word, rest @ ..] = st.args() else {
-        return Err(Fault::at(st.name_span(), "expected `use_backend NAME [if|unless CONDITION]`"));
+        return Err(st.wrong("expected `use_backend NAME [if|unless CONDITION]`"));
     };
     let backend = chosen(b, st, word, "backend")?;
     let condition = condition(b, st, rest)?;
@@ -135,7 +135,7 @@ fn use_backend(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
 }
 
 fn use_server(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
-    let expected = || Fault::at(st.name_span(), "expected `use-server NAME if|unless CONDITION`");
+    let expected = || st.wrong("expected `use-server NAME if|unless CONDITION`");
     let [word, rest @ ..] = st.args() else { return Err(expected()) };
     let server = chosen(b, st, word, "server")?;
     let condition = condition(b, st, rest)?.ok_or_else(expected)?;

@@ -128,10 +128,7 @@ fn smtp(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
             format!("{} {}", hello.text()?, name(domain)?)
         }
         [word, ..] => {
-            return Err(Fault::at(
-                word.span,
-                format_args!("{}: expected HELO or EHLO and a domain", word.quoted()),
-            ));
+            return Err(word.wrong(": expected HELO or EHLO and a domain"));
         }
     };
     let answer = |text: &str| CheckExpect {
@@ -168,17 +165,17 @@ const SMTP_ANSWERS: [&str; 3] =
 fn name(word: &Word) -> Result<&str, Fault> {
     let text = word.text()?;
     match text.is_empty() || text.chars().any(char::is_control) {
-        true => Err(Fault::at(word.span, format_args!("{} is no name", word.quoted()))),
+        true => Err(word.wrong(" is no name")),
         false => Ok(text),
     }
 }
 
 fn pgsql(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
     let [user, word, rest @ ..] = st.args() else {
-        return Err(Fault::at(st.name_span(), "expected `option pgsql-check user NAME`"));
+        return Err(st.wrong("expected `option pgsql-check user NAME`"));
     };
     if !user.is("user") {
-        return Err(Fault::at(user.span, format_args!("{}: expected `user NAME`", user.quoted())));
+        return Err(user.wrong(": expected `user NAME`"));
     }
     st.end(rest)?;
     // Version 3.0, and the user (PostgreSQL, "Message Formats", StartupMessage).
@@ -213,7 +210,7 @@ fn mysql(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
         return choose(b, vec![ended_in_order(), expect(last(0))], 1);
     };
     if !word.is("user") {
-        return Err(Fault::at(word.span, format_args!("{}: expected `user NAME`", word.quoted())));
+        return Err(word.wrong(": expected `user NAME`"));
     }
     let [user, rest @ ..] = rest else {
         return Err(Fault::at(word.span, "a name was expected behind this word"));
@@ -223,7 +220,7 @@ fn mysql(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
         Some(word) if word.is("pre-41") => true,
         Some(word) if word.is("post-41") => false,
         Some(word) => {
-            return Err(Fault::at(word.span, format_args!("{}: expected post-41 or pre-41", word.quoted())));
+            return Err(word.wrong(": expected post-41 or pre-41"));
         }
     };
     st.end(rest.get(1..).unwrap_or_default())?;

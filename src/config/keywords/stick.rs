@@ -94,7 +94,7 @@ fn stick_table(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
     let name: std::rc::Rc<str> = b.proxy()?.name.as_str().into();
     if let Some((_, place)) = b.shared.tables.iter().find(|(table, _)| table.name == name) {
         let message = format!("there is a stick-table `{name}` already, at {}:{}", place.file, place.line);
-        return Err(Fault::at(st.name_span(), message));
+        return Err(st.wrong(message));
     }
     let mut kind = None;
     let mut table = StickTable {
@@ -119,7 +119,7 @@ fn stick_table(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
             let message = format!(
                 "unknown {} of a stick-table{}; it takes {}",
                 word.quoted(),
-                suggest::hint(name, NAMES.split('|')),
+                suggest::hint_of(name, &[NAMES]),
                 st.keyword.args
             );
             return Err(Fault::at(word.span, message));
@@ -157,7 +157,7 @@ fn stick_table(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
             _ => store(value, &mut counters)?,
         }
     }
-    let needs = |what: &str| Fault::at(st.name_span(), format_args!("the stick-table needs a {what}"));
+    let needs = |what: &str| st.wrong(format_args!("the stick-table needs a {what}"));
     table.kind = kind.ok_or_else(|| needs("`type`: ip, ipv6, integer, string or binary"))?;
     if table.size == 0 {
         return Err(needs("`size`: how many entries it has at most, for example 100k"));
@@ -178,7 +178,7 @@ fn key_kind(word: &Word) -> Result<KeyKind, Fault> {
     let text = word.text()?;
     let found = TYPES.iter().find(|(name, _)| *name == text).map(|(_, kind)| *kind);
     found.ok_or_else(|| {
-        let hint = suggest::hint(text, TYPES.iter().map(|(name, _)| *name));
+        let hint = suggest::hint_of(text, &["ip|ipv6|integer|string|binary"]);
         let message = format!(
             "{} is no type of a stick-table{hint}; expected ip, ipv6, integer, string or binary",
             word.quoted()
@@ -226,7 +226,7 @@ fn store(word: &Word, counters: &mut String) -> Result<(), Fault> {
             continue;
         }
         let Some(shape) = COUNTERS.iter().position(|names| listed(names, name)) else {
-            let hint = suggest::hint(name, COUNTERS.iter().flat_map(|names| names.split('|')));
+            let hint = suggest::hint_of(name, &COUNTERS);
             let message = format!("{} is nothing that a stick-table stores{hint}", quoted(name.as_bytes()));
             return Err(Fault::at(word.span, message));
         };
@@ -263,7 +263,7 @@ fn rule(
     stores: bool,
 ) -> Result<(), Fault> {
     let [word, rest @ ..] = st.args() else {
-        return Err(Fault::at(st.name_span(), format_args!("expected `{} {ARGS}`", st.keyword.name)));
+        return Err(st.wrong(format_args!("expected `{} {ARGS}`", st.keyword.name)));
     };
     let own = b.proxy()?.name.clone();
     let (table, at, rest) = match rest {
@@ -328,7 +328,7 @@ fn wanted(
     text: &std::rc::Rc<str>,
 ) -> Result<RefId, String> {
     let id = reader.reference(ReferenceKind::Table, table)?;
-    let is_bytes = matches!(kind, None | Some(MatchKind::Bin)) || *fetch == Fetch::Method;
+    let is_bytes = matches!(kind, None | Some(MatchKind::Bin)) || matches!(fetch, Fetch::Method);
     let types = KeyTypes { address: !is_bytes && kind != Some(MatchKind::Bool), integer: !is_bytes };
     reader.shared.wanted_keys.push((id, types, text.clone(), reader.spot.clone()));
     Ok(id)

@@ -63,7 +63,7 @@ impl<'w> Words<'w> {
         let mut conditions = 0;
         for part in parts {
             let Some(bit) = SET_CONDITIONS.iter().position(|known| *known == part) else {
-                let hint = suggest::hint(part, SET_CONDITIONS.into_iter());
+                let hint = suggest::hint_of(part, &SET_CONDITIONS);
                 return Err(Fault::at(self.at, format_args!("`{part}` is no condition of `set-var`{hint}")));
             };
             conditions |= 1 << bit;

@@ -23,7 +23,7 @@ use crate::http::{
     read_request, write_request,
 };
 use crate::net::Buffer;
-use crate::rules::{Choice, View, applies, choose_backend, is_to_proxy};
+use crate::rules::{Choice, Seen, applies, choose_backend, is_to_proxy};
 
 /// A request ready to be sent.
 pub(super) struct Request {
@@ -151,7 +151,7 @@ pub(super) fn prepare(
     }
     session.note_number(trace.number);
     // Made before any rule changes the request, so that rules and lines agree about it.
-    let unique_id = session.unique_id(&View::with_head(bytes, work.head).within(&Scene::of(session)));
+    let unique_id = session.unique_id(&Seen::with_head(bytes, work.head).within(&Scene::of(session)));
     let routed = route(&mut work, trace);
     if let Err(End::Answer { termination: (b'P', _), .. }) = &routed {
         // As HAProxy does, for the line: which server a refused request asked for.
@@ -293,7 +293,7 @@ fn route(work: &mut rules::Request<'_>, trace: &mut Trace) -> Result<Option<Rout
         }
         work.backend = chosen(work);
         if let Some(backend) = &work.backend {
-            trace.kept.word = persist_word(session, backend, work.view());
+            trace.kept.word = persist_word(session, backend, work.seen());
         }
         if let Some(backend) = work.backend.as_ref().filter(|backend| backend.config.mode == Mode::Http)
             && let Err(end) = session.ruling_on_request(Some(backend), work.head, work.head_bytes())
@@ -311,7 +311,7 @@ fn route(work: &mut rules::Request<'_>, trace: &mut Trace) -> Result<Option<Rout
     }
     let Balance { algorithm, .. } = &config.balance;
     let searched = matches!(algorithm, Algorithm::Hash(Key::UrlParam(_)));
-    work.buffer(searched && wants_body(&backend, &work.view()))?;
+    work.buffer(searched && wants_body(&backend, work.head, work.head_bytes()))?;
     // What a `listen` shares with its own servers has run.
     if !Rc::ptr_eq(&config.http_rules, &frontend.http_rules) {
         work.buffer(config.http.buffer_request)?;
@@ -319,11 +319,11 @@ fn route(work: &mut rules::Request<'_>, trace: &mut Trace) -> Result<Option<Rout
             work.run_all(&config.http_rules, config.http.header_names, &config.acls)?;
         }
     }
-    let mut wish = wish(session, &backend, work.view(), trace.kept.word);
+    let mut wish = wish(session, &backend, work.seen(), trace.kept.word);
     if persistence::reads_cookies(session, Some(&backend)) {
         persistence::on_request(work, Some(&backend), &mut wish, trace)?;
     }
-    stick_to(session, &backend, work.view(), &mut wish);
+    stick_to(session, &backend, work.seen(), &mut wish);
     trace.kept.server = wish.server;
     Ok(Some((backend, wish)))
 }
@@ -350,7 +350,7 @@ type Routed = (Rc<Backend>, Wish);
 fn chosen(work: &rules::Request<'_>) -> Option<Rc<Backend>> {
     let frontend = &work.session.frontend;
     let scene = Scene::of(work.session);
-    match choose_backend(&frontend.config, &work.view().within(&scene)) {
+    match choose_backend(&frontend.config, &work.seen().within(&scene)) {
         Choice::Backend(id) => frontend.backend(id).cloned(),
         Choice::None | Choice::NotYet => None,
     }
@@ -364,7 +364,7 @@ fn monitor_status(work: &rules::Request<'_>) -> Option<u16> {
         return None;
     }
     let scene = Scene::of(work.session);
-    let view = View::with_head(work.bytes, work.head).within(&scene);
+    let view = Seen::with_head(work.bytes, work.head).within(&scene);
     let fails = config.monitor_fail.iter().any(|condition| applies(Some(condition), &config.acls, &view));
     Some(if fails { 503 } else { 200 })
 }
@@ -462,10 +462,9 @@ fn take_body(
 /// The request line without its end, for the log; at most 1 KiB of it.
 fn request_line(head: &RequestHead, bytes: &[u8]) -> Box<[u8]> {
     const LINE_BYTES_MAX: usize = 1_024;
-    let line = bytes.get(usize::from(head.method_span.start)..).unwrap_or_default();
-    let line = line.get(..LINE_BYTES_MAX).unwrap_or(line);
-    let end = memchr::memchr2(b'\r', b'\n', line).unwrap_or(line.len());
-    line.get(..end).unwrap_or(line).into()
+    let (start, target_end) = (usize::from(head.method_span.start), usize::from(head.target.end));
+    let line = bytes.get(start..target_end + " HTTP/1.1".len()).unwrap_or_default();
+    line.get(..LINE_BYTES_MAX).unwrap_or(line).into()
 }
 
 /// Whether a request may be sent a second time when the first got no answer (RFC 9110 §9.2.2).

@@ -20,7 +20,7 @@ use crate::http::{
 };
 use crate::net::{Buffer, Stream};
 use crate::reactor::Expired;
-use crate::rules::View;
+use crate::rules::Seen;
 
 /// Interim answers (1xx) that a server may send before the final one.
 const INTERIM_MAX: u32 = 64;
@@ -110,7 +110,7 @@ impl Exchange<'_> {
             self.check_answer(head, bytes)?;
         }
         if !back.sticks.is_empty() {
-            stick::on_answer(self.session, &backend, View::of_response(bytes, head), self.trace.server());
+            stick::on_answer(self.session, &backend, Seen::of_response(bytes, head), self.trace.server());
         }
         let server = self.trace.server();
         let mut work =

@@ -18,7 +18,7 @@ use crate::http::edit::{Change, FieldEdits, Text, path_of};
 use crate::http::{RequestHead, ResponseHead, TooLong, body_so_far};
 use crate::net::Buffer;
 use crate::rules::fill::encode;
-use crate::rules::{Sample, Scratch, View, applies, as_text, expand, is_to_proxy, matches, value};
+use crate::rules::{Sample, Scratch, Seen, View, applies, as_text, expand, is_to_proxy, matches, value};
 
 /// How rules end a request or replace an answer.
 pub(in crate::session) enum End {
@@ -148,9 +148,9 @@ impl Request<'_> {
     }
 
     /// What rules look at.
-    pub fn view(&self) -> View<'_> {
+    pub fn seen(&self) -> Seen<'_> {
         let body = self.bytes.get(self.head.len..).unwrap_or_default();
-        View::with_head(self.head_bytes(), self.head).with_body(body)
+        Seen::with_head(self.head_bytes(), self.head).with_body(body)
     }
 
     /// What `option http-restrict-req-hdr-names` says of the head as it stands.
@@ -172,7 +172,7 @@ impl Request<'_> {
     }
 
     fn apply(&mut self, rule: &HttpRule, acls: &[Acl], scene: &Scene<'_>) -> Result<Done, TooLong> {
-        let view = self.view().within(scene);
+        let view = self.seen().within(scene);
         if !applies(rule.condition.as_ref(), acls, &view) {
             return Ok(Done::Next);
         }
@@ -211,7 +211,7 @@ impl Request<'_> {
                 let text = editable(&mut self.text, self.bytes, self.head.len, self.session);
                 self.head.lines(text, &|line| changed(rule, line, &found))?;
                 self.head.follow_host(text)?;
-                let view = View::with_head(text.bytes(), self.head).within(scene);
+                let view = Seen::with_head(text.bytes(), self.head).within(scene);
                 return Ok(line_found(scene, rule, &found, &view));
             }
             HttpAction::SetMethod(_) => {
@@ -278,7 +278,7 @@ impl Response<'_> {
         let mut scene = Scene::of(self.session);
         (scene.backend, scene.server) = (self.backend.or(scene.backend), self.server);
         let view =
-            View::of_response(self.text.as_ref().map_or(self.bytes, Text::bytes), self.head).within(&scene);
+            Seen::of_response(self.text.as_ref().map_or(self.bytes, Text::bytes), self.head).within(&scene);
         if !applies(rule.condition.as_ref(), acls, &view) {
             return Ok(Done::Next);
         }
@@ -294,7 +294,7 @@ impl Response<'_> {
             HttpAction::Lines(rule) => {
                 let found = Cell::new(false);
                 self.head.edit().lines(text, &|line| changed(rule, line, &found))?;
-                let view = View::of_response(text.bytes(), self.head).within(&scene);
+                let view = Seen::of_response(text.bytes(), self.head).within(&scene);
                 return Ok(line_found(&scene, rule, &found, &view));
             }
             HttpAction::SetStatus(status, reason) => {
