@@ -166,7 +166,9 @@ pub async fn connect(
         // One that has taken its time needs no pause, and what is our own fault is known at once.
         let pauses = matches!(&failure, ConnectFailure::Failed(error) if SourceError::of(error).is_none());
         slot = Box::pin(again(slot, wish, asker, pauses)).await?;
-        if slot.server().config.redirect.is_some() && (first.starts_with(b"GET ") || first.starts_with(b"HEAD ")) {
+        if slot.server().config.redirect.is_some()
+            && (first.starts_with(b"GET ") || first.starts_with(b"HEAD "))
+        {
             // Which is answered in its place.
             return Err(ConnectError { failure, slot: Some(slot) });
         }

@@ -7,8 +7,8 @@ use super::diagnostics::{DIAGNOSTICS_MAX, Severity, Sink};
 use super::draft::{ErrorSource, NameRef, Proxy, ProxyKind, Settings, Timeouts, UseRule};
 use super::model::{
     Acl, Algorithm, Backend, BackendId, Chosen, ClientTimeouts, Config, ErrorPage, Frontend, Global,
-    HttpOptions, HttpRules, Key, LogTarget, Mode, Server, ServerCookie, ServerTimeouts,
-    StickTable, Target, TcpRules, TcpTuning, UseBackend, UseServer,
+    HttpOptions, HttpRules, Key, LogTarget, Mode, Server, ServerCookie, ServerTimeouts, StickTable, Target,
+    TcpRules, TcpTuning, UseBackend, UseServer,
 };
 use super::sample::{Reference, ReferenceKind};
 use super::{keywords::stick, suggest};
@@ -45,8 +45,7 @@ pub(crate) fn resolve(b: &mut Builder<'_>) -> Config {
         check_delays(b);
     }
     super::states::resolve_tracks(b, &backends);
-    let tables: Vec<StickTable> =
-        take(&mut b.shared.tables).into_iter().map(|(table, _)| table).collect();
+    let tables: Vec<StickTable> = take(&mut b.shared.tables).into_iter().map(|(table, _)| table).collect();
     let references = references(b, &backends, &tables);
     let by_name = match b.proxies.iter().any(works_names_out) {
         true => b.named_backends().filter_map(|at| backends.get(at).copied().flatten()).collect(),
@@ -298,8 +297,7 @@ fn target(
     let Some(index) = b.proxy_named(true, &reference.name) else {
         // Looking for a near name among very many, very often, would take minutes.
         let few = b.proxies.len() <= HINT_PROXIES_MAX;
-        let hint =
-            if few && shown { b.hint_of_proxies(true, &reference.name) } else { String::new() };
+        let hint = if few && shown { b.hint_of_proxies(true, &reference.name) } else { String::new() };
         return Err(format!("there is no backend `{}`{hint}", reference.name));
     };
     let to = b.proxies.get(index).and_then(|proxy| proxy.settings.mode).unwrap_or_default();
@@ -320,8 +318,7 @@ fn speaking_http(proxies: &[Proxy], targets: &[Targets]) -> Vec<bool> {
     let by_id: Vec<bool> = proxies.iter().filter(|proxy| proxy.kind.has_server_side()).map(is_http).collect();
     let of_id = |id: BackendId| by_id.get(id.0).is_none_or(|&http| http);
     let sends_to_http = |targets: &Targets| {
-        targets.default_backend.is_some_and(of_id)
-            || targets.rules.iter().any(|rule| rule.is_none_or(of_id))
+        targets.default_backend.is_some_and(of_id) || targets.rules.iter().any(|rule| rule.is_none_or(of_id))
     };
     proxies.iter().zip(targets).map(|(proxy, to)| is_http(proxy) || sends_to_http(to)).collect()
 }
@@ -373,7 +370,9 @@ fn frontend(
 ) -> Frontend {
     let settings = &mut proxy.settings;
     let mut use_backends = Vec::with_capacity(targets.rules.len());
-    for (UseRule { backend, condition, place }, known) in take(&mut proxy.use_backends).into_iter().zip(targets.rules) {
+    for (UseRule { backend, condition, place }, known) in
+        take(&mut proxy.use_backends).into_iter().zip(targets.rules)
+    {
         let backend = match (backend, known) {
             (Chosen::Called(name), _) => Chosen::Called(name),
             (_, Some(id)) => Chosen::Known(id),

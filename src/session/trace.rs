@@ -128,7 +128,8 @@ impl Trace {
     pub(super) fn asked_for(&mut self, server: Option<usize>) {
         self.server = server;
         // The one that the cookie named did not do.
-        if self.kept.server.take_if(|wanted| Some(*wanted) != server).is_some() && self.kept.flags[0] == b'V' {
+        if self.kept.server.take_if(|wanted| Some(*wanted) != server).is_some() && self.kept.flags[0] == b'V'
+        {
             self.kept.flags[0] = b'D';
         }
     }
