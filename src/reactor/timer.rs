@@ -77,10 +77,10 @@ impl Timers {
         key
     }
 
-    /// Makes a deadline come now.
-    pub(super) fn force(&mut self, key: u32) -> Option<Waker> {
+    /// Makes a deadline come now, or not, where it was made to.
+    pub(super) fn force(&mut self, key: u32, forced: bool) -> Option<Waker> {
         let entry = self.entries.get_mut(key as usize)?;
-        entry.forced = true;
+        entry.forced = forced;
         Some(entry.waker.clone())
     }
 
