@@ -335,7 +335,7 @@ fn build_info() -> String {
     let bits = usize::BITS;
     let endian = if cfg!(target_endian = "big") { "big" } else { "little" };
     let demo = if cfg!(feature = "demo") { "+demo" } else { "-demo" };
-    let Global { bufsize_bytes, maxrewrite_bytes, .. } = Global::default();
+    let (bufsize_bytes, maxrewrite_bytes) = (Global::BUFSIZE_BYTES, Global::MAXREWRITE_BYTES);
     let (soft, hard) = limits::nofile();
     let maxconn = limits::maxconn_for(hard, limits::Fixed::default());
     let log_line = crate::observe::line::LINE_BYTES_MAX;

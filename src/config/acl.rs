@@ -92,7 +92,7 @@ pub(crate) fn test(reader: &mut Reader<'_>, words: &[Word], before: Span) -> Res
 fn is_exact_method(expr: &Expr, flags: &Flags<'_>) -> bool {
     let known = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "TRACE", "CONNECT"];
     let is_known = |word: &Word| known.iter().any(|name| word.bytes.eq_ignore_ascii_case(name.as_bytes()));
-    expr.fetch == Fetch::Method
+    matches!(expr.fetch, Fetch::Method)
         && expr.converters.is_empty()
         && flags.method.is_none()
         && flags.patterns.iter().any(is_known)

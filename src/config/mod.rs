@@ -95,7 +95,8 @@ pub fn load_with(
     for source in sources {
         builder.read(source);
     }
-    let (config, mut sink) = resolve::resolve(builder);
+    let config = resolve::resolve(&mut builder);
+    let mut sink = std::mem::take(&mut builder.sink);
     if config.global.zero_warning && sink.has_warnings() {
         let message = "there are warnings, and `zero-warning` in the `global` section allows none";
         sink.push(Severity::Error, diagnostics::Spot::default(), message);

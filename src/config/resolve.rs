@@ -1,17 +1,20 @@
 //! From drafts to the typed [`Config`]: names become indexes, defaults are filled in, sections are checked
 //! against each other.
 
+mod references;
+
 use super::builder::Builder;
 use super::checks::{check_delays, check_global, check_listening, check_reached, warn_of_timeouts};
 use super::diagnostics::{DIAGNOSTICS_MAX, Severity, Sink};
 use super::draft::{ErrorSource, NameRef, Proxy, ProxyKind, Settings, Timeouts, UseRule};
+use super::keywords::stick;
 use super::model::{
     Acl, Algorithm, Backend, BackendId, Chosen, ClientTimeouts, Config, ErrorPage, Frontend, Global,
-    HttpOptions, HttpRules, Key, LogTarget, Mode, Persistence, Server, ServerCookie, ServerTimeouts,
-    StickTable, Target, TcpRules, TcpTuning, UseBackend, UseServer,
+    HttpOptions, HttpRules, Key, LogTarget, Mode, Server, ServerCookie, ServerTimeouts, StickTable, Target,
+    TcpRules, TcpTuning, UseBackend, UseServer,
 };
-use super::sample::{Reference, ReferenceKind};
-use super::{keywords::stick, suggest};
+use references::{check_pages, position, references, server_names};
+use std::mem::take;
 use std::rc::Rc;
 
 /// Above so many proxies no near name is looked for.
@@ -19,11 +22,11 @@ const HINT_PROXIES_MAX: usize = 10_000;
 
 /// Makes the configuration out of everything that was read. Errors and warnings go to the builder's sink; what
 /// is returned is only of use where there was no error.
-pub(crate) fn resolve(mut b: Builder<'_>) -> (Config, Sink) {
+pub(crate) fn resolve(b: &mut Builder<'_>) -> Config {
     let backends = number_backends(&b.proxies);
     // Where lines could not be read, what seems to be missing may well be there.
     let whole = !b.sink.has_errors();
-    check_global(&mut b);
+    check_global(b);
     let mut tunnel_default = true;
     for proxy in &b.proxies {
         let t = &proxy.settings.timeouts;
@@ -31,147 +34,61 @@ pub(crate) fn resolve(mut b: Builder<'_>) -> (Config, Sink) {
     }
     let mut reached = vec![false; b.proxies.len()];
     let targets: Vec<Targets> =
-        (0..b.proxies.len()).map(|i| resolve_targets(&mut b, i, &backends, &mut reached)).collect();
+        (0..b.proxies.len()).map(|i| resolve_targets(b, i, &backends, &mut reached)).collect();
     if whole {
         let speaks_http = speaking_http(&b.proxies, &targets);
-        super::lint::lint(&mut b, &speaks_http);
+        super::lint::lint(b, &speaks_http);
         for (proxy, _) in b.proxies.iter_mut().zip(speaks_http).filter(|(_, speaks)| !speaks) {
             (proxy.blocks, proxy.http_rules) = Default::default();
         }
-        check_reached(&mut b, &reached);
-        check_listening(&mut b);
-        check_delays(&mut b);
+        check_reached(b, &reached);
+        check_listening(b);
+        check_delays(b);
     }
-    super::states::resolve_tracks(&mut b, &backends);
-    let tables: Vec<StickTable> =
-        std::mem::take(&mut b.shared.tables).into_iter().map(|(table, _)| table).collect();
-    let references = references(&mut b, &backends, &tables);
+    super::states::resolve_tracks(b, &backends);
+    let tables: Vec<StickTable> = take(&mut b.shared.tables).into_iter().map(|(table, _)| table).collect();
+    let references = references(b, &backends, &tables);
     let by_name = match b.proxies.iter().any(works_names_out) {
         true => b.named_backends().filter_map(|at| backends.get(at).copied().flatten()).collect(),
         false => Vec::new(),
     };
-    check_pages(&mut b, &references);
-    stick::check_keys(&mut b, &references, &tables);
-    let variables = std::mem::take(&mut b.shared.variables);
+    check_pages(b, &references);
+    stick::check_keys(b, &references, &tables);
+    let variables = take(&mut b.shared.variables);
     let mut config = Config {
-        global: b.global,
-        userlists: std::mem::take(&mut b.userlists),
+        global: take(&mut b.global),
+        userlists: take(&mut b.userlists),
         references,
         tables,
         variables,
         by_name,
-        ..Config::default()
+        frontends: Vec::new(),
+        backends: Vec::new(),
     };
     for proxy in &mut b.proxies {
-        let mut blocks = std::mem::take(&mut proxy.blocks);
+        let mut blocks = take(&mut proxy.blocks);
         blocks.append(&mut proxy.http_rules.request);
         proxy.http_rules.request = blocks;
     }
     let ids = (1..).zip(&backends);
-    for ((id, own_backend), (mut proxy, targets)) in
-        ids.zip(std::mem::take(&mut b.proxies).into_iter().zip(targets))
-    {
+    for ((id, own_backend), (proxy, targets)) in ids.zip(b.proxies.iter_mut().zip(targets)) {
         if whole {
-            warn_of_timeouts(&mut b.sink, &proxy, tunnel_default);
+            warn_of_timeouts(&mut b.sink, proxy, tunnel_default);
         }
-        let acls = std::mem::take(&mut proxy.acls).into_list();
-        let rules: Rules = (acls.into(), std::mem::take(&mut proxy.http_rules).into());
+        let acls = take(&mut proxy.acls).into_list();
+        let rules: Rules = (acls.into(), take(&mut proxy.http_rules).into());
         if proxy.kind.has_server_side() {
-            check_balance(&mut b.sink, &mut proxy);
-            let server_rules = server_rules(&mut b.sink, &mut proxy);
-            let errors = error_pages(&proxy.settings, &config.references);
-            let backend = backend(&mut proxy, rules.clone(), &config.global, tunnel_default);
-            config.backends.push(Backend { id, server_rules, errors, ..backend });
+            check_balance(&mut b.sink, proxy);
+            let server_rules = server_rules(&mut b.sink, proxy);
+            let backend = backend(proxy, id, server_rules, rules.clone(), &config, tunnel_default);
+            config.backends.push(backend);
         }
         if proxy.kind.has_client_side() && !proxy.settings.disabled {
-            let errors = error_pages(&proxy.settings, &config.references);
-            let frontend = frontend(proxy, targets, rules, &config.global, tunnel_default);
-            config.frontends.push(Frontend { id, errors, own_backend: *own_backend, ..frontend });
+            let frontend = frontend(proxy, id, *own_backend, targets, rules, &config, tunnel_default);
+            config.frontends.push(frontend);
         }
     }
-    (config, b.sink)
-}
-
-/// What the expressions name, in the order of their ids. Disabled frontends are still numbered by name.
-fn references(b: &mut Builder<'_>, backends: &[Option<BackendId>], tables: &[StickTable]) -> Vec<Target> {
-    let mut targets = Vec::with_capacity(b.shared.references.len());
-    for reference in std::mem::take(&mut b.shared.references) {
-        match reference_target(b, backends, tables, &reference) {
-            Ok(target) => targets.push(target),
-            Err(message) => b.sink.push(Severity::Error, reference.spot, message),
-        }
-    }
-    targets
-}
-
-fn reference_target(
-    b: &Builder<'_>,
-    backends: &[Option<BackendId>],
-    tables: &[StickTable],
-    reference: &Reference,
-) -> Result<Target, String> {
-    let name = reference.name.as_str();
-    if reference.kind == ReferenceKind::Pages {
-        let pages = b.error_sections.iter().find(|(known, _)| known == name);
-        return pages.map(|(_, pages)| Target::Pages(pages.as_slice().into())).ok_or_else(|| {
-            let hint = suggest::hint(name, b.error_sections.iter().map(|(name, _)| name.as_str()));
-            format!("there is no section http-errors `{name}`{hint}")
-        });
-    }
-    if reference.kind == ReferenceKind::Users {
-        let names = || b.userlists.iter().map(|list| list.name.as_str());
-        let at = names().position(|known| known == name).map(Target::Users);
-        return at.ok_or_else(|| format!("there is no userlist `{name}`{}", suggest::hint(name, names())));
-    }
-    if reference.kind == ReferenceKind::Table {
-        let names = || tables.iter().map(|table| &*table.name);
-        let at = names().position(|known| known == name).map(Target::Table);
-        return at.ok_or_else(|| format!("`{name}` has no stick-table{}", suggest::hint(name, names())));
-    }
-    if reference.kind == ReferenceKind::Frontend {
-        let at = b.proxy_named(false, name);
-        let missing = || {
-            let hint = suggest::hint(name, b.proxy_names(false));
-            format!("there is no frontend `{name}`{hint}")
-        };
-        return at.map(|_| Target::Frontend(name.into())).ok_or_else(missing);
-    }
-    let (name, server) = match reference.kind {
-        ReferenceKind::Server => name
-            .split_once('/')
-            .map(|(b, s)| (b, Some(s)))
-            .ok_or_else(|| format!("`{name}`: expected backend/server, as `srv_is_up(web/s1)`"))?,
-        _ => (name, None),
-    };
-    let at = b.proxy_named(true, name);
-    let proxy = at.and_then(|at| b.proxies.get(at).zip(backends.get(at).copied().flatten()));
-    let Some((proxy, id)) = proxy else {
-        let hint = suggest::hint(name, b.proxy_names(true));
-        return Err(format!("there is no backend `{name}`{hint}"));
-    };
-    let Some(server) = server else { return Ok(Target::Backend(id)) };
-    let names = || proxy.servers.iter().map(|known| known.name.as_str());
-    match names().position(|known| known == server) {
-        Some(index) => Ok(Target::Server(id, index)),
-        None => {
-            let hint = suggest::hint(server, names());
-            Err(format!("backend `{name}` has no server `{server}`{hint}"))
-        }
-    }
-}
-
-/// Warns of pages that are asked for and that a section does not have.
-fn check_pages(b: &mut Builder<'_>, references: &[Target]) {
-    for (id, status, spot) in std::mem::take(&mut b.shared.wanted_pages) {
-        // After an error the ids are not those of the list any more.
-        if !b.sink.has_errors()
-            && let Some(Target::Pages(pages)) = references.get(id.0)
-            && !pages.iter().any(|(known, _)| *known == status)
-        {
-            let message = format!("this section http-errors has no page for the status {status}");
-            b.sink.push(Severity::Warning, spot, message);
-        }
-    }
+    config
 }
 
 /// The pages of a proxy, by status; of several lines for one status the last counts.
@@ -200,8 +117,8 @@ fn error_pages(settings: &Settings, references: &[Target]) -> Rc<[(u16, ErrorPag
 #[derive(Default)]
 struct Targets {
     default_backend: Option<BackendId>,
-    /// In the order of its `use_backend` rules; `None` = an error was noted.
-    rules: Vec<Option<Chosen<BackendId>>>,
+    /// In the order of its `use_backend` rules; `None` = an error was noted, or the name is worked out.
+    rules: Vec<Option<BackendId>>,
 }
 
 /// The index each proxy's server side will have in [`Config::backends`].
@@ -246,8 +163,8 @@ fn resolve_targets(
             }
         };
     let rule = |rule: &UseRule| match &rule.backend {
-        Chosen::Known(name) => find(name).map(Chosen::Known),
-        Chosen::Called(name) => Some(Chosen::Called(name.clone())),
+        Chosen::Known(name) => find(name),
+        Chosen::Called(_) => None,
     };
     targets.rules = proxy.use_backends.iter().map(rule).collect();
     targets.default_backend = match &proxy.settings.default_backend {
@@ -293,8 +210,7 @@ fn target(
     let Some(index) = b.proxy_named(true, &reference.name) else {
         // Looking for a near name among very many, very often, would take minutes.
         let few = b.proxies.len() <= HINT_PROXIES_MAX;
-        let hint =
-            if few && shown { suggest::hint(&reference.name, b.proxy_names(true)) } else { String::new() };
+        let hint = if few && shown { b.hint_of_proxies(true, &reference.name) } else { String::new() };
         return Err(format!("there is no backend `{}`{hint}", reference.name));
     };
     let to = b.proxies.get(index).and_then(|proxy| proxy.settings.mode).unwrap_or_default();
@@ -315,11 +231,7 @@ fn speaking_http(proxies: &[Proxy], targets: &[Targets]) -> Vec<bool> {
     let by_id: Vec<bool> = proxies.iter().filter(|proxy| proxy.kind.has_server_side()).map(is_http).collect();
     let of_id = |id: BackendId| by_id.get(id.0).is_none_or(|&http| http);
     let sends_to_http = |targets: &Targets| {
-        let by_rule = |rule: &Option<Chosen<BackendId>>| match rule {
-            Some(Chosen::Known(id)) => of_id(*id),
-            _ => true,
-        };
-        targets.default_backend.is_some_and(of_id) || targets.rules.iter().any(by_rule)
+        targets.default_backend.is_some_and(of_id) || targets.rules.iter().any(|rule| rule.is_none_or(of_id))
     };
     proxies.iter().zip(targets).map(|(proxy, to)| is_http(proxy) || sends_to_http(to)).collect()
 }
@@ -360,51 +272,61 @@ fn logs(settings: &Settings, global: &Global) -> Vec<LogTarget> {
     logs
 }
 
+/// The client side of a proxy, which is left without it.
 fn frontend(
-    proxy: Proxy,
+    proxy: &mut Proxy,
+    id: u32,
+    own_backend: Option<BackendId>,
     targets: Targets,
     (acls, http_rules): Rules,
-    global: &Global,
+    config: &Config,
     tunnel_default: bool,
 ) -> Frontend {
-    let settings = &proxy.settings;
-    let use_backends = proxy.use_backends.into_iter().zip(targets.rules);
+    let settings = &mut proxy.settings;
+    let mut use_backends = Vec::with_capacity(targets.rules.len());
+    for (UseRule { backend, condition, place }, known) in
+        take(&mut proxy.use_backends).into_iter().zip(targets.rules)
+    {
+        let backend = match (backend, known) {
+            (Chosen::Called(name), _) => Chosen::Called(name),
+            (_, Some(id)) => Chosen::Known(id),
+            // An error was noted.
+            _ => continue,
+        };
+        use_backends.push(UseBackend { backend, condition, place });
+    }
     let [tuning, _] = settings.tunings;
-    let mut binds = proxy.binds;
+    let mut binds = take(&mut proxy.binds);
     for bind in &mut binds {
         let TcpTuning { user_timeout_ms, mss, fast_open, .. } = bind.tuning;
         bind.tuning = TcpTuning { user_timeout_ms, mss, fast_open, ..tuning };
     }
     Frontend {
-        name: proxy.name,
-        id: 0,
-        place: proxy.spot.place,
+        name: proxy.name.clone(),
+        id,
+        place: proxy.spot.place.clone(),
         mode: settings.mode.unwrap_or_default(),
         binds,
         maxconn: settings.maxconn,
         accepts_a_second: settings.accepts_a_second,
         backlog: settings.backlog,
         acls,
-        tcp: proxy.tcp_rules,
+        tcp: take(&mut proxy.tcp_rules),
         http_rules,
-        errors: Rc::default(),
-        monitor_uri: settings.monitor_uri.clone(),
-        monitor_nets: settings.monitor_nets.clone(),
-        monitor_fail: proxy.monitor_fail,
-        use_backends: use_backends
-            .filter_map(|(rule, backend)| {
-                Some(UseBackend { backend: backend?, condition: rule.condition, place: rule.place })
-            })
-            .collect(),
-        own_backend: None,
+        errors: error_pages(settings, &config.references),
+        monitor_uri: settings.monitor_uri.take(),
+        monitor_nets: take(&mut settings.monitor_nets),
+        monitor_fail: take(&mut proxy.monitor_fail),
+        use_backends,
+        own_backend,
         default_backend: targets.default_backend,
         timeouts: client_timeouts(&settings.timeouts, tunnel_default),
         http: http_options(settings),
-        logs: logs(settings, global),
+        logs: logs(settings, &config.global),
         log_format: settings.log_format,
-        lines: settings.lines.clone(),
+        lines: take(&mut settings.lines),
         log_tag: settings.log_tag.clone(),
-        captures: proxy.captures,
+        captures: take(&mut proxy.captures),
         dont_log_null: settings.dont_log_null,
         tcp_keepalive: settings.client_keepalive.unwrap_or(true),
     }
@@ -422,28 +344,32 @@ fn works_names_out(proxy: &Proxy) -> bool {
 /// about the first bytes of servers.
 fn tcp_rules(proxy: &mut Proxy) -> TcpRules {
     if !proxy.kind.has_client_side() {
-        return std::mem::take(&mut proxy.tcp_rules);
+        return take(&mut proxy.tcp_rules);
     }
-    let mut tcp = proxy.tcp_rules.clone();
-    (tcp.connection, tcp.session, tcp.request) = Default::default();
-    tcp
+    let TcpRules { request_delay_ms, response, response_delay_ms, .. } = &mut proxy.tcp_rules;
+    TcpRules {
+        request_delay_ms: *request_delay_ms,
+        response: take(response),
+        response_delay_ms: *response_delay_ms,
+        ..TcpRules::default()
+    }
 }
 
 /// The `use-server` rules of a proxy; a server that is not there is an error.
 fn server_rules(sink: &mut Sink, proxy: &mut Proxy) -> Vec<UseServer> {
     let mut rules = Vec::new();
-    for (server, condition) in std::mem::take(&mut proxy.use_servers) {
+    for (server, condition) in take(&mut proxy.use_servers) {
         let server = match server {
             Chosen::Called(name) => Chosen::Called(name),
             Chosen::Known(NameRef { name, spot }) => {
-                let names = || proxy.servers.iter().map(|known| known.name.as_str());
-                let Some(index) = names().position(|known| known == name) else {
-                    let hint = suggest::hint(&name, names());
-                    let message = format!("`{}` has no server `{name}`{hint}", proxy.name);
-                    sink.push(Severity::Error, spot, message);
-                    continue;
-                };
-                Chosen::Known(index)
+                let missing = format_args!("`{}` has no server `{name}`", proxy.name);
+                match position(&name, server_names(proxy), missing) {
+                    Ok(index) => Chosen::Known(index),
+                    Err(message) => {
+                        sink.push(Severity::Error, spot, message);
+                        continue;
+                    }
+                }
             }
         };
         rules.push(UseServer { server, condition });
@@ -485,16 +411,23 @@ fn check_balance(sink: &mut Sink, proxy: &mut Proxy) {
 }
 
 /// Takes from a proxy what a client side has no use for.
-fn backend(proxy: &mut Proxy, (acls, http_rules): Rules, global: &Global, tunnel_default: bool) -> Backend {
+fn backend(
+    proxy: &mut Proxy,
+    id: u32,
+    server_rules: Vec<UseServer>,
+    (acls, http_rules): Rules,
+    config: &Config,
+    tunnel_default: bool,
+) -> Backend {
     let tcp = tcp_rules(proxy);
-    let mut servers = std::mem::take(&mut proxy.servers);
-    let settings = &proxy.settings;
+    let mut servers = take(&mut proxy.servers);
+    let settings = &mut proxy.settings;
     for check in servers.iter_mut().filter_map(|server| server.check.as_mut()) {
-        check.spread_percent = global.spread_checks;
+        check.spread_percent = config.global.spread_checks;
     }
     number_servers(&mut servers);
     // Everything goes there, and nothing to the servers.
-    if let Some(direct) = proxy.direct.take().or_else(|| settings.transparent.clone()) {
+    if let Some(direct) = proxy.direct.take().or_else(|| settings.transparent.take()) {
         servers.iter_mut().for_each(|server| server.disabled = true);
         servers.push(direct);
     }
@@ -502,8 +435,8 @@ fn backend(proxy: &mut Proxy, (acls, http_rules): Rules, global: &Global, tunnel
         // What still names it finds no server.
         servers.iter_mut().for_each(|server| server.disabled = true);
     }
-    let persistence =
-        Persistence { rules: std::mem::take(&mut proxy.persist_rules), ..settings.persistence.clone() };
+    let mut persistence = take(&mut settings.persistence);
+    persistence.rules = take(&mut proxy.persist_rules);
     let is_dynamic = persistence.cookie.as_ref().is_some_and(|cookie| cookie.dynamic);
     if let Some(key) = settings.dynamic_cookie_key.as_ref().filter(|_| is_dynamic) {
         for server in servers.iter_mut().filter(|server| server.cookie.is_none()) {
@@ -512,27 +445,27 @@ fn backend(proxy: &mut Proxy, (acls, http_rules): Rules, global: &Global, tunnel
     }
     Backend {
         name: proxy.name.clone(),
-        id: 0,
+        id,
         place: proxy.spot.place.clone(),
         mode: settings.mode.unwrap_or_default(),
-        balance: settings.balance.clone(),
-        check_plan: settings.probes.plan(global.node.as_ref()),
+        balance: take(&mut settings.balance),
+        check_plan: settings.probes.plan(config.global.node.as_ref()),
         acls,
         tcp,
         http_rules,
-        server_rules: Vec::new(),
+        server_rules,
         persistence,
-        sticks: std::mem::take(&mut proxy.sticks),
-        errors: Rc::default(),
+        sticks: take(&mut proxy.sticks),
+        errors: error_pages(settings, &config.references),
         servers,
         timeouts: server_timeouts(&settings.timeouts, tunnel_default),
         queues: settings.queues,
         http: http_options(settings),
         tcp_keepalive: settings.server_keepalive.unwrap_or(true),
-        source: settings.source.clone(),
+        source: settings.source.take(),
         tuning: settings.tunings[1],
-        send_name: settings.send_name.clone(),
-        logs: logs(settings, global),
+        send_name: settings.send_name.take(),
+        logs: logs(settings, &config.global),
         log_tag: settings.log_tag.clone(),
         log_checks: settings.log_checks,
         listens: proxy.kind.has_client_side(),

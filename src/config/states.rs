@@ -105,7 +105,7 @@ fn find(b: &Builder<'_>, from: usize, name: &str) -> Result<At, String> {
         None => (from, name),
         Some((backend, server)) => {
             let at = b.proxy_named(true, backend);
-            let hint = || suggest::hint(backend, b.proxy_names(true));
+            let hint = || b.hint_of_proxies(true, backend);
             (at.ok_or_else(|| format!("there is no backend `{backend}`{}", hint()))?, server)
         }
     };

@@ -3,23 +3,68 @@
 /// Longer names are not compared.
 const NAME_BYTES_MAX: usize = 64;
 
-/// The name nearest to `word`, if one is near enough to be a slip: one edit in four characters, at most three.
+/// The search for the name nearest to a word, if one is near enough to be a slip: one edit in four characters, at most
+/// three.
+pub(crate) struct Search<'w, 'a> {
+    word: &'w str,
+    /// Only what is nearer than this counts.
+    limit: usize,
+    found: Option<&'a str>,
+}
+
+impl<'w, 'a> Search<'w, 'a> {
+    /// Nothing is found yet.
+    pub fn new(word: &'w str) -> Self {
+        let limit = match word.len() {
+            0..=1 => 0,
+            2..=4 => 2,
+            5..=8 => 3,
+            _ => 4,
+        };
+        Self { word, limit, found: None }
+    }
+
+    /// Takes one more name; of those that are equally near the first one counts.
+    #[inline(never)]
+    pub fn add(&mut self, name: &'a str) {
+        let Some(most) = self.limit.checked_sub(1) else { return };
+        if let Some(edits) = distance(self.word, name, most) {
+            (self.limit, self.found) = (edits, Some(name));
+        }
+    }
+
+    /// `; did you mean …?`, or nothing.
+    #[inline(never)]
+    pub fn hint(&self) -> String {
+        self.found.map(|name| format!("; did you mean `{name}`?")).unwrap_or_default()
+    }
+}
+
+/// The name nearest to `word`.
 pub(crate) fn nearest<'a>(word: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let limit = match word.len() {
-        0..=1 => return None,
-        2..=4 => 1,
-        5..=8 => 2,
-        _ => 3,
-    };
-    names
-        .filter_map(|name| distance(word, name, limit).map(|d| (d, name)))
-        .min_by_key(|&(d, _)| d)
-        .map(|(_, name)| name)
+    let mut search = Search::new(word);
+    for name in names {
+        search.add(name);
+    }
+    search.found
 }
 
 /// `; did you mean …?`, or nothing.
 pub(crate) fn hint<'a>(word: &str, names: impl Iterator<Item = &'a str>) -> String {
-    nearest(word, names).map(|name| format!("; did you mean `{name}`?")).unwrap_or_default()
+    let mut search = Search::new(word);
+    for name in names {
+        search.add(name);
+    }
+    search.hint()
+}
+
+/// The same for names in lists, separated by `|`: the way that costs the least code.
+pub(crate) fn hint_of(word: &str, lists: &[&str]) -> String {
+    let mut search = Search::new(word);
+    for name in lists.iter().flat_map(|list| list.split('|')) {
+        search.add(name);
+    }
+    search.hint()
 }
 
 /// Insertions, deletions, substitutions and swaps of neighbours between two names, letter case aside; `None`

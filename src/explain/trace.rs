@@ -12,7 +12,7 @@ use crate::config::{
     LineWork, Mode, Place, Server, Term,
 };
 use crate::http::parse_request;
-use crate::rules::{self, Choice, ContentVerdict, Verdict, View};
+use crate::rules::{self, Choice, ContentVerdict, Seen, Verdict, View};
 
 /// What a client does.
 pub struct Connection<'a> {
@@ -98,7 +98,7 @@ impl Teller<'_> {
 
     fn view(&self, len: usize, is_final: bool) -> View<'_> {
         let bytes = self.scene.connection.bytes;
-        View::new(bytes.get(..len).unwrap_or(bytes), is_final).within(self.scene)
+        Seen::new(bytes.get(..len).unwrap_or(bytes), is_final).within(self.scene)
     }
 
     /// Whether an HTTP request is routed by its whole head alone, without a look at the first bytes.
@@ -256,7 +256,7 @@ impl Teller<'_> {
         let scene = self.scene;
         let verdict = condition.map_or(Verdict::Yes, |condition| {
             let bytes = scene.connection.bytes;
-            let view = View::new(bytes.get(..len).unwrap_or(bytes), is_final).within(scene);
+            let view = Seen::new(bytes.get(..len).unwrap_or(bytes), is_final).within(scene);
             terms(&mut self.out, condition, acls, &view);
             rules::evaluate(condition, acls, &view)
         });

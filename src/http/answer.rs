@@ -58,14 +58,6 @@ pub fn answer(status: u16) -> &'static [u8] {
     find(status).or_else(|| find(500)).unwrap_or(b"")
 }
 
-/// The head of an answer alone, as HEAD wants it.
-pub fn without_body(answer: &[u8]) -> &[u8] {
-    match answer.windows(4).position(|w| w == b"\r\n\r\n") {
-        Some(at) => answer.get(..at + 4).unwrap_or(answer),
-        None => answer,
-    }
-}
-
 /// The usual reason phrase of a status.
 pub fn reason(status: u16) -> &'static str {
     const REASONS: &[(u16, &str)] = &[
@@ -179,7 +171,6 @@ mod tests {
             let body = bytes.len() - head.len;
             assert_eq!(head.framing, Framing::Length(body as u64), "{status} has a body of {body} bytes");
             assert!(!head.keep_alive);
-            assert_eq!(without_body(bytes), &bytes[..head.len]);
         }
         assert_eq!(answer(503).get(9..12), Some(&b"503"[..]));
         assert_eq!(answer(999), answer(500));

@@ -1,7 +1,7 @@
 //! Changes of heads by rules. A change appends its text behind a copy of the head, so that every offset stays, and
 //! moves spans there; the writers then write field by field.
 
-use super::fields::{Known, is_target_byte, is_token_byte};
+use super::fields::{Known, find, is_target_byte, is_token_byte};
 use super::head::{Field, Fields, Framing, Mend, Method, RequestHead, ResponseHead, Span, Special, Version};
 use super::parse::is_method;
 use super::rewrite::TooLong;
@@ -82,10 +82,12 @@ impl FieldEdits<'_> {
 
     /// Removes the fields whose names are chosen; those the gateway writes itself stay.
     pub fn remove(&mut self, text: &Text, chosen: &dyn Fn(&[u8]) -> bool) {
-        self.fields.retain(|field| {
+        for field in self.fields.iter_mut() {
             let name = field.name.of(&text.bytes);
-            is_own(name) || !chosen(name)
-        });
+            if !is_own(name) && chosen(name) {
+                field.name = Span::default();
+            }
+        }
         self.changed(text);
     }
 
@@ -126,7 +128,6 @@ impl FieldEdits<'_> {
             }
             Ok(())
         });
-        self.fields.retain(|field| field.name != Span::default());
         // Without strict mode the request goes on with those that could be changed.
         self.changed(text);
         done
@@ -155,12 +156,13 @@ impl FieldEdits<'_> {
             }
             Ok(())
         });
-        self.fields.retain(|field| field.name != Span::default());
         self.changed(text);
         done
     }
 
+    /// Takes note that something has changed; fields without a name are gone.
     fn changed(&mut self, text: &Text) {
+        self.fields.retain(|field| field.name != Span::default());
         self.mend.edited = true;
         *self.special = Special::default();
         for (index, field) in self.fields.iter().enumerate() {
@@ -341,7 +343,7 @@ impl ResponseHead {
 /// Where the authority of a target in absolute form stands, without the name of a user.
 fn authority_of(target: &[u8]) -> Option<(usize, usize)> {
     let end = path_of(target).0;
-    let start = memchr::memmem::find(target.get(..end)?, b"://")? + 3;
+    let start = find(target.get(..end)?, b"://")? + 3;
     let user = target.get(start..end)?.iter().rposition(|&b| b == b'@');
     Some((user.map_or(start, |at| start + at + 1), end))
 }
@@ -356,7 +358,7 @@ fn is_bodyless(status: u16) -> bool {
 pub fn path_of(target: &[u8]) -> (usize, usize) {
     let start = match target.first() {
         Some(b'/') => 0,
-        _ => match memchr::memmem::find(target, b"://") {
+        _ => match find(target, b"://") {
             Some(at) => {
                 let rest = target.get(at + 3..).unwrap_or_default();
                 at + 3 + rest.iter().position(|b| matches!(b, b'/' | b'?')).unwrap_or(rest.len())

@@ -179,6 +179,12 @@ pub(super) fn elements(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|&b| b == b',').map(trim).filter(|element| !element.is_empty())
 }
 
+/// Where a short text first stands in another one.
+pub fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
+    let at = |at: &usize| text.get(*at..).is_some_and(|rest| rest.starts_with(wanted));
+    (0..=text.len()).find(at)
+}
+
 /// Without the spaces and tabs around it.
 pub(super) fn trim(mut bytes: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] = bytes {

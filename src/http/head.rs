@@ -70,18 +70,19 @@ pub enum Method {
 impl Method {
     /// The method a name stands for; names are case-sensitive (RFC 9110 §9.1).
     pub fn from_name(name: &[u8]) -> Self {
-        match name {
-            b"GET" => Self::Get,
-            b"HEAD" => Self::Head,
-            b"POST" => Self::Post,
-            b"PUT" => Self::Put,
-            b"DELETE" => Self::Delete,
-            b"CONNECT" => Self::Connect,
-            b"OPTIONS" => Self::Options,
-            b"TRACE" => Self::Trace,
-            b"PATCH" => Self::Patch,
-            _ => Self::Other,
-        }
+        // The common ones first.
+        const METHODS: [(&[u8], Method); 9] = [
+            (b"GET", Method::Get),
+            (b"HEAD", Method::Head),
+            (b"POST", Method::Post),
+            (b"PUT", Method::Put),
+            (b"DELETE", Method::Delete),
+            (b"CONNECT", Method::Connect),
+            (b"OPTIONS", Method::Options),
+            (b"TRACE", Method::Trace),
+            (b"PATCH", Method::Patch),
+        ];
+        METHODS.iter().find(|(known, _)| *known == name).map_or(Self::Other, |(_, method)| *method)
     }
 }
 
@@ -170,18 +171,20 @@ pub struct ResponseHead {
 
 /// The fields of a head that are not simply copied, by their index, so that nobody compares names twice.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Special(u128);
+pub(super) struct Special([u32; 4]);
 
 // One bit for each.
-const _: () = assert!(MAX_FIELDS <= u128::BITS as usize);
+const _: () = assert!(MAX_FIELDS <= 4 * u32::BITS as usize);
 
 impl Special {
+    #[allow(clippy::indexing_slicing, reason = "0 to 3, in an array of 4")]
     pub fn insert(&mut self, index: usize) {
-        self.0 |= 1 << (index % 128);
+        self.0[index / 32 % 4] |= 1 << (index % 32);
     }
 
+    #[allow(clippy::indexing_slicing, reason = "0 to 3, in an array of 4")]
     pub fn contains(self, index: usize) -> bool {
-        self.0 & 1 << (index % 128) != 0
+        self.0[index / 32 % 4] & 1 << (index % 32) != 0
     }
 }
 
@@ -211,7 +214,7 @@ pub struct RequestFacts {
 
 impl RequestHead {
     /// The values of every field of this name (any letter case), in order. `bytes` as for [`Span::of`].
-    pub fn values<'a>(&'a self, bytes: &'a [u8], name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+    pub fn values<'a>(&'a self, bytes: &'a [u8], name: &'a str) -> Values<'a> {
         values(&self.fields, bytes, name)
     }
 
@@ -228,7 +231,7 @@ impl RequestHead {
 
 impl ResponseHead {
     /// The values of every field of this name (any letter case), in order. `bytes` as for [`Span::of`].
-    pub fn values<'a>(&'a self, bytes: &'a [u8], name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+    pub fn values<'a>(&'a self, bytes: &'a [u8], name: &'a str) -> Values<'a> {
         values(&self.fields, bytes, name)
     }
 
@@ -243,15 +246,30 @@ impl ResponseHead {
     }
 }
 
-fn values<'a>(fields: &'a Fields, bytes: &'a [u8], name: &'a str) -> impl Iterator<Item = &'a [u8]> {
-    // The length is compared before a byte is looked at: most fields differ there.
-    fields
-        .iter()
-        .filter(move |field| {
-            let found = field.name.of(bytes);
-            found.len() == name.len() && found.eq_ignore_ascii_case(name.as_bytes())
-        })
-        .map(move |field| field.value.of(bytes))
+/// The values of every field of this name (any letter case), in order. `bytes` as for [`Span::of`].
+pub fn values<'a>(fields: &'a Fields, bytes: &'a [u8], name: &'a str) -> Values<'a> {
+    Values { fields: fields.iter(), bytes, name }
+}
+
+/// The values of the fields of one name.
+pub struct Values<'a> {
+    fields: core::slice::Iter<'a, Field>,
+    bytes: &'a [u8],
+    name: &'a str,
+}
+
+impl<'a> Iterator for Values<'a> {
+    type Item = &'a [u8];
+
+    #[inline(never)]
+    fn next(&mut self) -> Option<&'a [u8]> {
+        // The length is compared before a byte is looked at: most fields differ there.
+        let field = self.fields.find(|field| {
+            let found = field.name.of(self.bytes);
+            found.len() == self.name.len() && found.eq_ignore_ascii_case(self.name.as_bytes())
+        })?;
+        Some(field.value.of(self.bytes))
+    }
 }
 
 /// Why a head was refused. In an answer every one of them is a 502; [`HeadError::status`] is for requests.

@@ -17,9 +17,10 @@ pub mod rewrite;
 #[cfg(test)]
 mod tests;
 
-pub use answer::{answer, without_body};
+pub use answer::answer;
 pub use body::body_so_far;
 pub use chunked::{ChunkError, Chunked, Step};
+pub use fields::find;
 pub use head::{
     Field, Framing, HeadError, MAX_FIELDS, Method, RequestFacts, RequestHead, ResponseHead, Span, Version,
 };

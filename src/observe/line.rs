@@ -38,7 +38,8 @@ impl LogLine {
         self.bytes.truncate(len_bytes);
     }
 
-    /// One byte.
+    /// One byte. Asked for from everywhere: a call is a fifth of what it does.
+    #[inline(never)]
     pub fn push(&mut self, byte: u8) {
         // A full line stays as it is.
         let _ = self.bytes.push(byte);

@@ -15,20 +15,28 @@ pub const SESSION_SEVERITY: u8 = 6;
 
 /// Writes the lines of one proxy (or of the program itself) to each of its targets.
 pub struct Logger {
-    targets: Box<[(LogTarget, Rc<Sink>)]>,
+    ways: Box<[Way]>,
     tag: Rc<str>,
     sinks: Rc<Sinks>,
     lines: Cell<u32>,
-    /// Lines so far by target, for `sample`.
-    seen: Box<[Cell<u32>]>,
 }
 
-/// Whether a target takes the next line, which counts as seen.
-fn is_sampled(target: &LogTarget, seen: &Cell<u32>) -> bool {
-    let Some(sampling) = &target.sample else { return true };
-    let number = seen.get() % sampling.of.max(1) + 1;
-    seen.set(number);
-    sampling.ranges.iter().any(|(first, last)| (*first..=*last).contains(&number))
+/// One target.
+struct Way {
+    target: LogTarget,
+    sink: Rc<Sink>,
+    /// Lines so far, for `sample`.
+    seen: Cell<u32>,
+}
+
+impl Way {
+    /// Whether it takes the next line, which counts as seen.
+    fn is_sampled(&self) -> bool {
+        let Some(sampling) = &self.target.sample else { return true };
+        let number = self.seen.get() % sampling.of.max(1) + 1;
+        self.seen.set(number);
+        sampling.ranges.iter().any(|(first, last)| (*first..=*last).contains(&number))
+    }
 }
 
 impl Logger {
@@ -42,12 +50,12 @@ impl Logger {
         sinks: &Rc<Sinks>,
         resolve: Resolver,
     ) -> Result<Self, String> {
-        let targets = targets
-            .iter()
-            .map(|target| Ok((target.clone(), sinks.get(&target.address, resolve)?)))
-            .collect::<Result<Box<[_]>, String>>()?;
-        let seen = targets.iter().map(|_| Cell::new(0)).collect();
-        Ok(Self { targets, tag: tag.into(), sinks: sinks.clone(), lines: Cell::new(0), seen })
+        let mut all = Vec::with_capacity(targets.len());
+        for target in targets {
+            let sink = sinks.get(&target.address, resolve)?;
+            all.push(Way { target: target.clone(), sink, seen: Cell::new(0) });
+        }
+        Ok(Self { ways: all.into(), tag: tag.into(), sinks: sinks.clone(), lines: Cell::new(0) })
     }
 
     /// Whether a session line would go anywhere; where not, its [`Record`] need not be made.
@@ -105,14 +113,15 @@ impl Logger {
 
     /// Whether any target takes lines of this severity.
     pub fn takes(&self, severity: u8) -> bool {
-        self.targets.iter().any(|(target, _)| severity <= target.level)
+        self.ways.iter().any(|way| severity <= way.target.level)
     }
 
     fn send(&self, severity: u8, text: &[u8], structured: &[u8], now_ms: i64) {
         let zone = self.sinks.zone();
         let mut whole = LogLine::new();
-        for ((target, sink), seen) in self.targets.iter().zip(&self.seen) {
-            if severity > target.level || !is_sampled(target, seen) {
+        for way in &self.ways {
+            let Way { target, sink, .. } = way;
+            if severity > target.level || !way.is_sampled() {
                 continue;
             }
             let message = Message { text, structured, now_ms, zone: &zone, host: self.sinks.host() };

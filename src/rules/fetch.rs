@@ -1,10 +1,13 @@
 //! Sample fetches (configuration §7.3): each finds none, one or several samples, or has to wait.
 
+use std::net::SocketAddr;
+
 use super::convert;
 use super::rdp::rdp_cookie;
 use super::text::{Elements, cookies, parameters, path_and_query, split_at_byte, without_query};
 use super::value::Sample;
 use super::view::{Head, View};
+use super::world::World;
 use crate::config::{Credential, End, Expr, Fetch, Part, Side};
 use crate::http::{Framing, RequestHead, Version, body_so_far};
 
@@ -66,14 +69,8 @@ fn fetch(fetch: &Fetch, view: &View<'_>, all: bool, visit: Visit<'_>) -> Fetched
             }
         }
         Fetch::Len(side) => view.message(*side).map(|bytes| Sample::Int(count(bytes.len()))),
-        Fetch::Address(End::Source) => world.source().map(|address| Sample::Ip(address.ip().to_canonical())),
-        Fetch::Address(End::Destination) => {
-            world.destination().map(|address| Sample::Ip(address.ip().to_canonical()))
-        }
-        Fetch::Port(End::Source) => world.source().map(|address| Sample::Int(address.port().into())),
-        Fetch::Port(End::Destination) => {
-            world.destination().map(|address| Sample::Int(address.port().into()))
-        }
+        Fetch::Address(end) => of_end(world, *end).map(|address| Sample::Ip(address.ip().to_canonical())),
+        Fetch::Port(end) => of_end(world, *end).map(|address| Sample::Int(address.port().into())),
         Fetch::Name(whose) => world.name(*whose).map(|name| Sample::of(name.as_bytes())),
         Fetch::Figure(figure, of) => world.figure(*figure, *of).map(Sample::Int),
         Fetch::Date(offset) => Some(Sample::Int((world.wall_ms() / 1_000).saturating_add(*offset))),
@@ -107,6 +104,13 @@ fn fetch(fetch: &Fetch, view: &View<'_>, all: bool, visit: Visit<'_>) -> Fetched
         visit(sample);
     }
     Fetched::Done
+}
+
+fn of_end(world: &dyn World, end: End) -> Option<SocketAddr> {
+    match end {
+        End::Source => world.source(),
+        End::Destination => world.destination(),
+    }
 }
 
 fn count(len: usize) -> i64 {
@@ -164,7 +168,7 @@ fn of_request(fetch: &Fetch, head: &RequestHead, view: &View<'_>, all: bool, vis
         Fetch::Target(part) => of_target(*part, head, bytes, visit),
         Fetch::UrlParam { name, delimiter } => {
             let Some((_, query)) = split_at_byte(target, *delimiter) else { return };
-            pick(parameters(query, name, *delimiter), all, 0, visit);
+            pick(&|show| parameters(query, name, *delimiter).all(show), all, 0, visit);
         }
         Fetch::Body => drop(visit(Sample::of(&body()))),
         Fetch::BodyLen { announced: false } => drop(visit(Sample::Int(count(body().len())))),
@@ -259,29 +263,40 @@ struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// The values of every field of this name, which is in lower case; of all fields for an empty one.
-    fn values(&self, name: &'a str) -> impl Iterator<Item = &'a [u8]> + Clone {
-        let bytes = self.bytes;
-        let same = move |field: &&crate::http::Field| {
-            let found = field.name.of(bytes);
-            name.is_empty() || found.len() == name.len() && found.eq_ignore_ascii_case(name.as_bytes())
+    /// Shows the values of every field of this name, which is in lower case; of all fields for an empty one. True when
+    /// all were wanted.
+    fn each(&self, name: &str, show: Show<'_, 'a>) -> bool {
+        let same = |name_found: &[u8]| {
+            name.is_empty()
+                || name_found.len() == name.len() && name_found.eq_ignore_ascii_case(name.as_bytes())
         };
-        self.fields.iter().filter(same).map(move |field| field.value.of(bytes))
+        let mut fields = self.fields.iter();
+        fields.all(|field| !same(field.name.of(self.bytes)) || show(field.value.of(self.bytes)))
+    }
+
+    /// The same of the values, or (`whole` false) of the elements of their lists.
+    fn each_part(&self, name: &str, whole: bool, show: Show<'_, 'a>) -> bool {
+        match whole {
+            true => self.each(name, show),
+            false => self.each(name, &mut |value| Elements::of(value).all(&mut *show)),
+        }
+    }
+
+    /// The same of cookies.
+    fn each_cookie(&self, side: Side, name: &str, show: Show<'_, 'a>) -> bool {
+        let answer = side == Side::Response;
+        let header = if answer { "set-cookie" } else { "cookie" };
+        self.each(header, &mut |value| cookies(value, name, answer).all(&mut *show))
     }
 }
 
 fn of_fields(fetch: &Fetch, fields: &Fields<'_>, all: bool, visit: Visit<'_>) {
     match fetch {
-        Fetch::Header { name, occurrence, whole: true, .. } => {
-            pick(fields.values(name), all, *occurrence, visit);
-        }
-        Fetch::Header { name, occurrence, whole: false, .. } => {
-            pick(fields.values(name).flat_map(Elements::of), all, *occurrence, visit);
+        Fetch::Header { name, occurrence, whole, .. } => {
+            pick(&|show| fields.each_part(name, *whole, show), all, *occurrence, visit);
         }
         Fetch::HeaderCount { name, whole, .. } => {
-            let values = fields.values(name);
-            let number = if *whole { values.count() } else { values.flat_map(Elements::of).count() };
-            visit(Sample::Int(count(number)));
+            visit(Sample::Int(count(number_of(&|show| fields.each_part(name, *whole, show)))));
         }
         Fetch::HeaderNames(_, delimiter) => {
             let mut names = Vec::new();
@@ -297,48 +312,56 @@ fn of_fields(fetch: &Fetch, fields: &Fields<'_>, all: bool, visit: Visit<'_>) {
         Fetch::Cookie(side, name) => {
             // Without a name it is the first, with one the last.
             let occurrence = i32::from(name.is_empty() && !all);
-            pick(of_cookies(fields, *side, name), all, occurrence, visit);
+            pick(&|show| fields.each_cookie(*side, name, show), all, occurrence, visit);
         }
         Fetch::CookieCount(side, name) => {
-            visit(Sample::Int(count(of_cookies(fields, *side, name).count())));
+            visit(Sample::Int(count(number_of(&|show| fields.each_cookie(*side, name, show)))));
         }
         // Every other fetch was answered before.
         _ => {}
     }
 }
 
-fn of_cookies<'a>(fields: &Fields<'a>, side: Side, name: &'a str) -> impl Iterator<Item = &'a [u8]> + Clone {
-    let answer = side == Side::Response;
-    let header = if answer { "set-cookie" } else { "cookie" };
-    fields.values(header).flat_map(move |value| cookies(value, name, answer))
+/// Takes values; false = enough.
+type Show<'s, 'a> = &'s mut dyn FnMut(&'a [u8]) -> bool;
+
+/// Shows several values, from the first on, while they are wanted.
+type Values<'v, 'a> = &'v dyn Fn(Show<'_, 'a>) -> bool;
+
+fn number_of(values: Values<'_, '_>) -> usize {
+    let mut number = 0;
+    values(&mut |_| {
+        number += 1;
+        true
+    });
+    number
 }
 
 /// Shows all of several values, the last (`all` false), or the one that `occurrence` says: 1 = the first,
 /// -1 = the last.
-fn pick<'a>(
-    mut values: impl Iterator<Item = &'a [u8]> + Clone,
-    all: bool,
-    occurrence: i32,
-    visit: Visit<'_>,
-) {
+fn pick(values: Values<'_, '_>, all: bool, occurrence: i32, visit: Visit<'_>) {
     let occurrence = if occurrence == 0 && !all { -1 } else { occurrence };
     let distance = usize::try_from(occurrence.unsigned_abs()).unwrap_or(usize::MAX);
-    let found = match occurrence {
+    let wanted = match occurrence {
         0 => {
-            for value in values {
-                if !visit(Sample::of(value)) {
-                    return;
-                }
-            }
+            values(&mut |value| visit(Sample::of(value)));
             return;
         }
-        1.. => values.nth(distance - 1),
-        -1 => values.last(),
-        _ => {
-            // Counted first: walking twice is cheaper than an allocation.
-            values.clone().count().checked_sub(distance).and_then(|at| values.nth(at))
-        }
+        1.. => distance,
+        -1 => usize::MAX,
+        // Counted first: walking twice is cheaper than an allocation.
+        _ => match number_of(values).checked_sub(distance) {
+            Some(before) => before + 1,
+            None => return,
+        },
     };
+    let mut found = None;
+    let mut nth = 0;
+    values(&mut |value| {
+        nth += 1;
+        found = (nth == wanted || occurrence == -1).then_some(value);
+        nth < wanted
+    });
     if let Some(value) = found {
         visit(Sample::of(value));
     }

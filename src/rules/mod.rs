@@ -24,7 +24,7 @@ pub use matching::matches;
 pub use rdp::rdp_cookie;
 pub use text::{first_element, path_and_query};
 pub use value::{Sample, Scratch};
-pub use view::View;
+pub use view::{Seen, View};
 pub use world::{Nowhere, World};
 
 use crate::config::{Acl, AclTest, BackendId, Chosen, Condition, Expr, Frontend, HttpAction, HttpRule, Term};

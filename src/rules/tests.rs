@@ -179,7 +179,7 @@ fn an_answer_is_another_message_than_the_request() {
     );
     let backend = &config.backends[0];
     let said = |bytes: &[u8], is_final| {
-        verdict_of(&backend.tcp.response, &backend.acls, &View::of_answer(bytes, is_final))
+        verdict_of(&backend.tcp.response, &backend.acls, &Seen::of_answer(bytes, is_final).within(&Nowhere))
     };
     for (bytes, is_final, want) in [
         (&b""[..], false, ContentVerdict::NotYet),

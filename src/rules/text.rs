@@ -1,6 +1,7 @@
 //! Parts of messages: elements of lists, cookies, targets, queries. Slices of what came, nothing copied.
 
 use crate::http::cookies::value_len;
+use crate::http::find;
 
 /// The elements of a comma-separated value, blanks around them removed; commas in quoted strings do not count
 /// (RFC 9110 §5.6.1, §5.6.4).
@@ -54,11 +55,11 @@ pub(super) fn trim(value: &[u8]) -> &[u8] {
 
 /// The values of a cookie in one field: of `Cookie`, or the one of `Set-Cookie` (`first_only`). An empty name
 /// stands for every cookie.
-pub(super) fn cookies<'a>(
+pub(super) fn cookies<'a, 'n>(
     field: &'a [u8],
-    name: &'a str,
+    name: &'n str,
     first_only: bool,
-) -> impl Iterator<Item = &'a [u8]> + Clone {
+) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
     let mut rest = Some(field);
     let pairs = std::iter::from_fn(move || {
         let text = rest?;
@@ -95,7 +96,7 @@ pub fn path_and_query(target: &[u8]) -> Option<&[u8]> {
     if target.first() == Some(&b'/') {
         return Some(target);
     }
-    let colon = memchr::memmem::find(target, b"://")?;
+    let colon = find(target, b"://")?;
     let rest = target.get(colon + 3..)?;
     rest.get(memchr::memchr(b'/', rest)?..)
 }

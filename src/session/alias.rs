@@ -5,9 +5,10 @@ use super::fill::write as write_flagged;
 use super::trace::Trace;
 use super::world::Scene;
 use crate::config::{Alias, Flags, Format, LinePart, Piece};
+use crate::http::find;
 use crate::observe::formats::push_captured;
 use crate::observe::{LogLine, Peer, Record, timestamp, zone::Zone};
-use crate::rules::{Sample, Scratch, View, value};
+use crate::rules::{Sample, Scratch, Seen, value};
 
 /// What variables tell of.
 pub(super) struct Facts<'a> {
@@ -35,7 +36,7 @@ impl Facts<'_> {
             backend: self.trace.and_then(|trace| trace.backend.as_deref()),
             server: self.trace.and_then(Trace::server),
         };
-        let view = View::new(&[], true).within(&world);
+        let view = Seen::new(&[], true).within(&world);
         let mut blank_before = true;
         for piece in &format.pieces {
             let before = line.as_bytes().len();
@@ -201,7 +202,7 @@ impl Facts<'_> {
             Alias::R => request,
             Alias::Hu => uri,
             Alias::Hp => path,
-            Alias::Hpo => match memchr::memmem::find(path, b"://") {
+            Alias::Hpo => match find(path, b"://") {
                 Some(at) => {
                     let rest = path.get(at + 3..).unwrap_or_default();
                     memchr::memchr(b'/', rest).and_then(|at| rest.get(at..)).unwrap_or(b"/")

@@ -5,11 +5,11 @@ use super::{Session, hash, stick};
 use crate::backend::{Backend, Server, Wish};
 use crate::config::{Algorithm, Chosen, Mode, PersistWord};
 use crate::rules::fill::fill;
-use crate::rules::{View, applies, rdp_cookie};
+use crate::rules::{Seen, View, applies, rdp_cookie};
 
 /// What `backend` asks for this request or connection. Costs nothing where it asks for nothing. `word` is what
 /// [`persist_word`] said.
-pub(super) fn wish(session: &Session, backend: &Backend, view: View<'_>, word: PersistWord) -> Wish {
+pub(super) fn wish(session: &Session, backend: &Backend, seen: Seen<'_>, word: PersistWord) -> Wish {
     let even_down = goes_even_down(backend, word);
     let (class, offset_ms) = session.priority();
     let insists = word == PersistWord::Force;
@@ -19,23 +19,23 @@ pub(super) fn wish(session: &Session, backend: &Backend, view: View<'_>, word: P
         return plain;
     }
     let scene = Scene { session, backend: Some(backend), server: None };
-    let view = view.within(&scene);
+    let view = seen.within(&scene);
     let server = if rules.is_empty() { None } else { preferred_server(backend, &view, even_down) };
     Wish { server, hash: hash::of(session, backend, &view), ..plain }
 }
 
 /// The same by the cookie of a Remote Desktop connection and by the stick rules of `backend`, after all else that asks
 /// for a server.
-pub(super) fn stick_to(session: &Session, backend: &Backend, view: View<'_>, wish: &mut Wish) {
+pub(super) fn stick_to(session: &Session, backend: &Backend, seen: Seen<'_>, wish: &mut Wish) {
     if let Some(name) = &backend.config.persistence.rdp_cookie
         && backend.config.mode == Mode::Tcp
         && wish.server.is_none()
     {
-        wish.server = rdp_server(backend, name, view.bytes(), wish.even_down);
+        wish.server = rdp_server(backend, name, seen.bytes(), wish.even_down);
     }
     if !backend.config.sticks.is_empty() {
         let scene = Scene { session, backend: Some(backend), server: None };
-        stick::on_request(session, backend, &view.within(&scene), wish);
+        stick::on_request(session, backend, &seen.within(&scene), wish);
     }
 }
 
@@ -56,13 +56,13 @@ pub(super) fn goes_even_down(backend: &Backend, word: PersistWord) -> bool {
 }
 
 /// What the backend's `force-persist` and `ignore-persist` rules say of this request; they come before its others.
-pub(super) fn persist_word(session: &Session, backend: &Backend, view: View<'_>) -> PersistWord {
+pub(super) fn persist_word(session: &Session, backend: &Backend, seen: Seen<'_>) -> PersistWord {
     let rules = &backend.config.persistence.rules;
     if rules.is_empty() {
         return PersistWord::Usual;
     }
     let scene = Scene { session, backend: Some(backend), server: None };
-    let view = view.within(&scene);
+    let view = seen.within(&scene);
     let rule = rules.iter().find(|rule| applies(Some(&rule.condition), &backend.config.acls, &view));
     rule.map(|rule| rule.word).unwrap_or_default()
 }

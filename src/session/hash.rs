@@ -46,11 +46,9 @@ pub(super) fn of(session: &Session, backend: &Backend, view: &View<'_>) -> Optio
 }
 
 /// Whether the body is to be waited for, since what is hashed may be in there.
-pub(super) fn wants_body(backend: &Backend, view: &View<'_>) -> bool {
+pub(super) fn wants_body(backend: &Backend, head: &RequestHead, bytes: &[u8]) -> bool {
     let Algorithm::Hash(Key::UrlParam(name)) = &backend.config.balance.algorithm else { return false };
-    view.head().is_some_and(|head| {
-        head.method == Method::Post && parameter(query(target(head, view.bytes())), name.as_bytes()).is_none()
-    })
+    head.method == Method::Post && parameter(query(target(head, bytes)), name.as_bytes()).is_none()
 }
 
 /// Its words of 32 bits, one over the other.

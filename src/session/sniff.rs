@@ -7,7 +7,7 @@ use crate::backend::Backend;
 use crate::config::BackendId;
 use crate::net::Buffer;
 use crate::reactor::Expired;
-use crate::rules::{Choice, View, choose_backend};
+use crate::rules::{Choice, Seen, choose_backend};
 
 /// What the first bytes came to.
 pub(super) enum Sniffed {
@@ -62,7 +62,7 @@ pub(super) async fn sniff(
 fn decide(session: &Session, backend: Option<&Backend>, bytes: &[u8], is_final: bool) -> Option<Sniffed> {
     let frontend = &session.frontend.config;
     let scene = Scene { backend, ..Scene::of(session) };
-    let view = View::new(bytes, is_final).within(&scene);
+    let view = Seen::new(bytes, is_final).within(&scene);
     let (rules, acls) = match backend {
         None => (&frontend.tcp.request, &frontend.acls),
         Some(backend) => (&backend.config.tcp.request, &backend.config.acls),

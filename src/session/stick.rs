@@ -7,7 +7,7 @@ use super::Session;
 use super::world::Scene;
 use crate::backend::{Backend, Place, Server, Table, Wish};
 use crate::config::{KeyKind, RefId, StickRule, Target};
-use crate::rules::{Sample, Scratch, View, applies, value};
+use crate::rules::{Sample, Scratch, Seen, View, applies, value};
 
 /// Entries that one request stores at most, of its own and of its answer (configuration §4.2, "stick store-request").
 const STORES_MAX: usize = 8;
@@ -53,11 +53,11 @@ pub(super) fn on_request(session: &Session, backend: &Backend, view: &View<'_>, 
 }
 
 /// A server has answered (in `mode tcp`: been connected to): what was noted is stored, and what its answer says.
-pub(super) fn on_answer(session: &Session, backend: &Backend, view: View<'_>, server: Option<usize>) {
+pub(super) fn on_answer(session: &Session, backend: &Backend, seen: Seen<'_>, server: Option<usize>) {
     let Some(index) = server else { return };
     let mut stores = taken(session);
     let scene = Scene { session, backend: Some(backend), server };
-    let view = view.within(&scene);
+    let view = seen.within(&scene);
     for rule in &backend.config.sticks.response {
         let Some(table) = table(session, rule, backend, &view, &stores, true) else { continue };
         with_key(rule, &table, &view, &mut |key| note(&mut stores, rule.table, true, &table, None, key));
@@ -82,7 +82,7 @@ fn taken(session: &Session) -> Vec<Store> {
 /// Keeps what is noted, and its room for the next request.
 fn give_back(session: &Session, stores: Vec<Store>) {
     if stores.capacity() > 0 {
-        session.extra.borrow_mut().get_or_insert_default().stores = stores;
+        session.extra().stores = stores;
     }
 }
 

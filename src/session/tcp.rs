@@ -13,7 +13,7 @@ use crate::backend::{
 };
 use crate::config::Mode;
 use crate::net::{Buffer, Stream};
-use crate::rules::View;
+use crate::rules::Seen;
 
 /// A tunnel that stands: the server's connection, both directions, and what is logged at the end.
 pub(super) struct Carrier {
@@ -84,7 +84,7 @@ impl Carrier {
         // A tunnel that began as an HTTP answer was asked about as such.
         let asks = backend.config.mode == Mode::Tcp && !backend.config.tcp.response.is_empty();
         if !asks && backend.config.mode == Mode::Tcp && !backend.config.sticks.is_empty() {
-            stick::on_answer(session, backend, View::of_answer(&[], true), Some(slot.index()));
+            stick::on_answer(session, backend, Seen::of_answer(&[], true), Some(slot.index()));
         }
         if !asks || Box::pin(tcp_rules::lets_out(session, backend, server, tunnel, trace)).await {
             trace.log_early(session, *http, 0);
@@ -111,9 +111,9 @@ pub(super) async fn server_for(
     first: &[u8],
     trace: &mut Trace,
 ) -> Option<Connected> {
-    let word = persist_word(session, backend, View::new(first, true));
-    let mut wish = wish(session, backend, View::new(first, true), word);
-    stick_to(session, backend, View::new(first, true), &mut wish);
+    let word = persist_word(session, backend, Seen::new(first, true));
+    let mut wish = wish(session, backend, Seen::new(first, true), word);
+    stick_to(session, backend, Seen::new(first, true), &mut wish);
     let slot = slot_for(session, backend, &wish, first.is_empty(), trace).await?;
     let asker = asker(session, backend, &trace.course);
     match connect(slot, first, &session.ends_for(backend), &wish, &asker).await {
@@ -204,10 +204,11 @@ pub(super) fn note_failure(session: &Session, error: &ConnectError, trace: &mut 
     if let Some(slot) = &error.slot {
         trace.chose(slot);
     }
+    let ended_by = error.slot.as_ref().and_then(Slot::ended_by);
     match &error.failure {
-        ConnectFailure::TimedOut => trace.end(b's', b'C'),
+        ConnectFailure::TimedOut => trace.end(ended_by.unwrap_or(b's'), b'C'),
         ConnectFailure::NoServer(none) => note_none(session, *none, trace),
-        ConnectFailure::Failed(_) => trace.end(b'S', b'C'),
+        ConnectFailure::Failed(_) => trace.end(ended_by.unwrap_or(b'S'), b'C'),
         ConnectFailure::ClientGone => trace.end(b'C', b'C'),
     }
 }

@@ -4,8 +4,7 @@ use std::future::poll_fn;
 use std::task::Poll;
 
 use super::Session;
-use super::http::rules::Done;
-use super::http::rules::{End, common, filled};
+use super::http::rules::{Done, End, Ending, common, filled};
 use super::sniff::{Sniffed, sniff};
 use super::stick;
 use super::trace::Trace;
@@ -15,7 +14,7 @@ use crate::backend::Backend;
 use crate::config::{Acl, HttpAction, HttpRule};
 use crate::http::{RequestHead, ResponseHead};
 use crate::net::{Buffer, Stream};
-use crate::rules::{ContentVerdict, View, value, walk};
+use crate::rules::{ContentVerdict, Seen, View, value, walk};
 
 /// What rules say of a connection.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -49,7 +48,7 @@ impl Scene<'_> {
             action => match common(self, action, view, &filled(action, view)) {
                 Some(Done::Stop) => Some(ContentVerdict::Accept),
                 Some(Done::End(end)) => {
-                    if matches!(end, End::Drop { reset: true, .. }) {
+                    if matches!(*end, Ending::Drop { reset: true, .. }) {
                         no = Ruling::SilentDrop;
                     }
                     Some(ContentVerdict::Reject)
@@ -72,7 +71,7 @@ impl Session {
             return true;
         }
         let scene = Scene::of(self);
-        let view = View::new(&[], true).within(&scene);
+        let view = Seen::new(&[], true).within(&scene);
         match scene.ruling(rules, &self.frontend.config.acls, &view) {
             Ruling::Accept | Ruling::NotYet => return true,
             Ruling::SilentDrop => self.client.drop_silently(),
@@ -98,10 +97,10 @@ impl Session {
             return Ok(());
         }
         let scene = Scene { backend, ..Scene::of(self) };
-        let view = View::with_head(bytes, head).within(&scene);
+        let view = Seen::with_head(bytes, head).within(&scene);
         match scene.ruling(rules, acls, &view) {
             Ruling::Accept | Ruling::NotYet => Ok(()),
-            no => Err(End::Drop { reset: no == Ruling::SilentDrop, tarpit: false }),
+            no => Err(Ending::drop(no == Ruling::SilentDrop, false)),
         }
     }
 
@@ -110,11 +109,11 @@ impl Session {
     pub(super) fn ruling_on_answer(&self, backend: &Backend, head: &ResponseHead, bytes: &[u8]) -> Ruling {
         let tcp = &backend.config.tcp;
         let scene = Scene { backend: Some(backend), ..Scene::of(self) };
-        let view = match tcp.response_delay_ms {
-            Some(_) => View::of_response(bytes, head),
-            None => View::of_answer(&[], true),
+        let seen = match tcp.response_delay_ms {
+            Some(_) => Seen::of_response(bytes, head),
+            None => Seen::of_answer(&[], true),
         };
-        scene.ruling(&tcp.response, &backend.config.acls, &view.within(&scene))
+        scene.ruling(&tcp.response, &backend.config.acls, &seen.within(&scene))
     }
 
     /// Ends a connection as rules want it.
@@ -176,12 +175,12 @@ pub(super) async fn lets_out(
     let scene = Scene { backend: Some(backend), server: trace.server(), ..Scene::of(session) };
     let mut ruling = Ruling::Accept;
     let decide = &mut |bytes: &[u8], is_final: bool| {
-        let view = View::of_answer(bytes, is_final).within(&scene);
-        ruling = scene.ruling(&tcp.response, &backend.config.acls, &view);
+        let seen = Seen::of_answer(bytes, is_final);
+        ruling = scene.ruling(&tcp.response, &backend.config.acls, &seen.within(&scene));
         let decided = ruling != Ruling::NotYet || is_final;
         let passes = matches!(ruling, Ruling::Accept | Ruling::NotYet);
         if decided && passes && !backend.config.sticks.is_empty() {
-            stick::on_answer(session, backend, view, trace.server());
+            stick::on_answer(session, backend, seen, trace.server());
         }
         decided
     };

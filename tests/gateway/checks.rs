@@ -9,13 +9,15 @@ mod protocols;
 mod tcp;
 
 use crate::rig::DEFAULTS;
-use crate::support::peers::{Backend, Peer};
+use crate::support::client::Client;
+use crate::support::peers::{Backend, Peer, ok};
 use crate::support::ports::free_port;
 use crate::support::process::{Gateway, Starter};
 use crate::support::program::Program;
 use crate::support::{SOON, eventually, ms};
 use Act::{Close, Flood, Hold, Read, ReadHead, Refuse, Reset, Say, Wait};
 use std::fmt::Write;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 /// What a server does on each connection.
@@ -270,4 +272,40 @@ fn an_address_and_a_port_of_their_own() {
     let _gateway = checking(&server, &lines, "");
     eventually("checks are made", || other.accepts() > before + 3);
     assert_eq!(server.accepts(), 0);
+}
+
+#[test]
+fn send_state_tells_of_a_servers_own_queue() {
+    let states = Arc::new(Mutex::new(Vec::new()));
+    let seen = states.clone();
+    let server = Backend::start(move |peer| {
+        while let Some(request) = peer.read_request() {
+            match request.values("x-haproxy-server-state").first() {
+                Some(state) => {
+                    seen.lock().unwrap().push(state.to_string());
+                    peer.write(ok("fine"));
+                }
+                // It never answers.
+                None => std::thread::sleep(SOON),
+            }
+        }
+    });
+    let port = server.port;
+    let gateway = Gateway::start(|listen| {
+        format!(
+            "global\n node here\n{DEFAULTS}listen web\n bind 127.0.0.1:{listen}\n cookie S insert\n \
+             option httpchk\n http-check send-state\n timeout queue 20s\n default-server maxconn 1\n \
+             server s 127.0.0.1:{port} check inter 100 cookie s weight 3\n server t 127.0.0.1:{port} weight 1\n"
+        )
+    });
+    let mut clients: Vec<Client> = Vec::new();
+    // One at each server, one that waits for the first, one for any.
+    for cookie in ["S=s", "", "S=s", ""] {
+        let mut client = Client::connect(gateway.port);
+        client.send(format!("GET / HTTP/1.1\r\nHost: h\r\nCookie: {cookie}\r\n\r\n"));
+        clients.push(client);
+    }
+    let name =
+        format!("UP; address=127.0.0.1; port={port}; name=web/s; node=here; weight=3/4; scur=1/3; qcur=1");
+    eventually("the state is told", || states.lock().unwrap().last() == Some(&name));
 }

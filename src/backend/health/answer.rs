@@ -7,7 +7,7 @@ use crate::config::{
     MatchKind, Regex,
 };
 use crate::http::{
-    Chunked, Framing, Method, RequestFacts, ResponseHead, Version, body_so_far, parse_response,
+    Chunked, Framing, Method, RequestFacts, ResponseHead, Version, body_so_far, find, parse_response,
 };
 
 /// What has come of an answer.
@@ -119,7 +119,7 @@ fn is_short(expect: &CheckExpect, answer: &Answer<'_>) -> bool {
 /// Whether bytes have a pattern; `None` for those of other things than bytes.
 fn found(pattern: &CheckPattern, bytes: &[u8]) -> bool {
     match pattern {
-        CheckPattern::Bytes(wanted, _) => memchr::memmem::find(bytes, wanted).is_some(),
+        CheckPattern::Bytes(wanted, _) => find(bytes, wanted).is_some(),
         CheckPattern::Regex(regex) => matches(regex, bytes),
         CheckPattern::HexRegex(regex) => {
             const DIGITS: &[u8; 16] = b"0123456789ABCDEF";

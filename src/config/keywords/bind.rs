@@ -1,13 +1,13 @@
 //! `bind` lines and their parameters (configuration §5.1).
 
-use super::{Entry, Sections, connection, groups, known, listed, parameters};
+use super::{Entry, Sections, connection, groups, known, listed, parameters, unknown_parameter};
 use crate::config::address;
 use crate::config::builder::{Builder, Statement};
 use crate::config::diagnostics::Fault;
 use crate::config::lexer::Word;
 use crate::config::model::{Bind, BindAddress, Place, TcpTuning};
 use crate::config::privileges::Account;
-use crate::config::suggest;
+use crate::config::suggest::Search;
 use crate::config::values::number;
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -110,7 +110,7 @@ const fn parameter(
 fn unix_mode(word: &Word) -> Result<u32, Fault> {
     match u32::from_str_radix(word.text()?, 8) {
         Ok(mode) if mode <= 0o7777 => Ok(mode),
-        _ => Err(Fault::at(word.span, format_args!("{} is no octal mode such as 660", word.quoted()))),
+        _ => Err(word.wrong(" is no octal mode such as 660")),
     }
 }
 
@@ -140,10 +140,7 @@ fn mss(word: &Word) -> Result<i32, Fault> {
         // Less than usual by so much: there is no such option on Linux, and HAProxy asks for nothing there either.
         Ok(bytes) if (-65_535..0).contains(&bytes) => Ok(0),
         Ok(bytes) if (1..=65_535).contains(&bytes) => Ok(bytes),
-        _ => Err(Fault::at(
-            word.span,
-            format_args!("{}: expected 1 to 65535 bytes, or -1 to -65535", word.quoted()),
-        )),
+        _ => Err(word.wrong(": expected 1 to 65535 bytes, or -1 to -65535")),
     }
 }
 
@@ -174,7 +171,7 @@ pub(super) fn parse_unix(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), 
         }
     }
     if st.args().is_empty() {
-        return Err(Fault::at(st.name_span(), EXPECTED));
+        return Err(st.wrong(EXPECTED));
     }
     b.unix_bind = unix;
     Ok(())
@@ -207,7 +204,7 @@ impl UnixBind {
 /// Parses a `bind` line.
 pub(super) fn parse(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
     let [addresses, words @ ..] = st.args() else {
-        return Err(Fault::at(st.name_span(), "an address is missing, for example `bind *:80`"));
+        return Err(st.wrong("an address is missing, for example `bind *:80`"));
     };
     let free = BINDS_MAX.saturating_sub(b.proxy()?.binds.len());
     let addresses = address::bind(addresses, b.env, free)?;
@@ -234,12 +231,7 @@ fn unknown(word: &Word, text: &str) -> Fault {
             "TLS (`ssl`) is not built: the gateway would listen in the clear where encryption was meant",
         );
     }
-    if listed(known::BIND, text) {
-        return Fault::at(
-            word.span,
-            format_args!("HAProxy has the bind parameter `{text}`, oneport has not built it yet"),
-        );
-    }
-    let hint = suggest::hint(text, PARAMETERS.iter().map(|e| e.name).chain(known::BIND.split('|')));
-    Fault::at(word.span, format_args!("unknown bind parameter {}{hint}", word.quoted()))
+    let mut search = Search::new(text);
+    PARAMETERS.iter().for_each(|entry| search.add(entry.name));
+    unknown_parameter(word, "bind", known::BIND, search)
 }

@@ -1,7 +1,8 @@
 //! `option httpchk`, `http-check …`, `option tcp-check`, `tcp-check …` (configuration §4.2).
 
 use super::expect::expect;
-use super::http_rules::{header_name, value_text};
+use super::http_actions::{header_name, value_text};
+use super::options::flag;
 use super::words::Words;
 use super::{Keyword, Sections, Status, scripts};
 use crate::config::builder::{Builder, Statement};
@@ -39,11 +40,7 @@ pub(super) const TABLE: &[Keyword] = &[
         "1.4",
         "",
         "a server that is up and answers with 404 takes only those who must go to it",
-        |b, st| {
-            st.none()?;
-            b.settings()?.probes.disable_on_404 = true;
-            Ok(())
-        },
+        |b, st| flag(b, st, |s| &mut s.probes.disable_on_404),
     ),
     check(
         "http-check expect",
@@ -60,9 +57,7 @@ pub(super) const TABLE: &[Keyword] = &[
         request,
     ),
     check("http-check send-state", "1.3", "", "requests tell how the server stands with us", |b, st| {
-        st.none()?;
-        b.settings()?.probes.send_state = true;
-        Ok(())
+        flag(b, st, |s| &mut s.probes.send_state)
     }),
     check(
         "http-check",
@@ -136,10 +131,7 @@ pub(super) const fn check(
 /// `http-check` or `tcp-check` with a word behind it that is none of its steps.
 fn unknown(b: &mut Builder<'_>, st: &Statement<'_>, name: &'static str) -> Result<(), Fault> {
     let Some(word) = st.args().first() else {
-        return Err(Fault::at(
-            st.name_span(),
-            format_args!("`{name}` needs a step: connect, send, expect, …"),
-        ));
+        return Err(st.wrong(format_args!("`{name}` needs a step: connect, send, expect, …")));
     };
     let text = word.text()?;
     if ["set-var(", "set-var-fmt(", "unset-var("].iter().any(|start| text.starts_with(start)) {
@@ -166,7 +158,7 @@ pub(super) fn add(
         true => probes.add_http(line, comment, spot),
         false => probes.add_tcp(line, comment, spot),
     };
-    added.map_err(|why| Fault::at(st.name_span(), why))
+    added.map_err(|why| st.wrong(why))
 }
 
 /// A text for reasons.
@@ -256,10 +248,10 @@ fn version(word: &Word, text: &str) -> Result<Box<str>, Fault> {
     let version = text.to_ascii_uppercase();
     match version.as_str() {
         "HTTP/1.0" | "HTTP/1.1" => Ok(version.into()),
-        _ => {
-            let message = format!("`{}` is not spoken; expected HTTP/1.0 or HTTP/1.1", text.escape_debug());
-            Err(Fault::at(word.span, message))
-        }
+        _ => Err(Fault::at(
+            word.span,
+            format_args!("`{}` is not spoken; expected HTTP/1.0 or HTTP/1.1", text.escape_debug()),
+        )),
     }
 }
 
@@ -290,10 +282,7 @@ fn request(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
         } else if words.option("comment") {
             comment = Some(words_of(words.next("a text")?)?);
         } else {
-            return Err(Fault::at(
-                word.span,
-                format_args!("{}: expected meth, uri, ver, hdr, body or comment", word.quoted()),
-            ));
+            return Err(word.wrong(": expected meth, uri, ver, hdr, body or comment"));
         }
     }
     add(b, st, true, Line::Request(request), comment)
@@ -318,9 +307,9 @@ fn connect(b: &mut Builder<'_>, st: &Statement<'_>, is_http: bool) -> Result<(),
         } else if words.option("proto") {
             mux(words.next("a protocol")?)?;
         } else {
-            let why = match word.bytes.as_slice() {
-                b"ssl" | b"sni" | b"alpn" => "TLS is not built: the check would be made in the clear",
-                b"via-socks4" => "SOCKS4 is not built",
+            let why = match word.as_str() {
+                "ssl" | "sni" | "alpn" => "TLS is not built: the check would be made in the clear",
+                "via-socks4" => "SOCKS4 is not built",
                 _ => "expected default, port, addr, send-proxy, linger, proto or comment",
             };
             return Err(Fault::at(word.span, format_args!("{}: {why}", word.quoted())));
@@ -332,14 +321,14 @@ fn connect(b: &mut Builder<'_>, st: &Statement<'_>, is_http: bool) -> Result<(),
 /// An address for checks.
 pub(super) fn address(word: &Word) -> Result<std::net::IpAddr, Fault> {
     let text = word.text()?.trim_start_matches("ipv4@").trim_start_matches("ipv6@");
-    text.parse().map_err(|_| Fault::at(word.span, format_args!("{} is no IP address", word.quoted())))
+    text.parse().map_err(|_| word.wrong(" is no IP address"))
 }
 
 /// `proto`, `check-proto`: HTTP/1 is what checks speak anyway.
 pub(super) fn mux(word: &Word) -> Result<(), Fault> {
-    match word.bytes.as_slice() {
-        b"h1" | b"none" => Ok(()),
-        _ => Err(Fault::at(word.span, format_args!("{} is not spoken; expected h1", word.quoted()))),
+    match word.as_str() {
+        "h1" | "none" => Ok(()),
+        _ => Err(word.wrong(" is not spoken; expected h1")),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Connections beyond where they go to: where they come from, what the kernel is told of them, and servers that no
 //! `server` line names (configuration §4.2).
 
-use super::options::option;
+use super::options::{flag, option};
 use super::server::{parse_default, parse_template};
 use super::{Keyword, Sections};
 use crate::config::address;
@@ -78,9 +78,10 @@ pub(super) const TABLE: &[Keyword] = &[
         "1.3",
         "connections to servers end with a reset, and leave nothing behind",
         |b, st| {
-            st.none()?;
-            servers(b)?.no_linger = !st.negated;
-            Ok(())
+            flag(b, st, |s| {
+                let [_, servers] = &mut s.tunings;
+                &mut servers.no_linger
+            })
         },
     ),
     Keyword::new(
@@ -90,18 +91,22 @@ pub(super) const TABLE: &[Keyword] = &[
         "<header>",
         "tell each server its name in this field of requests",
         |b, st| {
-            let name = super::http_rules::header_name(st.one("the name of a header")?)?;
+            let name = super::http_actions::header_name(st.one("the name of a header")?)?;
             b.settings()?.send_name = Some(name);
             Ok(())
         },
     )
     .lenient(),
-    probes("clitcpka-cnt", CLIENT, |b, st| count_of(st, &mut clients(b)?.probes)),
-    seconds("clitcpka-idle", CLIENT, SILENCE, |b, st| seconds_of(st, &mut clients(b)?.idle_s)),
-    seconds("clitcpka-intvl", CLIENT, BETWEEN, |b, st| seconds_of(st, &mut clients(b)?.interval_s)),
-    probes("srvtcpka-cnt", SERVER, |b, st| count_of(st, &mut servers(b)?.probes)),
-    seconds("srvtcpka-idle", SERVER, SILENCE, |b, st| seconds_of(st, &mut servers(b)?.idle_s)),
-    seconds("srvtcpka-intvl", SERVER, BETWEEN, |b, st| seconds_of(st, &mut servers(b)?.interval_s)),
+    probes("clitcpka-cnt", CLIENT, |b, st| count_of(b, st, |[clients, _]| &mut clients.probes)),
+    seconds("clitcpka-idle", CLIENT, SILENCE, |b, st| seconds_of(b, st, |[clients, _]| &mut clients.idle_s)),
+    seconds("clitcpka-intvl", CLIENT, BETWEEN, |b, st| {
+        seconds_of(b, st, |[clients, _]| &mut clients.interval_s)
+    }),
+    probes("srvtcpka-cnt", SERVER, |b, st| count_of(b, st, |[_, servers]| &mut servers.probes)),
+    seconds("srvtcpka-idle", SERVER, SILENCE, |b, st| seconds_of(b, st, |[_, servers]| &mut servers.idle_s)),
+    seconds("srvtcpka-intvl", SERVER, BETWEEN, |b, st| {
+        seconds_of(b, st, |[_, servers]| &mut servers.interval_s)
+    }),
 ];
 
 const SILENCE: &str = "TCP keepalive: silence before the first probe";
@@ -116,30 +121,23 @@ const fn seconds(name: &'static str, sections: Sections, help: &'static str, par
     Keyword::new(name, sections, "2.3", "<time>", help, parse).lenient()
 }
 
-fn clients<'a>(b: &'a mut Builder<'_>) -> Result<&'a mut TcpTuning, Fault> {
-    let [clients, _] = &mut b.settings()?.tunings;
-    Ok(clients)
-}
-
-fn servers<'a>(b: &'a mut Builder<'_>) -> Result<&'a mut TcpTuning, Fault> {
-    let [_, servers] = &mut b.settings()?.tunings;
-    Ok(servers)
-}
+/// A number of the clients' side or the servers'.
+type Tuned = fn(&mut [TcpTuning; 2]) -> &mut u32;
 
 /// The kernel takes at most 127 (`MAX_TCP_KEEPCNT`); 0 leaves it its own value.
-fn count_of(st: &Statement<'_>, to: &mut u32) -> Result<(), Fault> {
-    *to = number(st.one("a number")?, 0, 127)?;
+fn count_of(b: &mut Builder<'_>, st: &Statement<'_>, of: Tuned) -> Result<(), Fault> {
+    *of(&mut b.settings()?.tunings) = number(st.one("a number")?, 0, 127)?;
     Ok(())
 }
 
 /// The kernel takes at most 32,767 seconds (`MAX_TCP_KEEPIDLE`); 0 leaves it its own value.
-fn seconds_of(st: &Statement<'_>, to: &mut u32) -> Result<(), Fault> {
+fn seconds_of(b: &mut Builder<'_>, st: &Statement<'_>, of: Tuned) -> Result<(), Fault> {
     let word = st.one("a time")?;
     let time_s = time_s(word)?;
     if time_s > 32_767 {
         return Err(Fault::at(word.span, "the kernel takes at most 32767 seconds"));
     }
-    *to = time_s;
+    *of(&mut b.settings()?.tunings) = time_s;
     Ok(())
 }
 
@@ -155,7 +153,7 @@ pub(super) fn interface(word: &Word) -> Result<Rc<str>, Fault> {
     let fits = !text.is_empty() && text.len() <= 15 && !text.bytes().any(|b| b == b'/' || b <= b' ');
     match fits {
         true => Ok(text.into()),
-        false => Err(Fault::at(word.span, format_args!("{} is no name of an interface", word.quoted()))),
+        false => Err(word.wrong(" is no name of an interface")),
     }
 }
 
@@ -164,16 +162,14 @@ pub(super) fn count(word: &Word) -> Result<u32, Fault> {
     if word.is("-1") {
         return Ok(u32::MAX);
     }
-    number(word, 0, i32::MAX as u32).map_err(|_| {
-        Fault::at(word.span, format_args!("{}: expected a number, or -1 for any", word.quoted()))
-    })
+    number(word, 0, i32::MAX as u32).map_err(|_| word.wrong(": expected a number, or -1 for any"))
 }
 
 /// HTTP/1 is all that is spoken.
 pub(super) fn only_h1(word: &Word, expected: &str) -> Result<(), Fault> {
-    match word.bytes.as_slice() {
-        b"h1" => Ok(()),
-        b"auto" if expected.contains("auto") => Ok(()),
+    match word.as_str() {
+        "h1" => Ok(()),
+        "auto" if expected.contains("auto") => Ok(()),
         _ => Err(Fault::at(
             word.span,
             format_args!("{}: expected {expected}, since only HTTP/1 is spoken", word.quoted()),
@@ -197,7 +193,7 @@ pub(super) fn foreign(word: &Word) -> Result<Foreign, Fault> {
             None => (inner.trim(), Some(-1)),
         };
         let bare = Word { bytes: name.as_bytes().to_vec(), span: word.span };
-        let name = super::http_rules::header_name(&bare)?;
+        let name = super::http_actions::header_name(&bare)?;
         return match occurrence {
             Some(0) | None => wrong("the occurrence is a number other than 0; "),
             Some(number) if number < -10 => wrong("-10 is the farthest from the end; "),
@@ -221,7 +217,7 @@ pub(super) fn foreign(word: &Word) -> Result<Foreign, Fault> {
 fn source(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
     let [word, rest @ ..] = st.args() else {
         let expected = "expected `source ADDRESS[:PORT] [usesrc …] [interface NAME]`, ADDRESS * for any";
-        return Err(Fault::at(st.name_span(), expected));
+        return Err(st.wrong(expected));
     };
     let mut source = address::source(word, b.env)?;
     if source.ports.is_some_and(|(first, last)| first != last) {
@@ -230,16 +226,12 @@ fn source(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
     }
     let mut words = rest.iter();
     while let Some(word) = words.next() {
-        let value =
-            words.next().ok_or_else(|| Fault::at(word.span, format_args!("{} needs a value", word.quoted())));
-        match word.bytes.as_slice() {
-            b"usesrc" => source.foreign = Some(foreign(value?)?),
-            b"interface" => source.interface = Some(interface(value?)?),
+        let value = words.next().ok_or_else(|| word.wrong(" needs a value"));
+        match word.as_str() {
+            "usesrc" => source.foreign = Some(foreign(value?)?),
+            "interface" => source.interface = Some(interface(value?)?),
             _ => {
-                return Err(Fault::at(
-                    word.span,
-                    format_args!("{}: expected `usesrc` or `interface`", word.quoted()),
-                ));
+                return Err(word.wrong(": expected `usesrc` or `interface`"));
             }
         }
     }
@@ -252,7 +244,7 @@ fn dispatch(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
     let word = st.one("an address with a port")?;
     let address = address::server(word, b.env)?;
     if let ServerAddress::Inet(_, ServerPort::FromClient(_)) | ServerAddress::FromClient(_) = &address {
-        return Err(Fault::at(word.span, format_args!("{}: expected an address with a port", word.quoted())));
+        return Err(word.wrong(": expected an address with a port"));
     }
     b.proxy()?.direct = Some(unnamed(address, st));
     Ok(())

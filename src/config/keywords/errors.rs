@@ -100,7 +100,7 @@ pub(super) const TABLE: &[Keyword] = &[
             let spot = b.spot(st, Some(st.name_span()));
             let (acls, mut reader) = b.terms(&spot)?;
             let condition = condition::parse(acls, &mut reader, st.place, st.args())?
-                .ok_or_else(|| Fault::at(st.name_span(), "expected `monitor fail if CONDITION`"))?;
+                .ok_or_else(|| st.wrong("expected `monitor fail if CONDITION`"))?;
             b.proxy()?.monitor_fail.push(condition);
             Ok(())
         },
@@ -126,7 +126,7 @@ fn two<'s>(st: &Statement<'s>) -> Result<(u16, &'s Word), Fault> {
 }
 
 fn usage(st: &Statement<'_>) -> Fault {
-    Fault::at(st.name_span(), format_args!("`{}` takes {}", st.keyword.name, st.keyword.args))
+    st.wrong(format_args!("`{}` takes {}", st.keyword.name, st.keyword.args))
 }
 
 fn set(b: &mut Builder<'_>, status: u16, page: Rc<[u8]>) -> Result<(), Fault> {

@@ -3,6 +3,7 @@
 use super::{Keyword, Sections, Status};
 use crate::config::builder::{Builder, Statement};
 use crate::config::diagnostics::Fault;
+use crate::config::model::Global;
 use crate::config::values::{number, positive_time_ms};
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
@@ -69,9 +70,7 @@ pub(super) const TABLE: &[Keyword] = &[
         super::bind::parse_unix,
     ),
     Keyword::new("daemon", GLOBAL, "1.3", "", "go to the background", |b, st| {
-        st.none()?;
-        b.global.daemon = true;
-        Ok(())
+        switch(b, st, |g| &mut g.daemon)
     }),
     Keyword::new("pidfile", GLOBAL, "1.3", "<path>", "write the process id to this file", pidfile),
     Keyword::new("ulimit-n", GLOBAL, "1.3", "<number>", "ask for this many file descriptors", ulimit_n),
@@ -149,6 +148,17 @@ fn pidfile(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
         return again(b, st);
     }
     b.global.pidfile = Some(PathBuf::from(std::ffi::OsString::from_vec(word.bytes.clone())));
+    Ok(())
+}
+
+/// What is on or off in the process.
+pub(super) fn switch(
+    b: &mut Builder<'_>,
+    st: &Statement<'_>,
+    of: fn(&mut Global) -> &mut bool,
+) -> Result<(), Fault> {
+    st.none()?;
+    *of(&mut b.global) = !st.negated;
     Ok(())
 }
 

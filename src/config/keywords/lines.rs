@@ -1,11 +1,12 @@
 //! What session lines tell: `capture …`, `log-format …`, `unique-id-…` (configuration §4.2).
 
+use super::options::flag;
 use super::{Keyword, Sections};
 use crate::config::builder::{Builder, Statement};
 use crate::config::diagnostics::{Fault, Spot};
-use crate::config::format;
+use crate::config::format as formats;
 use crate::config::lexer::Word;
-use crate::config::model::{Capture, Format, LogFormat, Piece};
+use crate::config::model::{Capture, Captures, Format, Lines, LogFormat, Piece};
 use crate::config::values::number;
 use std::rc::Rc;
 
@@ -28,10 +29,7 @@ pub(super) const TABLE: &[Keyword] = &[
         "1.3",
         "<name> len <bytes>",
         "keep a header of each request for its log line",
-        |b, st| {
-            let capture = header(st)?;
-            push(&mut b.proxy()?.captures.request, capture, st)
-        },
+        |b, st| capture(b, st, header(st)?, |all| &mut all.request),
     ),
     Keyword::new(
         "capture response header",
@@ -39,10 +37,7 @@ pub(super) const TABLE: &[Keyword] = &[
         "1.3",
         "<name> len <bytes>",
         "keep a header of each answer for its log line",
-        |b, st| {
-            let capture = header(st)?;
-            push(&mut b.proxy()?.captures.response, capture, st)
-        },
+        |b, st| capture(b, st, header(st)?, |all| &mut all.response),
     ),
     Keyword::new(
         "capture cookie",
@@ -61,10 +56,7 @@ pub(super) const TABLE: &[Keyword] = &[
         "1.6",
         "len <bytes>",
         "a place that `http-request capture … id` fills",
-        |b, st| {
-            let capture = Capture { name: String::new(), len_bytes: len(st, st.args())? };
-            push(&mut b.proxy()?.captures.request, capture, st)
-        },
+        |b, st| capture(b, st, unnamed(st)?, |all| &mut all.request),
     ),
     Keyword::new(
         "declare capture response",
@@ -72,15 +64,12 @@ pub(super) const TABLE: &[Keyword] = &[
         "1.6",
         "len <bytes>",
         "a place that `http-response capture … id` fills",
-        |b, st| {
-            let capture = Capture { name: String::new(), len_bytes: len(st, st.args())? };
-            push(&mut b.proxy()?.captures.response, capture, st)
-        },
+        |b, st| capture(b, st, unnamed(st)?, |all| &mut all.response),
     ),
     Keyword::new("log-format", CLIENT, "1.5", "<text>", "session lines of one's own", |b, st| {
-        let word = st.one("the text of the line")?;
-        let format = line(b, st, word)?;
-        custom(b, format)
+        format(b, st, "the text of the line", |lines| &mut lines.custom)?;
+        b.settings()?.log_format = LogFormat::Custom;
+        Ok(())
     }),
     Keyword::new(
         "error-log-format",
@@ -88,11 +77,7 @@ pub(super) const TABLE: &[Keyword] = &[
         "2.5",
         "<text>",
         "lines of one's own for connections that never became a session",
-        |b, st| {
-            let format = line(b, st, st.one("the text of the line")?)?;
-            b.settings()?.lines.errors = Some(format);
-            Ok(())
-        },
+        |b, st| format(b, st, "the text of the line", |lines| &mut lines.errors),
     ),
     Keyword::new(
         "log-format-sd",
@@ -100,16 +85,10 @@ pub(super) const TABLE: &[Keyword] = &[
         "1.5",
         "<text>",
         "the structured data of lines in `format rfc5424`",
-        |b, st| {
-            let format = line(b, st, st.one("the text")?)?;
-            b.settings()?.lines.structured = Some(format);
-            Ok(())
-        },
+        |b, st| format(b, st, "the text", |lines| &mut lines.structured),
     ),
     Keyword::new("unique-id-format", CLIENT, "1.5", "<text>", "the text of each request's id", |b, st| {
-        let format = line(b, st, st.one("the text of the id")?)?;
-        b.settings()?.lines.unique_id = Some(format);
-        Ok(())
+        format(b, st, "the text of the id", |lines| &mut lines.unique_id)
     }),
     Keyword::new(
         "unique-id-header",
@@ -135,19 +114,13 @@ pub(super) const TABLE: &[Keyword] = &[
         },
     ),
     switch("option dontlog-normal", "1.3", "only sessions that went wrong get a line", |b, st| {
-        st.none()?;
-        b.settings()?.lines.only_errors = !st.negated;
-        Ok(())
+        flag(b, st, |s| &mut s.lines.only_errors)
     }),
     switch("option logasap", "1.3", "write the line when the answer begins", |b, st| {
-        st.none()?;
-        b.settings()?.lines.asap = !st.negated;
-        Ok(())
+        flag(b, st, |s| &mut s.lines.asap)
     }),
     switch("option log-separate-errors", "1.3", "log sessions that went wrong as errors", |b, st| {
-        st.none()?;
-        b.settings()?.lines.separate_errors = !st.negated;
-        Ok(())
+        flag(b, st, |s| &mut s.lines.separate_errors)
     }),
 ];
 
@@ -171,20 +144,28 @@ pub(crate) fn capture_slot(list: &mut Vec<Capture>, len_bytes: usize) -> Result<
 pub(super) fn clf(b: &mut Builder<'_>, st: &Statement<'_>, word: &Word) -> Result<(), Fault> {
     let text = Word { bytes: CLF.as_bytes().to_vec(), span: word.span };
     let format = line(b, st, &text)?;
-    custom(b, format)
-}
-
-fn custom(b: &mut Builder<'_>, format: Rc<Format>) -> Result<(), Fault> {
     let settings = b.settings()?;
     settings.lines.custom = Some(format);
     settings.log_format = LogFormat::Custom;
     Ok(())
 }
 
+/// A text of one's own.
+fn format(
+    b: &mut Builder<'_>,
+    st: &Statement<'_>,
+    what: &str,
+    of: fn(&mut Lines) -> &mut Option<Rc<Format>>,
+) -> Result<(), Fault> {
+    let format = line(b, st, st.one(what)?)?;
+    *of(&mut b.settings()?.lines) = Some(format);
+    Ok(())
+}
+
 /// A text of a line: blanks side by side are one, at its beginning none.
 fn line(b: &mut Builder<'_>, st: &Statement<'_>, word: &Word) -> Result<Rc<Format>, Fault> {
     let spot: Spot = b.spot(st, Some(word.span));
-    let mut format = format::parse(&mut b.reader(&spot), word)?;
+    let mut format = formats::parse(&mut b.reader(&spot), word)?;
     for (nth, piece) in format.pieces.iter_mut().enumerate() {
         if let Piece::Text(text) = piece {
             let kept: &[u8] = if nth == 0 { text.trim_ascii_start() } else { text.as_ref() };
@@ -196,21 +177,29 @@ fn line(b: &mut Builder<'_>, st: &Statement<'_>, word: &Word) -> Result<Rc<Forma
     Ok(format.into())
 }
 
-fn push(list: &mut Vec<Capture>, capture: Capture, st: &Statement<'_>) -> Result<(), Fault> {
-    let slot = capture_slot(list, capture.len_bytes).map_err(|message| Fault::at(st.name_span(), message))?;
+fn capture(
+    b: &mut Builder<'_>,
+    st: &Statement<'_>,
+    capture: Capture,
+    of: fn(&mut Captures) -> &mut Vec<Capture>,
+) -> Result<(), Fault> {
+    let list = of(&mut b.proxy()?.captures);
+    let slot = capture_slot(list, capture.len_bytes).map_err(|message| st.wrong(message))?;
     if let Some(kept) = list.get_mut(slot) {
         *kept = capture;
     }
     Ok(())
 }
 
+/// `len N`, for what a rule fills.
+fn unnamed(st: &Statement<'_>) -> Result<Capture, Fault> {
+    Ok(Capture { name: String::new(), len_bytes: len(st, st.args())? })
+}
+
 /// `NAME len N`.
 fn header(st: &Statement<'_>) -> Result<Capture, Fault> {
     let [name, rest @ ..] = st.args() else {
-        return Err(Fault::at(
-            st.name_span(),
-            format_args!("expected `{} {}`", st.keyword.name, st.keyword.args),
-        ));
+        return Err(st.wrong(format_args!("expected `{} {}`", st.keyword.name, st.keyword.args)));
     };
     Ok(Capture { name: header_name(name)?.to_owned(), len_bytes: len(st, rest)? })
 }
@@ -218,13 +207,12 @@ fn header(st: &Statement<'_>) -> Result<Capture, Fault> {
 /// `len N`.
 fn len(st: &Statement<'_>, words: &[Word]) -> Result<usize, Fault> {
     let [word, value, rest @ ..] = words else {
-        return Err(Fault::at(
-            st.name_span(),
-            format_args!("the length is missing: `{} {}`", st.keyword.name, st.keyword.args),
-        ));
+        return Err(
+            st.wrong(format_args!("the length is missing: `{} {}`", st.keyword.name, st.keyword.args))
+        );
     };
     if !word.is("len") {
-        return Err(Fault::at(word.span, format_args!("{}: expected `len`", word.quoted())));
+        return Err(word.wrong(": expected `len`"));
     }
     st.end(rest)?;
     Ok(number(value, 1, LEN_BYTES_MAX)? as usize)
@@ -235,7 +223,7 @@ fn header_name(word: &Word) -> Result<&str, Fault> {
     // A cookie's name may have its `=` behind it.
     let fine = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~=".contains(&byte);
     if text.is_empty() || !text.bytes().all(fine) {
-        return Err(Fault::at(word.span, format_args!("{} is no name", word.quoted())));
+        return Err(word.wrong(" is no name"));
     }
     Ok(text)
 }

@@ -72,10 +72,7 @@ pub(super) const TABLE: &[Keyword] = &[
 
 fn push(logs: &mut Vec<LogTarget>, target: LogTarget, st: &Statement<'_>) -> Result<(), Fault> {
     if logs.len() == TARGETS_MAX {
-        return Err(Fault::at(
-            st.name_span(),
-            format_args!("a section has at most {TARGETS_MAX} `log` lines"),
-        ));
+        return Err(st.wrong(format_args!("a section has at most {TARGETS_MAX} `log` lines")));
     }
     logs.push(target);
     Ok(())
@@ -83,7 +80,7 @@ fn push(logs: &mut Vec<LogTarget>, target: LogTarget, st: &Statement<'_>) -> Res
 
 fn target(b: &Builder<'_>, st: &Statement<'_>) -> Result<LogTarget, Fault> {
     let [first, rest @ ..] = st.args() else {
-        return Err(Fault::at(st.name_span(), format_args!("expected `log {ARGS}`")));
+        return Err(st.wrong(format_args!("expected `log {ARGS}`")));
     };
     let address = address::log(first, b.env)?;
     let mut target = LogTarget {
@@ -98,13 +95,13 @@ fn target(b: &Builder<'_>, st: &Statement<'_>) -> Result<LogTarget, Fault> {
     let mut words = rest.iter();
     let mut facility = None;
     while let Some(word) = words.next() {
-        match word.bytes.as_slice() {
-            b"len" => {
+        match word.as_str() {
+            "len" => {
                 let value = value_of(word, words.next())?;
                 target.len_bytes = number(value, LEN_BYTES.0, LEN_BYTES.1)? as usize;
             }
-            b"format" => target.format = format(value_of(word, words.next())?)?,
-            b"sample" => target.sample = Some(sampling(value_of(word, words.next())?)?),
+            "format" => target.format = format(value_of(word, words.next())?)?,
+            "sample" => target.sample = Some(sampling(value_of(word, words.next())?)?),
             _ => {
                 facility = Some(word);
                 break;
@@ -126,7 +123,7 @@ fn target(b: &Builder<'_>, st: &Statement<'_>) -> Result<LogTarget, Fault> {
 }
 
 fn value_of<'w>(word: &Word, value: Option<&'w Word>) -> Result<&'w Word, Fault> {
-    value.ok_or_else(|| Fault::at(word.span, format_args!("{} needs a value", word.quoted())))
+    value.ok_or_else(|| word.wrong(" needs a value"))
 }
 
 /// Formats by their names.
@@ -168,23 +165,15 @@ fn sampling(word: &Word) -> Result<Sampling, Fault> {
         }
         Some(Sampling { ranges, of })
     };
-    read().ok_or_else(|| {
-        Fault::at(
-            word.span,
-            format_args!(
-                "{}: expected ranges and a size, as `1,3-5:10`: of each 10 lines these",
-                word.quoted()
-            ),
-        )
-    })
+    read().ok_or_else(|| word.wrong(": expected ranges and a size, as `1,3-5:10`: of each 10 lines these"))
 }
 
 /// The number of a name in one of the two lists above.
-fn position(word: &Word, names: &[&'static str], what: &str) -> Result<u8, Fault> {
+fn position(word: &Word, names: &[&str], what: &str) -> Result<u8, Fault> {
     let text = word.text()?;
     let at = names.iter().position(|name| *name == text).and_then(|at| u8::try_from(at).ok());
     at.ok_or_else(|| {
-        let hint = suggest::hint(text, names.iter().copied());
+        let hint = suggest::hint_of(text, names);
         Fault::at(
             word.span,
             format_args!("{} is no {what}{hint}; expected one of {}", word.quoted(), names.join(" ")),

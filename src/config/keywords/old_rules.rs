@@ -2,7 +2,8 @@
 //! were set up before still have them (configuration of 1.8, §4.2).
 
 use super::Keyword;
-use super::http_rules::{PROXIES, header_name, push, read};
+use super::http_actions::header_name;
+use super::http_rules::{PROXIES, push, read};
 use super::replies::plain_reply;
 use super::words::Words;
 use crate::config::builder::{Builder, Statement};
@@ -48,7 +49,7 @@ fn rule(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
     let work = name.get(3..).unwrap_or_default();
     // No work begins with this letter itself.
     let (work, ignore_case) = work.strip_prefix('i').map_or((work, false), |work| (work, true));
-    let rule = read(b, st, st.args(), |words, _| action(words, work, ignore_case, of_request))?;
+    let rule = read(b, st, st.args(), &mut |words, _| action(words, work, ignore_case, of_request))?;
     let HttpRules { lines, response_lines, added, response_added, .. } = &mut b.proxy()?.http_rules;
     push(
         match (of_request, work == "add") {
@@ -69,9 +70,10 @@ fn action(
 ) -> Result<HttpAction, Fault> {
     let word = words.next(if work == "add" { "a line `Name: value`" } else { "a regular expression" })?;
     if work == "add" {
-        let (name, value) = word.text()?.split_once(':').ok_or_else(|| {
-            Fault::at(word.span, format_args!("{}: expected a line `Name: value` in one word", word.quoted()))
-        })?;
+        let (name, value) = word
+            .text()?
+            .split_once(':')
+            .ok_or_else(|| word.wrong(": expected a line `Name: value` in one word"))?;
         let name = header_name(&Word { bytes: name.into(), span: word.span })?;
         let value = Format { pieces: vec![Piece::Text(value.trim().as_bytes().into())] };
         return Ok(HttpAction::AddHeader { name, value, alone: false });

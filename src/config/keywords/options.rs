@@ -3,6 +3,7 @@
 use super::{Keyword, Sections, Status};
 use crate::config::builder::{Builder, Statement};
 use crate::config::diagnostics::Fault;
+use crate::config::draft::Settings;
 use crate::config::model::{ConnectionMode, ForwardFor, HeaderNames, LogFormat};
 use crate::config::patterns::net;
 
@@ -51,28 +52,28 @@ pub(super) const TABLE: &[Keyword] = &[
         BOTH,
         "1.6",
         "wait for a request's body, or a full buffer, before rules see it",
-        |b, st| flag(st, &mut b.settings()?.http.buffer_request),
+        |b, st| flag(b, st, |s| &mut s.http.buffer_request),
     ),
     option(
         "option http-pretend-keepalive",
         SERVER,
         "1.3",
         "servers are not told that their connection will close after the answer",
-        |b, st| flag(st, &mut b.settings()?.http.pretend_keep_alive),
+        |b, st| flag(b, st, |s| &mut s.http.pretend_keep_alive),
     ),
     option(
         "option http-ignore-probes",
         CLIENT,
         "1.5",
         "neither answer nor log line for a connection that sent nothing",
-        |b, st| flag(st, &mut b.settings()?.http.ignore_probes),
+        |b, st| flag(b, st, |s| &mut s.http.ignore_probes),
     ),
     option(
         "option http-use-proxy-header",
         CLIENT,
         "1.4",
         "requests to a proxy: `Proxy-Connection` instead of `Connection`, and its words for authentication",
-        |b, st| flag(st, &mut b.settings()?.http.proxy_header),
+        |b, st| flag(b, st, |s| &mut s.http.proxy_header),
     ),
     Keyword::new(
         "option http-restrict-req-hdr-names",
@@ -111,37 +112,23 @@ pub(super) const TABLE: &[Keyword] = &[
     .with_no()
     .lenient(),
     option("option dontlognull", CLIENT, "1.3", "no line for a connection that sent nothing", |b, st| {
-        st.none()?;
-        b.settings()?.dont_log_null = !st.negated;
-        Ok(())
+        flag(b, st, |s| &mut s.dont_log_null)
     }),
     option("option tcpka", BOTH, "1.3", "TCP keepalive on both sides (the default here)", |b, st| {
-        st.none()?;
-        let settings = b.settings()?;
-        settings.client_keepalive = switch(st);
-        settings.server_keepalive = switch(st);
-        Ok(())
+        keep_alive(b, st, true, true)
     }),
     option("option clitcpka", CLIENT, "1.3", "TCP keepalive towards clients (the default here)", |b, st| {
-        st.none()?;
-        b.settings()?.client_keepalive = switch(st);
-        Ok(())
+        keep_alive(b, st, true, false)
     }),
     option("option srvtcpka", SERVER, "1.3", "TCP keepalive towards servers (the default here)", |b, st| {
-        st.none()?;
-        b.settings()?.server_keepalive = switch(st);
-        Ok(())
+        keep_alive(b, st, false, true)
     }),
     option(
         "option log-health-checks",
         SERVER,
         "1.4",
         "a line for each health check that says something new",
-        |b, st| {
-            st.none()?;
-            b.settings()?.log_checks = !st.negated;
-            Ok(())
-        },
+        |b, st| flag(b, st, |s| &mut s.log_checks),
     ),
     option("option http-tunnel", BOTH, "1.5", "carry everything after the first request unseen", |_, _| {
         Ok(())
@@ -159,9 +146,18 @@ pub(super) const fn option(
     Keyword::new(name, sections, since, "", help, parse).with_no().lenient()
 }
 
-/// On, off, or as where nothing is written.
-fn switch(st: &Statement<'_>) -> Option<bool> {
-    (!st.to_default).then_some(!st.negated)
+/// TCP keepalive: on, off, or as where nothing is written.
+fn keep_alive(b: &mut Builder<'_>, st: &Statement<'_>, clients: bool, servers: bool) -> Result<(), Fault> {
+    st.none()?;
+    let on = (!st.to_default).then_some(!st.negated);
+    let settings = b.settings()?;
+    if clients {
+        settings.client_keepalive = on;
+    }
+    if servers {
+        settings.server_keepalive = on;
+    }
+    Ok(())
 }
 
 /// The last one written wins; `no` takes back only what is in force, as in HAProxy.
@@ -205,17 +201,17 @@ fn told_address(
         let mut value = |what: &str| {
             args.next().ok_or_else(|| Fault::at(word.span, format_args!("{} needs {what}", word.quoted())))
         };
-        match word.bytes.as_slice() {
-            b"if-none" if if_none => told.if_none = true,
-            b"header" => {
+        match word.as_str() {
+            "if-none" if if_none => told.if_none = true,
+            "header" => {
                 let name = value("the name of a header")?;
                 let text = name.text()?;
                 if text.is_empty() || !text.bytes().all(is_header_char) {
-                    return Err(Fault::at(name.span, format_args!("{} is no header name", name.quoted())));
+                    return Err(name.wrong(" is no header name"));
                 }
                 told.header = text.to_owned();
             }
-            b"except" => {
+            "except" => {
                 let word = value("an address or a network")?;
                 told.except = Some(net(word.text()?).map_err(|error| Fault::at(word.span, error))?);
             }
@@ -235,10 +231,10 @@ fn told_address(
 fn header_names(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
     const EXPECTED: &str = "preserve, delete or reject";
     let word = st.one(EXPECTED)?;
-    b.settings()?.http.header_names = match word.bytes.as_slice() {
-        b"preserve" => HeaderNames::Preserve,
-        b"delete" => HeaderNames::Delete,
-        b"reject" => HeaderNames::Reject,
+    b.settings()?.http.header_names = match word.as_str() {
+        "preserve" => HeaderNames::Preserve,
+        "delete" => HeaderNames::Delete,
+        "reject" => HeaderNames::Reject,
         _ => {
             return Err(Fault::at(word.span, format_args!("{}: expected {EXPECTED}", word.quoted())));
         }
@@ -247,9 +243,13 @@ fn header_names(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
 }
 
 /// An option that is on or off.
-fn flag(st: &Statement<'_>, to: &mut bool) -> Result<(), Fault> {
+pub(super) fn flag(
+    b: &mut Builder<'_>,
+    st: &Statement<'_>,
+    of: fn(&mut Settings) -> &mut bool,
+) -> Result<(), Fault> {
     st.none()?;
-    *to = !st.negated;
+    *of(b.settings()?) = !st.negated;
     Ok(())
 }
 

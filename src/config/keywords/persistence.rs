@@ -1,5 +1,6 @@
 //! What keeps a client with the server that it was given before (configuration §4.2, "cookie", "…persist").
 
+use super::options::flag;
 use super::{Keyword, Sections};
 use crate::config::builder::{Builder, Statement};
 use crate::config::condition;
@@ -62,11 +63,7 @@ pub(super) const TABLE: &[Keyword] = &[
         "1.3",
         "",
         "the server that a request asks for is tried even while it is down",
-        |b, st| {
-            st.none()?;
-            b.settings()?.persistence.even_down = !st.negated;
-            Ok(())
-        },
+        |b, st| { flag(b, st, |s| &mut s.persistence.even_down) },
     )
     .with_no()
     .lenient(),
@@ -76,11 +73,7 @@ pub(super) const TABLE: &[Keyword] = &[
         "1.3",
         "",
         "an answer that sets a cookie and that anybody may keep is blocked: 502",
-        |b, st| {
-            st.none()?;
-            b.settings()?.persistence.check_cache = !st.negated;
-            Ok(())
-        },
+        |b, st| { flag(b, st, |s| &mut s.persistence.check_cache) },
     )
     .with_no()
     .lenient(),
@@ -90,11 +83,7 @@ pub(super) const TABLE: &[Keyword] = &[
         "1.4",
         "",
         "a client goes on with the server to which a connection of its own stands",
-        |b, st| {
-            st.none()?;
-            b.settings()?.persistence.prefer_last = !st.negated;
-            Ok(())
-        },
+        |b, st| { flag(b, st, |s| &mut s.persistence.prefer_last) },
     )
     .with_no()
     .lenient(),
@@ -112,8 +101,7 @@ pub(super) const TABLE: &[Keyword] = &[
                 None => None,
             };
             let Some(name) = name.filter(|name| !name.is_empty()) else {
-                let message = format!("{}: expected `rdp-cookie` or `rdp-cookie(NAME)`", word.quoted());
-                return Err(Fault::at(word.span, message));
+                return Err(Fault::at(word.span, format_args!("{}: expected `rdp-cookie` or `rdp-cookie(NAME)`", word.quoted())));
             };
             b.settings()?.persistence.rdp_cookie = Some(name.into());
             Ok(())
@@ -136,16 +124,18 @@ const FLAGS: &[(&str, Set)] = &[
     ("preserve", |cookie| cookie.preserve = true),
     ("dynamic", |cookie| cookie.dynamic = true),
 ];
-/// The rest of them.
-const OTHERS: [&str; 6] = ["httponly", "secure", "domain", "attr", "maxidle", "maxlife"];
+/// All words, in the order in which they are shown.
+const WORDS: &str = "rewrite|insert|prefix|indirect|nocache|postonly|preserve|dynamic|httponly|secure|domain|attr|\
+                     maxidle|maxlife";
 
 fn cookie(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
     let [name, rest @ ..] = st.args() else {
-        return Err(Fault::at(st.name_span(), "`cookie` needs an argument: its name"));
+        return Err(st.wrong("`cookie` needs an argument: its name"));
     };
     let mut cookie = PersistCookie { name: plain(name)?.into(), ..PersistCookie::default() };
     // In `Set-Cookie` they have an order of their own.
-    let [mut domains, mut http_only, mut secure, mut others] = [const { String::new() }; 4];
+    let mut attributes = [const { String::new() }; 4];
+    let [domains, http_only, secure, others] = &mut attributes;
     let mut words = rest.iter();
     while let Some(word) = words.next() {
         let text = word.text()?;
@@ -156,8 +146,8 @@ fn cookie(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
         let mut value =
             || words.next().ok_or_else(|| Fault::at(word.span, format_args!("`{text}` needs a value")));
         match text {
-            "httponly" => "; HttpOnly".clone_into(&mut http_only),
-            "secure" => "; Secure".clone_into(&mut secure),
+            "httponly" => "; HttpOnly".clone_into(http_only),
+            "secure" => "; Secure".clone_into(secure),
             "domain" => {
                 let word = value()?;
                 let domain = plain(word)?;
@@ -174,15 +164,19 @@ fn cookie(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
             "maxidle" => cookie.max_idle_s = time_s(value()?)?,
             "maxlife" => cookie.max_life_s = time_s(value()?)?,
             _ => {
-                let known = || FLAGS.iter().map(|(name, _)| *name).chain(OTHERS);
-                let hint = suggest::hint(text, known());
-                let list: Vec<&str> = known().collect();
-                let message = format!("unknown option {}{hint}; expected {}", word.quoted(), list.join(", "));
-                return Err(Fault::at(word.span, message));
+                let hint = suggest::hint_of(text, &[WORDS]);
+                return Err(Fault::at(
+                    word.span,
+                    format_args!(
+                        "unknown option {}{hint}; expected {}",
+                        word.quoted(),
+                        WORDS.replace('|', ", ")
+                    ),
+                ));
             }
         }
     }
-    cookie.attributes = [domains, http_only, secure, others].concat();
+    cookie.attributes = attributes.concat();
     let modes = [cookie.rewrite, cookie.insert, cookie.prefix].into_iter().filter(|on| *on).count();
     let wrong = if modes > 1 {
         "`rewrite`, `insert` and `prefix` exclude each other"
@@ -194,7 +188,7 @@ fn cookie(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
         b.settings()?.persistence.cookie = Some(cookie.into());
         return Ok(());
     };
-    Err(Fault::at(st.name_span(), wrong))
+    Err(st.wrong(wrong))
 }
 
 /// A text that can be a part of a cookie.
@@ -202,7 +196,7 @@ fn plain(word: &Word) -> Result<&str, Fault> {
     let text = word.text()?;
     match text.chars().find(|c| c.is_control() || *c == ';') {
         None if !text.is_empty() => Ok(text),
-        _ => Err(Fault::at(word.span, format_args!("{} cannot be a part of a cookie", word.quoted()))),
+        _ => Err(word.wrong(" cannot be a part of a cookie")),
     }
 }
 
@@ -210,7 +204,7 @@ fn rule(b: &mut Builder<'_>, st: &Statement<'_>, word: PersistWord) -> Result<()
     let spot = b.spot(st, st.args().first().map(|word| word.span));
     let (acls, mut reader) = b.terms(&spot)?;
     let Some(condition) = condition::parse(acls, &mut reader, st.place, st.args())? else {
-        return Err(Fault::at(st.name_span(), format_args!("`{}` needs a condition: if …", st.keyword.name)));
+        return Err(st.wrong(format_args!("`{}` needs a condition: if …", st.keyword.name)));
     };
     let rules = &mut b.proxy()?.persist_rules;
     if rules.len() == RULES_MAX {

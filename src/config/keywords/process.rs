@@ -1,6 +1,7 @@
 //! Keywords of the `global` section that are about the start, the end and the environment of the process
 //! (configuration §3.1, §3.3).
 
+use super::global::switch;
 use super::{Keyword, Sections};
 use crate::config::builder::{Builder, Statement};
 use crate::config::diagnostics::Fault;
@@ -23,9 +24,7 @@ pub(super) const TABLE: &[Keyword] = &[
         },
     ),
     Keyword::new("quiet", GLOBAL, "1.3", "", "print errors only, as -q", |b, st| {
-        st.none()?;
-        b.global.quiet = true;
-        Ok(())
+        switch(b, st, |g| &mut g.quiet)
     }),
     Keyword::new(
         "zero-warning",
@@ -33,11 +32,7 @@ pub(super) const TABLE: &[Keyword] = &[
         "2.4",
         "",
         "a configuration with warnings is not used, as -dW",
-        |b, st| {
-            st.none()?;
-            b.global.zero_warning = true;
-            Ok(())
-        },
+        |b, st| switch(b, st, |g| &mut g.zero_warning),
     ),
     Keyword::new("setenv", GLOBAL, "1.5", "<name> <value>", "set a variable for the lines below", |b, st| {
         let (name, value) = variable(st)?;
@@ -65,7 +60,7 @@ pub(super) const TABLE: &[Keyword] = &[
         "take variables away from the lines below",
         |b, st| {
             if st.args().is_empty() {
-                return Err(Fault::at(st.name_span(), "expected `unsetenv NAME…`"));
+                return Err(st.wrong("expected `unsetenv NAME…`"));
             }
             st.args().iter().try_for_each(|name| set(b, name, None))
         },
@@ -77,9 +72,11 @@ pub(super) const TABLE: &[Keyword] = &[
         "[<name>…]",
         "take all variables but these away from the lines below",
         |b, st| {
-            let names: Result<Vec<String>, Fault> =
-                st.args().iter().map(|word| Ok(word.text()?.to_owned())).collect();
-            b.environment.keep_only(names?);
+            let mut names = Vec::new();
+            for word in st.args() {
+                names.push(word.text()?.to_owned());
+            }
+            b.environment.keep_only(names);
             Ok(())
         },
     ),
@@ -112,10 +109,7 @@ pub(super) const TABLE: &[Keyword] = &[
                     b.global.node = Some(word.text()?.into());
                     Ok(())
                 }
-                false => Err(Fault::at(
-                    word.span,
-                    format_args!("{}: expected letters, digits, hyphens and underscores", word.quoted()),
-                )),
+                false => Err(word.wrong(": expected letters, digits, hyphens and underscores")),
             }
         },
     ),
@@ -142,12 +136,12 @@ pub(super) const TABLE: &[Keyword] = &[
 
 fn default_path(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
     const EXPECTED: &str = "expected current, config, parent or origin FOLDER";
-    let [word, rest @ ..] = st.args() else { return Err(Fault::at(st.name_span(), EXPECTED)) };
-    let (base, rest) = match (word.bytes.as_slice(), rest) {
-        (b"current", rest) => (BasePath::Current, rest),
-        (b"config", rest) => (BasePath::Config(false), rest),
-        (b"parent", rest) => (BasePath::Config(true), rest),
-        (b"origin", [folder, rest @ ..]) => (BasePath::Origin(folder.text()?.into()), rest),
+    let [word, rest @ ..] = st.args() else { return Err(st.wrong(EXPECTED)) };
+    let (base, rest) = match (word.as_str(), rest) {
+        ("current", rest) => (BasePath::Current, rest),
+        ("config", rest) => (BasePath::Config(false), rest),
+        ("parent", rest) => (BasePath::Config(true), rest),
+        ("origin", [folder, rest @ ..]) => (BasePath::Origin(folder.text()?.into()), rest),
         _ => return Err(Fault::at(word.span, format_args!("{}: {EXPECTED}", word.quoted()))),
     };
     st.end(rest)?;
@@ -160,7 +154,7 @@ const LOCALPEER: &str = "HAPROXY_LOCALPEER";
 /// A name and its value.
 fn variable<'a>(st: &Statement<'a>) -> Result<(&'a Word, String), Fault> {
     let [name, value, rest @ ..] = st.args() else {
-        return Err(Fault::at(st.name_span(), format_args!("expected `{} NAME VALUE`", st.keyword.name)));
+        return Err(st.wrong(format_args!("expected `{} NAME VALUE`", st.keyword.name)));
     };
     st.end(rest)?;
     Ok((name, value.text()?.to_owned()))
@@ -170,7 +164,7 @@ fn set(b: &Builder<'_>, name: &Word, value: Option<String>) -> Result<(), Fault>
     let text = name.text()?;
     let starts = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
     if !starts || !text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
-        return Err(Fault::at(name.span, format_args!("{} is no name of a variable", name.quoted())));
+        return Err(name.wrong(" is no name of a variable"));
     }
     match b.environment.set(text, value) {
         true => Ok(()),

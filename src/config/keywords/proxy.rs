@@ -1,5 +1,6 @@
 //! Keywords of proxies that are neither rules, timeouts, options nor logs (configuration §4.2).
 
+use super::options::flag;
 use super::{Keyword, Sections};
 use crate::config::builder::{Builder, Statement};
 use crate::config::diagnostics::Fault;
@@ -80,9 +81,7 @@ pub(super) const TABLE: &[Keyword] = &[
     .lenient(),
     Keyword::new("description", BOTH, "1.4", "<text>", "a text for people", |_, _| Ok(())),
     Keyword::new("disabled", BOTH, "1.3", "", "leave the proxy out", |b, st| {
-        st.none()?;
-        b.settings()?.disabled = true;
-        Ok(())
+        flag(b, st, |s| &mut s.disabled)
     }),
     Keyword::new("enabled", BOTH, "1.3", "", "take `disabled` of `defaults` back", |b, st| {
         st.none()?;
@@ -103,17 +102,14 @@ pub(crate) const BIND: Keyword = Keyword::new(
 
 fn mode(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
     let word = st.one("tcp or http")?;
-    let mode = match word.bytes.as_slice() {
-        b"tcp" => Mode::Tcp,
-        b"http" => Mode::Http,
-        b"health" => {
+    let mode = match word.as_str() {
+        "tcp" => Mode::Tcp,
+        "http" => Mode::Http,
+        "health" => {
             return Err(Fault::at(word.span, "`mode health` is gone; `http-request return` takes its place"));
         }
         _ => {
-            return Err(Fault::at(
-                word.span,
-                format_args!("{} is no mode; expected tcp or http", word.quoted()),
-            ));
+            return Err(word.wrong(" is no mode; expected tcp or http"));
         }
     };
     b.settings()?.mode = Some(mode);
@@ -123,11 +119,11 @@ fn mode(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
 fn http_reuse(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
     const EXPECTED: &str = "never, safe, aggressive or always";
     let word = st.one(EXPECTED)?;
-    let reuse = match word.bytes.as_slice() {
-        b"never" => Reuse::Never,
-        b"safe" => Reuse::Safe,
-        b"aggressive" => Reuse::Aggressive,
-        b"always" => Reuse::Always,
+    let reuse = match word.as_str() {
+        "never" => Reuse::Never,
+        "safe" => Reuse::Safe,
+        "aggressive" => Reuse::Aggressive,
+        "always" => Reuse::Always,
         _ => {
             return Err(Fault::at(
                 word.span,

@@ -1,5 +1,6 @@
 //! Waiting for servers, and trying again (configuration §4.2).
 
+use super::options::flag;
 use super::{Keyword, Sections};
 use crate::config::builder::{Builder, Statement};
 use crate::config::diagnostics::Fault;
@@ -43,11 +44,7 @@ pub(super) const TABLE: &[Keyword] = &[
         "1.3",
         "",
         "a client that closes while it waits for a server or its answer is forgotten at once",
-        |b, st| {
-            st.none()?;
-            b.settings()?.queues.abort_on_close = !st.negated;
-            Ok(())
-        },
+        |b, st| { flag(b, st, |s| &mut s.queues.abort_on_close) },
     )
     .with_no()
     .lenient(),
@@ -83,7 +80,7 @@ fn redispatch(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
     let mut interval = -1;
     if let [word, rest @ ..] = st.args() {
         let Ok(number) = word.text()?.parse() else {
-            return Err(Fault::at(word.span, format_args!("{} is no number", word.quoted())));
+            return Err(word.wrong(" is no number"));
         };
         interval = number;
         st.end(rest)?;
@@ -95,7 +92,7 @@ fn redispatch(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
 fn retry_on(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
     let mut on = 0;
     if st.args().is_empty() {
-        return Err(Fault::at(st.name_span(), "expected `retry-on none`, or reasons"));
+        return Err(st.wrong("expected `retry-on none`, or reasons"));
     }
     for word in st.args() {
         let text = word.text()?;

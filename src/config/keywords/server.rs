@@ -1,39 +1,26 @@
 //! `server` lines and their parameters (configuration §5.2).
 
 use super::states::{self, StateParameters};
-use super::{Entry, Sections, connection, groups, known, listed, parameters};
+use super::{Entry, Sections, connection, groups, known, parameters, unknown_parameter};
 use crate::config::address;
 use crate::config::builder::{Builder, Statement};
 use crate::config::diagnostics::{Fault, Spot};
 use crate::config::lexer::Word;
-use crate::config::model::{
-    Check, Pool, SendProxy, Server, ServerAddress, ServerCookie, SourceAddress, StateRules,
-};
+use crate::config::model::{Check, SendProxy, Server, ServerAddress, ServerCookie, SourceAddress};
 use crate::config::states::Track;
-use crate::config::suggest;
+use crate::config::suggest::Search;
 use crate::config::values::{name, number, positive_time_ms, time_ms};
-use std::rc::Rc;
 
 /// What parameters of a `server` line set.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Parameters {
+    /// What a word sets by itself. The rest stands below until the end of the line.
+    pub(super) server: Server,
     checked: bool,
-    check: Check,
-    weight: u32,
+    pub(super) check: Check,
     maxconn: Option<u32>,
     minconn: u32,
-    maxqueue: u32,
-    backup: bool,
-    disabled: bool,
     proxy: ProxyHeader,
-    cookie: Option<ServerCookie>,
-    redirect: Option<Rc<str>>,
-    non_stick: bool,
-    id: u32,
-    source: Option<SourceAddress>,
-    user_timeout_ms: u32,
-    fast_open: bool,
-    pool: Pool,
     pub(super) state: StateParameters,
 }
 
@@ -84,7 +71,7 @@ pub(crate) const PARAMETERS: &[Entry<ServerParse>] = &[
         Ok(())
     }),
     parameter("weight", "<number>", "1.3", "its share of the traffic, 0 to 256; default 1", |p, word| {
-        p.weight = number(word, 0, 256)?;
+        p.server.weight = number(word, 0, 256)?;
         Ok(())
     }),
     parameter("maxconn", "<number>", "1.3", "concurrent connections to it", |p, word| {
@@ -92,19 +79,19 @@ pub(crate) const PARAMETERS: &[Entry<ServerParse>] = &[
         Ok(())
     }),
     parameter("backup", "", "1.3", "used when no other server is up", |p, _| {
-        p.backup = true;
+        p.server.backup = true;
         Ok(())
     }),
     parameter("no-backup", "", "1.8", "take `backup` back", |p, _| {
-        p.backup = false;
+        p.server.backup = false;
         Ok(())
     }),
     parameter("disabled", "", "1.4", "start in maintenance", |p, _| {
-        p.disabled = true;
+        p.server.disabled = true;
         Ok(())
     }),
     parameter("enabled", "", "1.8", "take `disabled` back", |p, _| {
-        p.disabled = false;
+        p.server.disabled = false;
         Ok(())
     }),
     parameter("send-proxy", "", "1.5", "begin with a PROXY protocol header, version 1", |p, _| {
@@ -150,20 +137,20 @@ pub(crate) const PARAMETERS: &[Entry<ServerParse>] = &[
     }),
     // Keeping clients with it, or sending them elsewhere.
     parameter("cookie", "<value>", "1.3", "the value of the backend's `cookie` that means it", |p, word| {
-        p.cookie = Some(ServerCookie::Value(filled(word)?.as_bytes().into()));
+        p.server.cookie = Some(ServerCookie::Value(filled(word)?.as_bytes().into()));
         Ok(())
     }),
     parameter("redir", "<prefix>", "1.4", "GET and HEAD get a 302 to this and their path", |p, word| {
-        p.redirect = Some(filled(word)?.into());
+        p.server.redirect = Some(filled(word)?.into());
         Ok(())
     }),
     // Stick tables.
     parameter("non-stick", "", "1.5", "no stick table learns who was given to it", |p, _| {
-        p.non_stick = true;
+        p.server.non_stick = true;
         Ok(())
     }),
     parameter("stick", "", "1.8", "take `non-stick` back", |p, _| {
-        p.non_stick = false;
+        p.server.non_stick = false;
         Ok(())
     }),
     // Queues.
@@ -183,17 +170,17 @@ pub(crate) const PARAMETERS: &[Entry<ServerParse>] = &[
         "1.3",
         "how many may wait for it; default 0: however many",
         |p, word| {
-            p.maxqueue = number(word, 0, i32::MAX as u32)?;
+            p.server.maxqueue = number(word, 0, i32::MAX as u32)?;
             Ok(())
         },
     ),
     // Its connections.
     parameter("id", "<number>", "1.4", "its number (`srv_id`); default: the next that is free", |p, word| {
-        p.id = number(word, 1, i32::MAX as u32)?;
+        p.server.id = number(word, 1, i32::MAX as u32)?;
         Ok(())
     }),
     parameter("source", "<address>[:<port>[-<port>]]", "1.3", "where connections come from", |p, word| {
-        p.source = Some(address::source(word, &|_| None)?);
+        p.server.source = Some(address::source(word, &|_| None)?);
         Ok(())
     }),
     parameter(
@@ -222,7 +209,7 @@ pub(crate) const PARAMETERS: &[Entry<ServerParse>] = &[
         "1.9",
         "idle connections that are kept at most; -1: all",
         |p, word| {
-            p.pool.max = connection::count(word)?;
+            p.server.pool.max = connection::count(word)?;
             Ok(())
         },
     ),
@@ -232,7 +219,7 @@ pub(crate) const PARAMETERS: &[Entry<ServerParse>] = &[
         "1.9",
         "how long one is kept; 0: not at all; default 5s",
         |p, word| {
-            p.pool.keep_ms = time_ms(word)?;
+            p.server.pool.keep_ms = time_ms(word)?;
             Ok(())
         },
     ),
@@ -242,20 +229,20 @@ pub(crate) const PARAMETERS: &[Entry<ServerParse>] = &[
         "1.9",
         "requests after the first one of a connection; -1: any",
         |p, word| {
-            p.pool.reuse_max = connection::count(word)?;
+            p.server.pool.reuse_max = connection::count(word)?;
             Ok(())
         },
     ),
     parameter("tcp-ut", "<time>", "2.1", "how long sent bytes may stay unacknowledged", |p, word| {
-        p.user_timeout_ms = connection::user_timeout_ms(word)?;
+        p.server.user_timeout_ms = connection::user_timeout_ms(word)?;
         Ok(())
     }),
     parameter("tfo", "", "2.1", "TCP fast open: the first bytes go with the first packet", |p, _| {
-        p.fast_open = true;
+        p.server.fast_open = true;
         Ok(())
     }),
     parameter("no-tfo", "", "2.1", "take `tfo` back", |p, _| {
-        p.fast_open = false;
+        p.server.fast_open = false;
         Ok(())
     }),
     parameter("proto", "h1", "1.9", "the protocol spoken", |_, word| connection::only_h1(word, "h1")),
@@ -276,14 +263,14 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Entry<ServerParse>> {
 fn filled(word: &Word) -> Result<&str, Fault> {
     match word.text()? {
         text if text.is_empty() || text.bytes().any(|byte| byte < b' ' || byte == 0x7f) => {
-            Err(Fault::at(word.span, format_args!("{} cannot stand in a head", word.quoted())))
+            Err(word.wrong(" cannot stand in a head"))
         }
         text => Ok(text),
     }
 }
 
 fn source_of<'a>(p: &'a mut Parameters, word: &Word) -> Result<&'a mut SourceAddress, Fault> {
-    p.source.as_mut().ok_or_else(|| {
+    p.server.source.as_mut().ok_or_else(|| {
         Fault::at(word.span, "`usesrc` and `interface` stand behind `source` (`source * …` for any address)")
     })
 }
@@ -301,13 +288,14 @@ pub(super) const fn parameter(
 /// Parses a `server` line.
 pub(super) fn parse(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
     let [name_word, address_word, words @ ..] = st.args() else {
-        return Err(Fault::at(st.name_span(), "expected `server NAME ADDRESS[:PORT] [PARAMETERS]`"));
+        return Err(st.wrong("expected `server NAME ADDRESS[:PORT] [PARAMETERS]`"));
     };
     let name = name(name_word, "server")?.to_owned();
     let address = address::server(address_word, b.env)?;
-    let inherited = b.settings()?.default_server.clone().unwrap_or_default();
-    let p = set(b, st, inherited, words)?;
-    add(b, st, name_word, &p, p.server(name, address, st))
+    let mut p = begun(b, st, words)?;
+    p.complete(name_word)?;
+    (p.server.name, p.server.address) = (name, address);
+    add(b, st, name_word, p.server, p.state.track.as_deref())
 }
 
 /// Parses `server-template`: so many servers, each for another address of one name (configuration §4.2).
@@ -316,7 +304,7 @@ pub(super) fn parse_template(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<
     const MAX: u32 = 4_096;
     let [prefix, range, address_word, words @ ..] = st.args() else {
         let expected = "expected `server-template PREFIX NUMBER|FROM-TO ADDRESS[:PORT] [PARAMETERS]`";
-        return Err(Fault::at(st.name_span(), expected));
+        return Err(st.wrong(expected));
     };
     let name = name(prefix, "server")?;
     let text = range.text()?;
@@ -326,126 +314,104 @@ pub(super) fn parse_template(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<
     };
     let fits = |&(first, last): &(u32, u32)| (1..=last).contains(&first) && last - first < MAX;
     let Some((first, last)) = numbers.filter(fits) else {
-        let message =
-            format!("{}: expected a number or a range of at most {MAX}, as 5 or 1-5", range.quoted());
-        return Err(Fault::at(range.span, message));
+        return Err(Fault::at(
+            range.span,
+            format_args!("{}: expected a number or a range of at most {MAX}, as 5 or 1-5", range.quoted()),
+        ));
     };
     let address = address::server(address_word, b.env)?;
-    let inherited = b.settings()?.default_server.clone().unwrap_or_default();
-    let p = set(b, st, inherited, words)?;
+    let mut p = begun(b, st, words)?;
+    p.complete(prefix)?;
     // A literal is one address for all of them.
     let is_name =
         matches!(&address, ServerAddress::Inet(host, _) if host.parse::<std::net::IpAddr>().is_err());
+    p.server.address = address;
     for (at, number) in (first..=last).enumerate() {
-        let mut server = p.server(format!("{name}{number}"), address.clone(), st);
-        server.nth_address = u32::try_from(at).ok().filter(|_| is_name);
+        p.server.name = format!("{name}{number}");
+        p.server.nth_address = u32::try_from(at).ok().filter(|_| is_name);
+        add(b, st, prefix, p.server.clone(), p.state.track.as_deref())?;
         // The number is that of the first.
-        server.id = if at == 0 { p.id } else { 0 };
-        add(b, st, prefix, &p, server)?;
+        p.server.id = 0;
     }
     Ok(())
+}
+
+/// What `default-server` says, with the words of this line.
+fn begun(b: &mut Builder<'_>, st: &Statement<'_>, words: &[Word]) -> Result<Parameters, Fault> {
+    let mut p = b.settings()?.default_server.clone().unwrap_or_default();
+    p.server.place = st.place.clone();
+    let set_aside = parameters(TABLES, groups::SERVERS, words, &mut p, unknown)?;
+    b.tell_set_aside(st, &set_aside)?;
+    Ok(p)
 }
 
 fn add(
     b: &mut Builder<'_>,
     st: &Statement<'_>,
     name_word: &Word,
-    p: &Parameters,
-    mut server: Server,
+    server: Server,
+    track: Option<&str>,
 ) -> Result<(), Fault> {
-    server.state = p.state_rules(&p.check, name_word)?;
-    if p.checked && p.state.track.is_some() {
-        let message = "`check` and `track` exclude each other: its own checks or those of another server";
-        return Err(Fault::at(name_word.span, message));
-    }
     let proxy = b.proxy()?;
     if let Some(other) = proxy.servers.iter().find(|other| other.id > 0 && other.id == server.id) {
-        let message = format!("the server `{}` has the `id` {} already", other.name, other.id);
-        return Err(Fault::at(name_word.span, message));
-    }
-    if let Some(line) = proxy.server_names.insert(server.name.clone(), st.place.line) {
         return Err(Fault::at(
             name_word.span,
-            format_args!("`{}` has a server `{}` already, in line {line}", proxy.name, server.name),
+            format_args!("the server `{}` has the `id` {} already", other.name, other.id),
         ));
     }
+    let before = proxy.server_names.get(&server.name).and_then(|&at| proxy.servers.get(at));
+    if let Some(before) = before {
+        return Err(Fault::at(
+            name_word.span,
+            format_args!(
+                "`{}` has a server `{}` already, in line {}",
+                proxy.name, before.name, before.place.line
+            ),
+        ));
+    }
+    let at = proxy.servers.len();
+    proxy.server_names.insert(server.name.clone(), at);
     proxy.servers.push(server);
-    if let Some(name) = p.state.track.clone() {
-        let server = proxy.servers.len() - 1;
-        proxy.tracks.push(Track { server, name, spot: Spot::new(st.place, st.line, None) });
+    if let Some(name) = track {
+        let spot = Spot::new(st.place, st.line, None);
+        proxy.tracks.push(Track { server: at, name: name.to_owned(), spot });
     }
     Ok(())
 }
 
 impl Parameters {
-    fn server(&self, name: String, address: ServerAddress, st: &Statement<'_>) -> Server {
-        let check = Check { send_proxy: self.proxy.of_checks(self.check.port), ..self.check };
-        Server {
-            name,
-            place: st.place.clone(),
-            address,
-            weight: self.weight,
-            // Alone, or as the larger of both, `minconn` is the limit.
-            maxconn: self.maxconn.max(Some(self.minconn).filter(|&n| n > 0)),
-            minconn: if self.maxconn.is_some_and(|maxconn| self.minconn < maxconn) {
-                self.minconn
-            } else {
-                0
-            },
-            maxqueue: self.maxqueue,
-            check: self.checked.then_some(check),
-            backup: self.backup,
-            disabled: self.disabled,
-            send_proxy: self.proxy.of_traffic(),
-            id: self.id,
-            source: self.source.clone(),
-            user_timeout_ms: self.user_timeout_ms,
-            fast_open: self.fast_open,
-            pool: self.pool,
-            nth_address: None,
-            cookie: self.cookie.clone(),
-            redirect: self.redirect.clone(),
-            non_stick: self.non_stick,
-            state: StateRules::default(),
+    /// Fills in what more than one word says.
+    ///
+    /// # Errors
+    /// Words that exclude each other.
+    fn complete(&mut self, name_word: &Word) -> Result<(), Fault> {
+        self.complete_state(name_word)?;
+        if self.checked && self.state.track.is_some() {
+            let message = "`check` and `track` exclude each other: its own checks or those of another server";
+            return Err(Fault::at(name_word.span, message));
         }
+        let server = &mut self.server;
+        // Alone, or as the larger of both, `minconn` is the limit.
+        server.maxconn = self.maxconn.max(Some(self.minconn).filter(|&n| n > 0));
+        let is_less = self.maxconn.is_some_and(|maxconn| self.minconn < maxconn);
+        server.minconn = if is_less { self.minconn } else { 0 };
+        server.send_proxy = self.proxy.of_traffic();
+        if self.checked {
+            let send_proxy = self.proxy.of_checks(self.check.port);
+            server.check = Some(Check { send_proxy, ..self.check });
+        }
+        Ok(())
     }
 }
 
 /// Parses `default-server`: what later `server` lines begin with (configuration §4.2, "default-server").
 pub(super) fn parse_default(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
     if st.args().is_empty() {
-        return Err(Fault::at(st.name_span(), "expected `default-server PARAMETERS`"));
+        return Err(st.wrong("expected `default-server PARAMETERS`"));
     }
-    let so_far = b.settings()?.default_server.clone().unwrap_or_default();
-    let changed = set(b, st, so_far, st.args())?;
+    let changed = begun(b, st, st.args())?;
     b.settings()?.default_server = Some(changed);
     Ok(())
-}
-
-impl Default for Parameters {
-    fn default() -> Self {
-        let proxy = ProxyHeader::default();
-        Self {
-            checked: false,
-            check: Check::default(),
-            weight: 1,
-            maxconn: None,
-            minconn: 0,
-            maxqueue: 0,
-            backup: false,
-            disabled: false,
-            proxy,
-            cookie: None,
-            redirect: None,
-            non_stick: false,
-            id: 0,
-            source: None,
-            user_timeout_ms: 0,
-            fast_open: false,
-            pool: Pool::default(),
-            state: StateParameters::default(),
-        }
-    }
 }
 
 impl ProxyHeader {
@@ -482,17 +448,6 @@ impl ProxyHeader {
     }
 }
 
-fn set(
-    b: &mut Builder<'_>,
-    st: &Statement<'_>,
-    mut p: Parameters,
-    words: &[Word],
-) -> Result<Parameters, Fault> {
-    let set_aside = parameters(TABLES, groups::SERVERS, words, &mut p, unknown)?;
-    b.tell_set_aside(st, &set_aside)?;
-    Ok(p)
-}
-
 fn unknown(word: &Word, text: &str) -> Fault {
     if matches!(text, "ssl" | "check-ssl") {
         return Fault::at(
@@ -500,12 +455,7 @@ fn unknown(word: &Word, text: &str) -> Fault {
             format_args!("TLS (`{text}`) is not built: it would go in the clear where encryption was meant"),
         );
     }
-    if listed(known::SERVER, text) {
-        return Fault::at(
-            word.span,
-            format_args!("HAProxy has the server parameter `{text}`, oneport has not built it yet"),
-        );
-    }
-    let hint = suggest::hint(text, all().map(|e| e.name).chain(known::SERVER.split('|')));
-    Fault::at(word.span, format_args!("unknown server parameter {}{hint}", word.quoted()))
+    let mut search = Search::new(text);
+    all().for_each(|entry| search.add(entry.name));
+    unknown_parameter(word, "server", known::SERVER, search)
 }

@@ -7,7 +7,7 @@ use super::Entry;
 use super::server::{Parameters, ServerParse, parameter};
 use crate::config::diagnostics::Fault;
 use crate::config::lexer::Word;
-use crate::config::model::{Agent, Check, FirstAddress, FirstState, Observe, OnError, StateRules};
+use crate::config::model::{Agent, FirstAddress, FirstState, Observe, OnError};
 use crate::config::suggest;
 use crate::config::values::{number, positive_time_ms, time_ms};
 
@@ -16,7 +16,6 @@ use crate::config::values::{number, positive_time_ms, time_ms};
 pub(crate) struct StateParameters {
     /// `[backend/]server`, as it was written.
     pub track: Option<String>,
-    rules: StateRules,
     /// `layer7`, or `layer4`.
     observes_answers: Option<bool>,
     errors_max: Option<u32>,
@@ -40,7 +39,7 @@ pub(crate) const PARAMETERS: &[Entry<ServerParse>] = &[
         "1.3",
         "until it gets its whole share when it is up again",
         |p, word| {
-            p.state.rules.slowstart_ms = time_ms(word)?;
+            p.server.state.slowstart_ms = time_ms(word)?;
             Ok(())
         },
     ),
@@ -82,7 +81,7 @@ pub(crate) const PARAMETERS: &[Entry<ServerParse>] = &[
         "end its sessions when it goes down",
         |p, word| {
             one_of(word, &["shutdown-sessions"])?;
-            p.state.rules.ends_sessions = true;
+            p.server.state.ends_sessions = true;
             Ok(())
         },
     ),
@@ -93,7 +92,7 @@ pub(crate) const PARAMETERS: &[Entry<ServerParse>] = &[
         "end the sessions of the backup servers when it goes up",
         |p, word| {
             one_of(word, &["shutdown-backup-sessions"])?;
-            p.state.rules.ends_backup_sessions = true;
+            p.server.state.ends_backup_sessions = true;
             Ok(())
         },
     ),
@@ -111,9 +110,7 @@ pub(crate) const PARAMETERS: &[Entry<ServerParse>] = &[
     }),
     parameter("agent-addr", "<ip>", "1.8", "the agent's address; default the server's", |p, word| {
         let address = word.text()?.parse();
-        p.state.agent_address = Some(address.map_err(|_| {
-            Fault::at(word.span, format_args!("{} is no IPv4 or IPv6 address", word.quoted()))
-        })?);
+        p.state.agent_address = Some(address.map_err(|_| word.wrong(" is no IPv4 or IPv6 address"))?);
         Ok(())
     }),
     parameter("agent-inter", "<time>", "1.5", "between two questions; default `inter`", |p, word| {
@@ -130,7 +127,7 @@ pub(crate) const PARAMETERS: &[Entry<ServerParse>] = &[
         "3.1",
         "how a checked server begins, and how many checks change that: all (`fully-`) or one; default up",
         |p, word| {
-            p.state.rules.first_state = match one_of(word, &["up", "fully-up", "down", "fully-down"])? {
+            p.server.state.first_state = match one_of(word, &["up", "fully-up", "down", "fully-down"])? {
                 0 => FirstState::Up,
                 1 => FirstState::FullyUp,
                 2 => FirstState::Down,
@@ -145,17 +142,23 @@ pub(crate) const PARAMETERS: &[Entry<ServerParse>] = &[
         "1.7",
         "where its first address comes from",
         |p, word| {
-            let one = |one: &str| match one {
-                "last" => Ok(FirstAddress::Last),
-                "libc" => Ok(FirstAddress::System),
-                "none" => Ok(FirstAddress::None),
-                ip => ip.parse().map(FirstAddress::Fixed).map_err(|_| {
-                    let message =
-                        format!("`{one}` is no way to an address: expected last, libc, none or an IP");
-                    Fault::at(word.span, message)
-                }),
-            };
-            p.state.rules.first_address = word.text()?.split(',').map(one).collect::<Result<_, _>>()?;
+            let to = &mut p.server.state.first_address;
+            to.clear();
+            for one in word.text()?.split(',') {
+                to.push(match one {
+                    "last" => FirstAddress::Last,
+                    "libc" => FirstAddress::System,
+                    "none" => FirstAddress::None,
+                    ip => ip.parse().map(FirstAddress::Fixed).map_err(|_| {
+                        Fault::at(
+                            word.span,
+                            format_args!(
+                                "`{one}` is no way to an address: expected last, libc, none or an IP"
+                            ),
+                        )
+                    })?,
+                });
+            }
             Ok(())
         },
     ),
@@ -165,7 +168,7 @@ pub(crate) const PARAMETERS: &[Entry<ServerParse>] = &[
 fn one_of(word: &Word, known: &[&str]) -> Result<usize, Fault> {
     let text = word.text()?;
     known.iter().position(|one| *one == text).ok_or_else(|| {
-        let hint = suggest::hint(text, known.iter().copied());
+        let hint = suggest::hint_of(text, known);
         Fault::at(
             word.span,
             format_args!("{} is not known here, expected {}{hint}", word.quoted(), known.join(", ")),
@@ -174,27 +177,29 @@ fn one_of(word: &Word, known: &[&str]) -> Result<usize, Fault> {
 }
 
 impl Parameters {
-    /// What the words of a line add up to.
+    /// Fills in what the words of a line about the state add up to.
     ///
     /// # Errors
     /// An agent without a port.
-    pub(super) fn state_rules(&self, check: &Check, at: &Word) -> Result<StateRules, Fault> {
-        let state = &self.state;
-        let observe = state.observes_answers.map(|answers| Observe {
+    pub(super) fn complete_state(&mut self, at: &Word) -> Result<(), Fault> {
+        let (state, to) = (&self.state, &mut self.server.state);
+        to.observe = state.observes_answers.map(|answers| Observe {
             answers,
             errors_max: state.errors_max.unwrap_or(10),
             on_error: state.on_error,
         });
-        let agent = match state.agent_port {
-            _ if !state.is_asked => None,
-            None => return Err(Fault::at(at.span, "`agent-check` needs `agent-port`")),
-            Some(port) => Some(Agent {
-                port,
-                address: state.agent_address,
-                inter_ms: state.agent_inter_ms.unwrap_or(check.inter_ms),
-                send: state.agent_send.clone().unwrap_or_default(),
-            }),
+        if !state.is_asked {
+            return Ok(());
+        }
+        let Some(port) = state.agent_port else {
+            return Err(Fault::at(at.span, "`agent-check` needs `agent-port`"));
         };
-        Ok(StateRules { observe, agent, ..state.rules.clone() })
+        to.agent = Some(Agent {
+            port,
+            address: state.agent_address,
+            inter_ms: state.agent_inter_ms.unwrap_or(self.check.inter_ms),
+            send: state.agent_send.clone().unwrap_or_default(),
+        });
+        Ok(())
     }
 }

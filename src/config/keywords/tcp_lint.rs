@@ -1,6 +1,6 @@
 //! Rules for connections and their first bytes that ask for what is not there (configuration §7.1).
 
-use super::http_rules::{ANSWER, CONNECTION, CONTENT, SESSION};
+use super::http_actions::{ANSWER, CONNECTION, CONTENT, SESSION};
 use crate::config::builder::{Builder, Statement};
 use crate::config::diagnostics::Fault;
 use crate::config::draft::AclTable;
@@ -22,7 +22,7 @@ pub(super) fn check(b: &mut Builder<'_>, st: &Statement<'_>, rule: &HttpRule, si
     values(&rule.action, &mut |expr| {
         if missing(expr) {
             let message = format!("`{}` has no value in `{}` rules: {why}", expr.text, st.keyword.name);
-            fault = Some(Fault::at(st.name_span(), message));
+            fault = Some(st.wrong(message));
         }
     });
     if let Some(fault) = fault {
@@ -64,7 +64,7 @@ pub(super) fn check(b: &mut Builder<'_>, st: &Statement<'_>, rule: &HttpRule, si
 
 /// Whether a rule looks at the bytes of a message, or at whether there are more to come.
 pub(crate) fn looks_at_bytes(rule: &HttpRule, acls: &AclTable) -> bool {
-    let looks = |expr: &Expr| expr.fetch.message().is_some() || expr.fetch == Fetch::WaitEnd;
+    let looks = |expr: &Expr| expr.fetch.message().is_some() || matches!(expr.fetch, Fetch::WaitEnd);
     let mut found = false;
     values(&rule.action, &mut |expr| found |= looks(expr));
     let terms = rule.condition.iter().flat_map(|condition| condition.any_of.iter().flatten());

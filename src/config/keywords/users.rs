@@ -30,23 +30,22 @@ pub(super) const TABLE: &[Keyword] = &[
 
 fn user(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
     let [name, args @ ..] = st.args() else {
-        return Err(Fault::at(st.name_span(), "expected `user NAME insecure-password PASSWORD`"));
+        return Err(st.wrong("expected `user NAME insecure-password PASSWORD`"));
     };
     let mut user = User { name: name.text()?.to_owned(), password: Password::None, groups: Vec::new() };
     let mut words = args.iter();
     let mut named = Vec::new();
     while let Some(word) = words.next() {
-        let value =
-            words.next().ok_or_else(|| Fault::at(word.span, format_args!("{} needs a value", word.quoted())));
-        match word.bytes.as_slice() {
-            b"insecure-password" => user.password = Password::Plain(value?.bytes.clone()),
-            b"password" => {
+        let value = words.next().ok_or_else(|| word.wrong(" needs a value"));
+        match word.as_str() {
+            "insecure-password" => user.password = Password::Plain(value?.bytes.clone()),
+            "password" => {
                 return Err(Fault::at(
                     word.span,
                     "no password hash is built; write `insecure-password` with the password itself",
                 ));
             }
-            b"groups" => {
+            "groups" => {
                 let value = value?;
                 for group in names(value)? {
                     named.push((group.clone(), b.spot(st, Some(value.span))));
@@ -56,10 +55,7 @@ fn user(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
                 }
             }
             _ => {
-                return Err(Fault::at(
-                    word.span,
-                    format_args!("{}: expected `insecure-password` or `groups`", word.quoted()),
-                ));
+                return Err(word.wrong(": expected `insecure-password` or `groups`"));
             }
         }
     }
@@ -75,7 +71,7 @@ fn group(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
     let (name, members) = match st.args() {
         [name] => (name, None),
         [name, users, members] if users.is("users") => (name, Some(members)),
-        _ => return Err(Fault::at(st.name_span(), "expected `group NAME [users USER,…]`")),
+        _ => return Err(st.wrong("expected `group NAME [users USER,…]`")),
     };
     let spot = b.spot(st, Some(members.unwrap_or(name).span));
     let name = name.text()?.to_owned();

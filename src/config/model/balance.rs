@@ -75,7 +75,7 @@ pub enum Key {
         domain_only: bool,
     },
     /// `hash EXPRESSION`.
-    Sample(Expr),
+    Sample(Rc<Expr>),
 }
 
 /// `hash-type`.

@@ -141,6 +141,13 @@ pub struct Global {
     pub maxrewrite_bytes: usize,
 }
 
+impl Global {
+    /// `tune.bufsize` where it is not set.
+    pub const BUFSIZE_BYTES: usize = 16_384;
+    /// `tune.maxrewrite` where it is not set.
+    pub const MAXREWRITE_BYTES: usize = 1_024;
+}
+
 impl Default for Global {
     fn default() -> Self {
         Self {
@@ -160,8 +167,8 @@ impl Default for Global {
             log_tag: None,
             log_host: None,
             node: None,
-            bufsize_bytes: 16_384,
-            maxrewrite_bytes: 1_024,
+            bufsize_bytes: Self::BUFSIZE_BYTES,
+            maxrewrite_bytes: Self::MAXREWRITE_BYTES,
         }
     }
 }

@@ -9,12 +9,12 @@ use super::Next;
 use super::replies::{configured, made};
 use super::rules::Response;
 use crate::backend::Backend;
-use crate::config::{ErrorPage, HttpRules};
+use crate::config::ErrorPage;
 use crate::http::{
-    After, Method, RequestFacts, ResponseEdits, Version, answer, parse_response, without_body, write_response,
+    After, Method, RequestFacts, ResponseEdits, Version, answer, parse_response, write_response,
 };
 use crate::net::Buffer;
-use crate::rules::View;
+use crate::rules::Seen;
 
 /// Sends an error page; what follows is a close that lets the client read it.
 pub(super) async fn refuse(session: &Session, status: u16, trace: &mut Trace) -> Next {
@@ -29,35 +29,10 @@ pub(super) async fn send(
     keep_alive: bool,
     trace: &mut Trace,
 ) -> Next {
-    let has_rules = |rules: &HttpRules| !rules.after.is_empty();
-    let frontend = &session.frontend.config;
-    let backend = trace.backend.as_ref().map(|backend| &backend.config);
-    let configured = !frontend.errors.is_empty()
-        || has_rules(&frontend.http_rules)
-        || backend.is_some_and(|backend| !backend.errors.is_empty() || has_rules(&backend.http_rules));
-    if configured {
-        let method = if head_only { Method::Head } else { Method::Get };
-        let facts = RequestFacts { method, version: Version::Http11 };
-        return Box::pin(deliver(session, (status, Vec::new()), facts, keep_alive, trace)).await;
-    }
-    let page = if head_only { without_body(answer(status)) } else { answer(status) };
-    let (before, after) = match keep_alive {
-        true => without_close(page),
-        false => (page, &b""[..]),
-    };
-    trace.status = i16::try_from(status).unwrap_or(-1);
-    session.deadline.set_after(session.frontend.config.timeouts.client_ms);
-    let mut out = Buffer::take();
-    let len = out.append(before) + out.append(after);
-    let flushed = session.deadline.within(|context| session.client.poll_flush(context, &mut out)).await;
-    if !matches!(flushed, Ok(Ok(()))) {
-        return Next::Close;
-    }
-    trace.bytes_to_client = trace.bytes_to_client.saturating_add(len as u64);
-    if keep_alive {
-        return Next::Another;
-    }
-    Next::CloseGently
+    let method = if head_only { Method::Head } else { Method::Get };
+    let facts = RequestFacts { method, version: Version::Http11 };
+    // Boxed: it is rare, and larger than what goes on.
+    Box::pin(deliver(session, (status, Vec::new()), facts, keep_alive, trace)).await
 }
 
 /// The page that the configuration has for a status, else our own, which it then says.
@@ -66,7 +41,7 @@ fn page(session: &Session, status: u16, backend: Option<&Backend>) -> (Rc<[u8]>,
         Some(ErrorPage::Whole(page)) => (page.clone(), false),
         Some(ErrorPage::Made(reply)) => {
             let scene = Scene { backend, ..Scene::of(session) };
-            (made(reply, &View::new(b"", true).within(&scene)).into(), false)
+            (made(reply, &Seen::new(b"", true).within(&scene)).into(), false)
         }
         None => (Rc::from(answer(status)), true),
     }
@@ -156,29 +131,4 @@ fn head(
     let len = write_response(work.head, work.head_bytes(), &edits, out.room()).ok()?;
     out.filled(len);
     Some((out, body_at))
-}
-
-/// A page in two parts, its `Connection: close` left out between them.
-fn without_close(page: &[u8]) -> (&[u8], &[u8]) {
-    const FIELD: &[u8] = b"Connection: close\r\n";
-    match memchr::memmem::find(page, FIELD) {
-        Some(at) => page
-            .split_at_checked(at)
-            .map_or((page, &b""[..]), |(before, rest)| (before, rest.get(FIELD.len()..).unwrap_or_default())),
-        None => (page, b""),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_page_can_do_without_its_close() {
-        for status in [502, 503, 504] {
-            let (before, after) = without_close(answer(status));
-            assert!(!after.is_empty());
-            assert!(before.ends_with(b"\r\n") && !after.starts_with(b"Connection"));
-        }
-    }
 }

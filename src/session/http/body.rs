@@ -11,7 +11,7 @@ use crate::config::{HttpAction, HttpRule};
 use crate::http::{ResponseHead, body_so_far};
 use crate::net::Buffer;
 use crate::reactor::{Expired, NEVER};
-use crate::rules::{View, applies};
+use crate::rules::{Seen, applies};
 
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
@@ -96,7 +96,7 @@ impl Exchange<'_> {
         }
         let mut scene = Scene::of(self.session);
         (scene.backend, scene.server) = (Some(&*backend), self.trace.server());
-        let view = View::of_response(buffer.bytes(), head).within(&scene);
+        let view = Seen::of_response(buffer.bytes(), head).within(&scene);
         let wanted = lists.iter().flat_map(|(rules, acls)| {
             rules.iter().filter(waits).filter(|rule| applies(rule.condition.as_ref(), acls, &view))
         });

@@ -12,7 +12,7 @@ use super::super::relay::{Bound, Flow};
 use super::super::trace::{Trace, own_backend};
 use super::super::world::Scene;
 use super::persistence;
-use super::rules::{self, At, End, Within};
+use super::rules::{self, At, End, Ending, Within};
 use crate::backend::{Backend, Wish};
 use crate::config::{
     Algorithm, Balance, ConnectionMode, ForwardFor, HeaderNames, HttpOptions, Key, Mode, Net,
@@ -23,7 +23,7 @@ use crate::http::{
     read_request, write_request,
 };
 use crate::net::Buffer;
-use crate::rules::{Choice, View, applies, choose_backend, is_to_proxy};
+use crate::rules::{Choice, Seen, applies, choose_backend, is_to_proxy};
 
 /// A request ready to be sent.
 pub(super) struct Request {
@@ -146,26 +146,28 @@ pub(super) fn prepare(
         }
         if session.frontend.shared.keeps_line {
             let line = request_line(work.head, buffer.bytes());
-            session.extra.borrow_mut().get_or_insert_default().request_line = Some(line);
+            session.extra().request_line = Some(line);
         }
     }
     session.note_number(trace.number);
     // Made before any rule changes the request, so that rules and lines agree about it.
-    let unique_id = session.unique_id(&View::with_head(bytes, work.head).within(&Scene::of(session)));
+    let unique_id = session.unique_id(&Seen::with_head(bytes, work.head).within(&Scene::of(session)));
     let routed = route(&mut work, trace);
-    if let Err(End::Answer { termination: (b'P', _), .. }) = &routed {
+    if let Err(end) = &routed
+        && let Ending::Answer { termination: (b'P', _), .. } = **end
+    {
         // As HAProxy does, for the line: which server a refused request asked for.
         refused_wish(&mut work, trace);
     }
     let rules::Request { head, text, backend, at, .. } = work;
     let (backend, wish) = match routed {
         Ok(Some(routed)) => routed,
-        Err(End::Wait { within, at_least }) => {
-            let paused = Box::new(Paused { head: head.clone(), text, backend, at, facts });
-            return Prepared::Wait { paused, within, at_least };
-        }
         Ok(None) => return Prepared::Refuse { status: 503, termination: (b'S', b'C') },
         Err(end) => {
+            if let Ending::Wait { within, at_least } = *end {
+                let paused = Box::new(Paused { head: head.clone(), text, backend, at, facts });
+                return Prepared::Wait { paused, within, at_least };
+            }
             let keep_alive = may_stay && config.http.connection != ConnectionMode::Close;
             buffer.consume(whole_len.unwrap_or(head_len));
             if buffer.is_empty() {
@@ -198,7 +200,7 @@ pub(super) fn prepare(
     let added = Added { options: [back, frontend], unique_id: unique_id.as_deref(), server };
     if write_head(session, head, head_bytes, added, after, &mut out).is_none() {
         if text.is_some() {
-            return Prepared::End { end: End::Failed(b'R'), facts, keep_alive: false };
+            return Prepared::End { end: Ending::failed(b'R'), facts, keep_alive: false };
         }
         return refused(HeadError::TooLong);
     }
@@ -293,7 +295,7 @@ fn route(work: &mut rules::Request<'_>, trace: &mut Trace) -> Result<Option<Rout
         }
         work.backend = chosen(work);
         if let Some(backend) = &work.backend {
-            trace.kept.word = persist_word(session, backend, work.view());
+            trace.kept.word = persist_word(session, backend, work.seen());
         }
         if let Some(backend) = work.backend.as_ref().filter(|backend| backend.config.mode == Mode::Http)
             && let Err(end) = session.ruling_on_request(Some(backend), work.head, work.head_bytes())
@@ -311,7 +313,7 @@ fn route(work: &mut rules::Request<'_>, trace: &mut Trace) -> Result<Option<Rout
     }
     let Balance { algorithm, .. } = &config.balance;
     let searched = matches!(algorithm, Algorithm::Hash(Key::UrlParam(_)));
-    work.buffer(searched && wants_body(&backend, &work.view()))?;
+    work.buffer(searched && wants_body(&backend, work.head, work.head_bytes()))?;
     // What a `listen` shares with its own servers has run.
     if !Rc::ptr_eq(&config.http_rules, &frontend.http_rules) {
         work.buffer(config.http.buffer_request)?;
@@ -319,11 +321,11 @@ fn route(work: &mut rules::Request<'_>, trace: &mut Trace) -> Result<Option<Rout
             work.run_all(&config.http_rules, config.http.header_names, &config.acls)?;
         }
     }
-    let mut wish = wish(session, &backend, work.view(), trace.kept.word);
+    let mut wish = wish(session, &backend, work.seen(), trace.kept.word);
     if persistence::reads_cookies(session, Some(&backend)) {
         persistence::on_request(work, Some(&backend), &mut wish, trace)?;
     }
-    stick_to(session, &backend, work.view(), &mut wish);
+    stick_to(session, &backend, work.seen(), &mut wish);
     trace.kept.server = wish.server;
     Ok(Some((backend, wish)))
 }
@@ -350,7 +352,7 @@ type Routed = (Rc<Backend>, Wish);
 fn chosen(work: &rules::Request<'_>) -> Option<Rc<Backend>> {
     let frontend = &work.session.frontend;
     let scene = Scene::of(work.session);
-    match choose_backend(&frontend.config, &work.view().within(&scene)) {
+    match choose_backend(&frontend.config, &work.seen().within(&scene)) {
         Choice::Backend(id) => frontend.backend(id).cloned(),
         Choice::None | Choice::NotYet => None,
     }
@@ -364,7 +366,7 @@ fn monitor_status(work: &rules::Request<'_>) -> Option<u16> {
         return None;
     }
     let scene = Scene::of(work.session);
-    let view = View::with_head(work.bytes, work.head).within(&scene);
+    let view = Seen::with_head(work.bytes, work.head).within(&scene);
     let fails = config.monitor_fail.iter().any(|condition| applies(Some(condition), &config.acls, &view));
     Some(if fails { 503 } else { 200 })
 }
@@ -462,10 +464,9 @@ fn take_body(
 /// The request line without its end, for the log; at most 1 KiB of it.
 fn request_line(head: &RequestHead, bytes: &[u8]) -> Box<[u8]> {
     const LINE_BYTES_MAX: usize = 1_024;
-    let line = bytes.get(usize::from(head.method_span.start)..).unwrap_or_default();
-    let line = line.get(..LINE_BYTES_MAX).unwrap_or(line);
-    let end = memchr::memchr2(b'\r', b'\n', line).unwrap_or(line.len());
-    line.get(..end).unwrap_or(line).into()
+    let (start, target_end) = (usize::from(head.method_span.start), usize::from(head.target.end));
+    let line = bytes.get(start..target_end + " HTTP/1.1".len()).unwrap_or_default();
+    line.get(..LINE_BYTES_MAX).unwrap_or(line).into()
 }
 
 /// Whether a request may be sent a second time when the first got no answer (RFC 9110 §9.2.2).

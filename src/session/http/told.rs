@@ -3,14 +3,14 @@
 use std::net::IpAddr;
 
 use crate::config::NO_SERVER;
-use crate::http::parse_request;
+use crate::http::{find, parse_request};
 use crate::net::Buffer;
 
 /// Writes the server's name into the field of a request that was made for it, the only one of this name, and with room
 /// for the longest name of the backend (`http-send-name-header`).
 pub(super) fn set_name(request: &mut Buffer, field: &str, server: &str) {
     let bytes = request.bytes();
-    let head_len = memchr::memmem::find(bytes, b"\r\n\r\n").map_or(0, |at| at + 2);
+    let head_len = find(bytes, b"\r\n\r\n").map_or(0, |at| at + 2);
     let mut start = 0;
     while let Some(line) = bytes.get(start..head_len).filter(|rest| !rest.is_empty()) {
         let end = start + memchr::memchr(b'\n', line).map_or(line.len(), |at| at + 1);
@@ -35,15 +35,13 @@ pub(super) fn set_name(request: &mut Buffer, field: &str, server: &str) {
 /// is no address. An occurrence below 0 counts from the last.
 pub(super) fn told_address(request: &[u8], field: &str, occurrence: i32) -> Option<Option<IpAddr>> {
     let head = parse_request(request).ok().flatten()?;
-    let values = head.values(request, field).flat_map(|value| value.split(|&byte| byte == b','));
-    let count = usize::try_from(occurrence.unsigned_abs()).ok()?.checked_sub(1)?;
-    let value = match occurrence {
-        1.. => values.into_iter().nth(count)?,
-        _ => {
-            let all: Vec<&[u8]> = values.collect();
-            all.into_iter().nth_back(count)?
-        }
-    };
+    let mut all: Vec<&[u8]> = Vec::new();
+    for value in head.values(request, field) {
+        all.extend(value.split(|&byte| byte == b','));
+    }
+    let distance = usize::try_from(occurrence.unsigned_abs()).ok()?;
+    let at = if occurrence > 0 { distance.checked_sub(1)? } else { all.len().checked_sub(distance)? };
+    let value = all.get(at)?;
     Some(std::str::from_utf8(value.trim_ascii()).ok().and_then(|text| text.parse().ok()))
 }
 
