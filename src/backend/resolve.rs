@@ -111,7 +111,8 @@ async fn look_up(backend: Weak<Backend>, index: usize, host: String, under_way: 
     let wanted = host.clone();
     let found = off_loop(move || resolve(&wanted, 0).map_err(|error| error.to_string())).await;
     drop(under_way);
-    if let (Some(backend), Some(found)) = (backend.upgrade(), found) {
+    if let Some(backend) = backend.upgrade() {
+        let found = found.unwrap_or_else(|| Err("nobody could be asked".to_owned()));
         backend.found(index, &host, found);
     }
 }

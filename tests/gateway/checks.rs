@@ -293,7 +293,7 @@ fn send_state_tells_of_a_servers_own_queue() {
     let port = server.port;
     let gateway = Gateway::start(|listen| {
         format!(
-            "global\n node here\n{DEFAULTS}listen web\n bind 127.0.0.1:{listen}\n cookie S insert\n \
+            "global\n node here\n{DEFAULTS}listen web\n mode http\n bind 127.0.0.1:{listen}\n cookie S insert\n \
              option httpchk\n http-check send-state\n timeout queue 20s\n default-server maxconn 1\n \
              server s 127.0.0.1:{port} check inter 100 cookie s weight 3\n server t 127.0.0.1:{port} weight 1\n"
         )
@@ -301,7 +301,7 @@ fn send_state_tells_of_a_servers_own_queue() {
     let mut clients: Vec<Client> = Vec::new();
     // One at each server, one that waits for the first, one for any.
     for cookie in ["S=s", "", "S=s", ""] {
-        let mut client = Client::connect(gateway.port);
+        let mut client = Client::to(gateway.port);
         client.send(format!("GET / HTTP/1.1\r\nHost: h\r\nCookie: {cookie}\r\n\r\n"));
         clients.push(client);
     }
