@@ -177,15 +177,12 @@ impl<'a> Builder<'a> {
         backends.values().copied()
     }
 
-    /// What the current section can inherit or have inherited.
-    ///
-    /// # Errors
-    /// There is no such section; the keyword table keeps parsers from getting here.
-    pub fn settings(&mut self) -> Result<&mut Settings, Fault> {
-        if self.section == Section::Defaults {
-            return Ok(&mut self.defaults);
+    /// What the current section can inherit or have inherited: that of `defaults` where it is no proxy.
+    pub fn settings(&mut self) -> &mut Settings {
+        match (self.section, self.proxies.last_mut()) {
+            (Section::Proxy(_), Some(proxy)) => &mut proxy.settings,
+            _ => &mut self.defaults,
         }
-        self.proxy().map(|proxy| &mut proxy.settings)
     }
 
     /// The current proxy.

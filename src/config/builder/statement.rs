@@ -4,6 +4,7 @@ use crate::config::diagnostics::{Fault, Message, Span};
 use crate::config::keywords::Keyword;
 use crate::config::lexer::Word;
 use crate::config::model::Place;
+use crate::config::values::number;
 
 /// One line: its keyword, its arguments, its place.
 pub(crate) struct Statement<'a> {
@@ -51,6 +52,14 @@ impl<'a> Statement<'a> {
         };
         self.end(rest)?;
         Ok(word)
+    }
+
+    /// The one argument, which is a number.
+    ///
+    /// # Errors
+    /// As [`Statement::one`], and another than from `min` to `max`.
+    pub fn number(&self, what: &str, min: u32, max: u32) -> Result<u32, Fault> {
+        number(self.one(what)?, min, max)
     }
 
     /// There are no arguments.

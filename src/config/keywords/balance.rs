@@ -60,7 +60,7 @@ pub(super) const TABLE: &[Keyword] = &[
             if (1..=100).contains(&percent) {
                 return Err(Fault::at(word.span, "expected 0, or a percentage above 100"));
             }
-            b.settings()?.balance.factor_percent = percent;
+            b.settings().balance.factor_percent = percent;
             Ok(())
         },
     )
@@ -75,7 +75,7 @@ pub(super) const TABLE: &[Keyword] = &[
             let word = st.one("always, maxconn or maxqueue")?;
             let all = [Affinity::Always, Affinity::MaxConn, Affinity::MaxQueue];
             let at = one_of(word, &["always", "maxconn", "maxqueue"], "always, maxconn or maxqueue")?;
-            b.settings()?.balance.affinity = all.get(at).copied().unwrap_or_default();
+            b.settings().balance.affinity = all.get(at).copied().unwrap_or_default();
             Ok(())
         },
     )
@@ -155,7 +155,7 @@ fn balance(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
     }
     let key = match method {
         RoundRobin | StaticRr | LeastConn | First | Random => {
-            b.settings()?.balance.algorithm = match method {
+            b.settings().balance.algorithm = match method {
                 StaticRr => Algorithm::StaticRr,
                 LeastConn => Algorithm::LeastConn,
                 First => Algorithm::First,
@@ -189,7 +189,7 @@ fn balance(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
             Key::Sample(Expr::of(Fetch::RdpCookie(name.into()), text).into())
         }
     };
-    b.settings()?.balance.algorithm = Algorithm::Hash(key);
+    b.settings().balance.algorithm = Algorithm::Hash(key);
     Ok(())
 }
 
@@ -284,6 +284,6 @@ fn hash_type(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
             (functions.get(at).copied().unwrap_or_default(), !rest.is_empty())
         }
     };
-    b.settings()?.balance.hash = HashType { consistent, function, avalanche };
+    b.settings().balance.hash = HashType { consistent, function, avalanche };
     Ok(())
 }

@@ -68,7 +68,7 @@ pub(super) const TABLE: &[Keyword] = &[
     ),
     check("option tcp-check", "1.5", "", "checks are the `tcp-check` lines", |b, st| {
         st.none()?;
-        b.settings()?.probes.set_tcp();
+        b.settings().probes.set_tcp();
         Ok(())
     }),
     check("tcp-check comment", "1.6", "<text>", "goes with the reasons of the steps that follow", |b, st| {
@@ -153,7 +153,7 @@ pub(super) fn add(
     comment: Option<Box<str>>,
 ) -> Result<(), Fault> {
     let spot = b.spot(st, Some(st.name_span()));
-    let probes = &mut b.settings()?.probes;
+    let probes = &mut b.settings().probes;
     let added = match is_http {
         true => probes.add_http(line, comment, spot),
         false => probes.add_tcp(line, comment, spot),
@@ -196,7 +196,7 @@ fn httpchk(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
         old_version(b, st, word, &mut request)?;
     }
     st.end(rest.get(2..).unwrap_or_default())?;
-    b.settings()?.probes.set_request(request);
+    b.settings().probes.set_request(request);
     Ok(())
 }
 

@@ -92,7 +92,7 @@ pub(super) const TABLE: &[Keyword] = &[
         "tell each server its name in this field of requests",
         |b, st| {
             let name = super::http_actions::header_name(st.one("the name of a header")?)?;
-            b.settings()?.send_name = Some(name);
+            b.settings().send_name = Some(name);
             Ok(())
         },
     )
@@ -126,7 +126,7 @@ type Tuned = fn(&mut [TcpTuning; 2]) -> &mut u32;
 
 /// The kernel takes at most 127 (`MAX_TCP_KEEPCNT`); 0 leaves it its own value.
 fn count_of(b: &mut Builder<'_>, st: &Statement<'_>, of: Tuned) -> Result<(), Fault> {
-    *of(&mut b.settings()?.tunings) = number(st.one("a number")?, 0, 127)?;
+    *of(&mut b.settings().tunings) = st.number("a number", 0, 127)?;
     Ok(())
 }
 
@@ -137,7 +137,7 @@ fn seconds_of(b: &mut Builder<'_>, st: &Statement<'_>, of: Tuned) -> Result<(), 
     if time_s > 32_767 {
         return Err(Fault::at(word.span, "the kernel takes at most 32767 seconds"));
     }
-    *of(&mut b.settings()?.tunings) = time_s;
+    *of(&mut b.settings().tunings) = time_s;
     Ok(())
 }
 
@@ -235,7 +235,7 @@ fn source(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
             }
         }
     }
-    b.settings()?.source = Some(source);
+    b.settings().source = Some(source);
     Ok(())
 }
 
@@ -254,7 +254,7 @@ fn dispatch(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
 fn transparent(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
     st.none()?;
     let on = (!st.negated).then(|| unnamed(ServerAddress::FromClient(ServerPort::FromClient(0)), st));
-    b.settings()?.transparent = on;
+    b.settings().transparent = on;
     Ok(())
 }
 

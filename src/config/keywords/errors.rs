@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::{Keyword, Sections, replies};
+use super::{Keyword, Sections, listed, replies};
 use crate::config::builder::{Builder, Statement};
 use crate::config::condition;
 use crate::config::diagnostics::Fault;
@@ -15,8 +15,7 @@ use crate::config::values::number;
 use crate::http::answer::{page, redirection};
 
 /// The statuses of answers that the gateway gives by itself (configuration §1.3.1).
-const STATUSES: [u16; 19] =
-    [200, 400, 401, 403, 404, 405, 407, 408, 410, 413, 422, 425, 429, 431, 500, 501, 502, 503, 504];
+const STATUSES: &str = "200|400|401|403|404|405|407|408|410|413|422|425|429|431|500|501|502|503|504";
 /// Networks of one `monitor-net` list.
 const NETS_MAX: usize = 1_024;
 
@@ -68,7 +67,7 @@ pub(super) const TABLE: &[Keyword] = &[
         "answer requests for exactly this target with 200, without a log line",
         |b, st| {
             let text = st.one("a target such as /alive")?.text()?;
-            b.settings()?.monitor_uri = Some(text.into());
+            b.settings().monitor_uri = Some(text.into());
             Ok(())
         },
     ),
@@ -81,7 +80,7 @@ pub(super) const TABLE: &[Keyword] = &[
         |b, st| {
             let word = st.one("a network such as 192.0.2.0/24")?;
             let net = patterns::net(word.text()?).map_err(|why| Fault::at(word.span, why))?;
-            let nets = &mut b.settings()?.monitor_nets;
+            let nets = &mut b.settings().monitor_nets;
             if nets.len() == NETS_MAX {
                 return Err(Fault::line(format_args!("a section has at most {NETS_MAX} of these")));
             }
@@ -110,10 +109,10 @@ pub(super) const TABLE: &[Keyword] = &[
 /// A status that a page can have.
 fn page_status(word: &Word) -> Result<u16, Fault> {
     let status = u16::try_from(number(word, 200, 599)?).unwrap_or(500);
-    if STATUSES.contains(&status) {
+    if listed(STATUSES, &status.to_string()) {
         return Ok(status);
     }
-    let list = STATUSES.map(|status| status.to_string()).join(", ");
+    let list = STATUSES.replace('|', ", ");
     Err(Fault::at(word.span, format_args!("no error page has the status {status}; expected one of {list}")))
 }
 
@@ -135,7 +134,7 @@ fn set(b: &mut Builder<'_>, status: u16, page: Rc<[u8]>) -> Result<(), Fault> {
         pages.push((status, page));
         return Ok(());
     }
-    b.settings()?.errors.push(ErrorSource::Page(status, Some(ErrorPage::Whole(page))));
+    b.settings().errors.push(ErrorSource::Page(status, Some(ErrorPage::Whole(page))));
     Ok(())
 }
 
@@ -169,7 +168,10 @@ fn errorfiles(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
     let [name, codes @ ..] = st.args() else {
         return Err(usage(st));
     };
-    let statuses = codes.iter().map(page_status).collect::<Result<Vec<u16>, Fault>>()?;
+    let mut statuses = Vec::with_capacity(codes.len());
+    for code in codes {
+        statuses.push(page_status(code)?);
+    }
     let spot = b.spot(st, Some(name.span));
     let id = b.reader(&spot).reference(ReferenceKind::Pages, name.text()?);
     let id = id.map_err(|why| Fault::at(name.span, why))?;
@@ -178,7 +180,7 @@ fn errorfiles(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
 }
 
 fn from_section(b: &mut Builder<'_>, id: RefId, statuses: Vec<u16>) -> Result<(), Fault> {
-    b.settings()?.errors.push(ErrorSource::Section(id, statuses));
+    b.settings().errors.push(ErrorSource::Section(id, statuses));
     Ok(())
 }
 
@@ -195,7 +197,7 @@ fn http_error(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
         ReplyBody::Pages(id) => return from_section(b, *id, vec![status]),
         _ => Some(ErrorPage::Made(Rc::new(reply))),
     };
-    b.settings()?.errors.push(ErrorSource::Page(status, page));
+    b.settings().errors.push(ErrorSource::Page(status, page));
     Ok(())
 }
 

@@ -46,7 +46,7 @@ pub(super) const TABLE: &[Keyword] = &[
         "<0..50>",
         "the time between two checks goes up or down by as many percent",
         |b, st| {
-            b.global.spread_checks = number(st.one("a number of percent")?, 0, 50)?;
+            b.global.spread_checks = st.number("a number of percent", 0, 50)?;
             Ok(())
         },
     ),
@@ -108,14 +108,14 @@ pub(super) const TABLE: &[Keyword] = &[
         "<bytes>",
         "room kept in a buffer for added headers",
         |b, st| {
-            b.global.maxrewrite_bytes = number(st.one("a size in bytes")?, 0, BUFSIZE_BYTES_MAX)? as usize;
+            b.global.maxrewrite_bytes = st.number("a size in bytes", 0, BUFSIZE_BYTES_MAX)? as usize;
             Ok(())
         },
     ),
 ];
 
 fn maxconn(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
-    let value = number(st.one("a number")?, 1, u32::MAX)?;
+    let value = st.number("a number", 1, u32::MAX)?;
     if b.global.maxconn.is_some() {
         return again(b, st);
     }
@@ -124,14 +124,14 @@ fn maxconn(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
 }
 
 fn accept_rate(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
-    let new = number(st.one("a number")?, 0, i32::MAX as u32)?;
+    let new = st.number("a number", 0, i32::MAX as u32)?;
     let rate = &mut b.global.accepts_a_second;
     *rate = if *rate == 0 || new > 0 && new < *rate { new } else { *rate };
     Ok(())
 }
 
 fn ulimit_n(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
-    let value = number(st.one("a number")?, 1, u32::MAX)?;
+    let value = st.number("a number", 1, u32::MAX)?;
     if b.global.ulimit_n.is_some() {
         return again(b, st);
     }

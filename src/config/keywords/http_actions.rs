@@ -1,7 +1,7 @@
 //! The actions of rules for HTTP and of those for TCP (configuration §4.2, "http-request", "tcp-request content").
 
 use super::replies::{plain_reply, reply};
-use super::words::Words;
+use super::words::{Words, unknown};
 use super::{lines, logs};
 use crate::config::diagnostics::Fault;
 use crate::config::lexer::Word;
@@ -10,7 +10,7 @@ use crate::config::model::{
     Side, TargetPart,
 };
 use crate::config::sample::{self, Reader};
-use crate::config::{format, patterns, suggest, values};
+use crate::config::{format, patterns, values};
 use std::rc::Rc;
 
 // Which rules there are: an action may stand in some of them.
@@ -198,13 +198,11 @@ fn set_priority(
 fn log_level(words: &mut Words<'_>) -> Result<HttpAction, Fault> {
     let word = words.next("a level")?;
     let level = logs::LEVELS.iter().position(|name| word.is(name));
-    match (level, word.is("silent")) {
-        (None, false) => {
-            let hint = suggest::hint(word.text()?, logs::LEVELS.iter().copied().chain(["silent"]));
-            Err(Fault::at(word.span, format_args!("{} is no log level{hint}", word.quoted())))
-        }
-        (level, _) => Ok(HttpAction::SetLogLevel(level.and_then(|level| u8::try_from(level).ok()))),
+    if level.is_none() && !word.is("silent") {
+        const NAMES: &str = "emerg|alert|crit|err|warning|notice|info|debug|silent";
+        return Err(unknown(word, " is no log level", &[NAMES], ""));
     }
+    Ok(HttpAction::SetLogLevel(level.and_then(|level| u8::try_from(level).ok())))
 }
 
 fn add_header(words: &mut Words<'_>, reader: &mut Reader<'_>, alone: bool) -> Result<HttpAction, Fault> {

@@ -4,6 +4,7 @@ use super::http_actions::{
     ACTIONS, AFTER, CONNECTION, CONTENT, REQUEST, RESPONSE, SESSION, TCP, redirect, text_format,
 };
 use super::replies::plain_reply;
+use super::rules::bounded;
 use super::words::Words;
 use super::{Keyword, Sections, lines, tcp_lint};
 use crate::config::builder::{Builder, Statement};
@@ -12,13 +13,12 @@ use crate::config::draft::{Proxy, ProxyKind};
 use crate::config::lexer::Word;
 use crate::config::model::{CaptureSlot, HttpAction, HttpRule, MatchKind, Matcher, Patterns};
 use crate::config::sample::Reader;
-use crate::config::{condition, lint, suggest};
+use crate::config::suggest::Search;
+use crate::config::{condition, lint};
 use crate::http::edit::is_own;
 
 pub(super) const PROXIES: Sections = Sections::FRONTEND.or(Sections::LISTEN).or(Sections::BACKEND);
 const RULES: Sections = PROXIES.or(Sections::DEFAULTS);
-/// Rules of one kind in one proxy.
-const RULES_MAX: usize = 65_536;
 
 pub(super) const TABLE: &[Keyword] = &[
     Keyword::new(
@@ -80,9 +80,14 @@ pub(super) fn rule(b: &mut Builder<'_>, st: &Statement<'_>, side: u8) -> Result<
         Some(stem) => text.strip_prefix(stem).is_some_and(|rest| rest.starts_with('(')),
         None => name == text,
     };
-    let here = || ACTIONS.iter().filter(|(_, sides, _)| sides & side != 0);
-    let Some((_, _, make)) = here().find(|(name, ..)| named(name)) else {
-        let hint = suggest::hint(text, here().map(|(name, ..)| name.trim_end_matches('(')));
+    let Some((_, _, make)) = ACTIONS.iter().find(|(name, sides, _)| sides & side != 0 && named(name)) else {
+        let mut search = Search::new(text);
+        for (name, sides, _) in ACTIONS {
+            if sides & side != 0 {
+                search.add(name.trim_end_matches('('));
+            }
+        }
+        let hint = search.hint();
         return Err(Fault::at(
             word.span,
             format_args!("the action {} of `{}` is not built{hint}", word.quoted(), st.keyword.name),
@@ -192,9 +197,7 @@ fn add(
 }
 
 pub(super) fn push(rules: &mut Vec<HttpRule>, rule: HttpRule) -> Result<(), Fault> {
-    if rules.len() == RULES_MAX {
-        return Err(Fault::line(format_args!("a section has at most {RULES_MAX} rules of one kind")));
-    }
+    bounded(rules.len())?;
     rules.push(rule);
     Ok(())
 }

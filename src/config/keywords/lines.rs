@@ -68,7 +68,7 @@ pub(super) const TABLE: &[Keyword] = &[
     ),
     Keyword::new("log-format", CLIENT, "1.5", "<text>", "session lines of one's own", |b, st| {
         format(b, st, "the text of the line", |lines| &mut lines.custom)?;
-        b.settings()?.log_format = LogFormat::Custom;
+        b.settings().log_format = LogFormat::Custom;
         Ok(())
     }),
     Keyword::new(
@@ -98,7 +98,7 @@ pub(super) const TABLE: &[Keyword] = &[
         "the header in which the server gets each request's id",
         |b, st| {
             let word = st.one("the name of a header")?;
-            b.settings()?.lines.unique_id_header = Some(header_name(word)?.into());
+            b.settings().lines.unique_id_header = Some(header_name(word)?.into());
             Ok(())
         },
     ),
@@ -109,7 +109,7 @@ pub(super) const TABLE: &[Keyword] = &[
         "<text>",
         "the program's name in log lines",
         |b, st| {
-            b.settings()?.log_tag = Some(st.one("the name")?.text()?.to_owned());
+            b.settings().log_tag = Some(st.one("the name")?.text()?.to_owned());
             Ok(())
         },
     ),
@@ -144,7 +144,7 @@ pub(crate) fn capture_slot(list: &mut Vec<Capture>, len_bytes: usize) -> Result<
 pub(super) fn clf(b: &mut Builder<'_>, st: &Statement<'_>, word: &Word) -> Result<(), Fault> {
     let text = Word { bytes: CLF.as_bytes().to_vec(), span: word.span };
     let format = line(b, st, &text)?;
-    let settings = b.settings()?;
+    let settings = b.settings();
     settings.lines.custom = Some(format);
     settings.log_format = LogFormat::Custom;
     Ok(())
@@ -158,7 +158,7 @@ fn format(
     of: fn(&mut Lines) -> &mut Option<Rc<Format>>,
 ) -> Result<(), Fault> {
     let format = line(b, st, st.one(what)?)?;
-    *of(&mut b.settings()?.lines) = Some(format);
+    *of(&mut b.settings().lines) = Some(format);
     Ok(())
 }
 

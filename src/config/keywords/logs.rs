@@ -51,7 +51,7 @@ pub(super) const TABLE: &[Keyword] = &[
         |b, st| {
             if st.negated {
                 st.none()?;
-                let settings = b.settings()?;
+                let settings = b.settings();
                 settings.logs.clear();
                 settings.log_global = false;
                 return Ok(());
@@ -60,11 +60,11 @@ pub(super) const TABLE: &[Keyword] = &[
                 && word.is("global")
             {
                 st.end(rest)?;
-                b.settings()?.log_global = true;
+                b.settings().log_global = true;
                 return Ok(());
             }
             let target = target(b, st)?;
-            push(&mut b.settings()?.logs, target, st)
+            push(&mut b.settings().logs, target, st)
         },
     )
     .with_no(),

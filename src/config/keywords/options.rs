@@ -18,7 +18,7 @@ pub(super) const TABLE: &[Keyword] = &[
         "1.3",
         "[except <network>] [header <name>] [if-none]",
         "add the client's address to each request",
-        |b, st| told_address(st, &mut b.settings()?.http.forward_for, "X-Forwarded-For", true),
+        |b, st| told_address(st, &mut b.settings().http.forward_for, "X-Forwarded-For", true),
     )
     .with_no(),
     Keyword::new(
@@ -27,7 +27,7 @@ pub(super) const TABLE: &[Keyword] = &[
         "1.3",
         "[except <network>] [header <name>]",
         "add the address the client came to to each request",
-        |b, st| told_address(st, &mut b.settings()?.http.original_to, "X-Original-To", false),
+        |b, st| told_address(st, &mut b.settings().http.original_to, "X-Original-To", false),
     )
     .with_no(),
     option("option http-server-close", BOTH, "1.4", "close the server's side after each answer", |b, st| {
@@ -150,7 +150,7 @@ pub(super) const fn option(
 fn keep_alive(b: &mut Builder<'_>, st: &Statement<'_>, clients: bool, servers: bool) -> Result<(), Fault> {
     st.none()?;
     let on = (!st.to_default).then_some(!st.negated);
-    let settings = b.settings()?;
+    let settings = b.settings();
     if clients {
         settings.client_keepalive = on;
     }
@@ -163,7 +163,7 @@ fn keep_alive(b: &mut Builder<'_>, st: &Statement<'_>, clients: bool, servers: b
 /// The last one written wins; `no` takes back only what is in force, as in HAProxy.
 fn connection(b: &mut Builder<'_>, st: &Statement<'_>, mode: ConnectionMode) -> Result<(), Fault> {
     st.none()?;
-    let connection = &mut b.settings()?.connection;
+    let connection = &mut b.settings().connection;
     if !st.negated {
         *connection = Some(mode);
     } else if *connection == Some(mode) {
@@ -174,7 +174,7 @@ fn connection(b: &mut Builder<'_>, st: &Statement<'_>, mode: ConnectionMode) -> 
 
 fn log_format(b: &mut Builder<'_>, st: &Statement<'_>, format: LogFormat) -> Result<(), Fault> {
     st.none()?;
-    let current = &mut b.settings()?.log_format;
+    let current = &mut b.settings().log_format;
     if !st.negated {
         *current = format;
     } else if *current == format {
@@ -231,7 +231,7 @@ fn told_address(
 fn header_names(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
     const EXPECTED: &str = "preserve, delete or reject";
     let word = st.one(EXPECTED)?;
-    b.settings()?.http.header_names = match word.as_str() {
+    b.settings().http.header_names = match word.as_str() {
         "preserve" => HeaderNames::Preserve,
         "delete" => HeaderNames::Delete,
         "reject" => HeaderNames::Reject,
@@ -249,7 +249,7 @@ pub(super) fn flag(
     of: fn(&mut Settings) -> &mut bool,
 ) -> Result<(), Fault> {
     st.none()?;
-    *of(b.settings()?) = !st.negated;
+    *of(b.settings()) = !st.negated;
     Ok(())
 }
 

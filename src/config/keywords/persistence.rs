@@ -1,9 +1,9 @@
 //! What keeps a client with the server that it was given before (configuration §4.2, "cookie", "…persist").
 
 use super::options::flag;
+use super::rules::{bounded, condition};
 use super::{Keyword, Sections};
 use crate::config::builder::{Builder, Statement};
-use crate::config::condition;
 use crate::config::diagnostics::Fault;
 use crate::config::lexer::Word;
 use crate::config::model::{PersistCookie, PersistRule, PersistWord};
@@ -12,8 +12,6 @@ use crate::config::values::time_s;
 
 const SERVER: Sections = Sections::SERVER_SIDE;
 const RULES: Sections = Sections::LISTEN.or(Sections::BACKEND);
-/// Rules of one proxy.
-const RULES_MAX: usize = 65_536;
 
 pub(super) const TABLE: &[Keyword] = &[
     Keyword::new(
@@ -34,7 +32,7 @@ pub(super) const TABLE: &[Keyword] = &[
         "the key from which, with a server's address, `cookie … dynamic` works out its value",
         |b, st| {
             let key = st.one("the key")?.bytes.as_slice().into();
-            b.settings()?.dynamic_cookie_key = Some(key);
+            b.settings().dynamic_cookie_key = Some(key);
             Ok(())
         },
     )
@@ -103,7 +101,7 @@ pub(super) const TABLE: &[Keyword] = &[
             let Some(name) = name.filter(|name| !name.is_empty()) else {
                 return Err(Fault::at(word.span, format_args!("{}: expected `rdp-cookie` or `rdp-cookie(NAME)`", word.quoted())));
             };
-            b.settings()?.persistence.rdp_cookie = Some(name.into());
+            b.settings().persistence.rdp_cookie = Some(name.into());
             Ok(())
         },
     )
@@ -185,7 +183,7 @@ fn cookie(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
     } else if cookie.preserve && !cookie.insert && !cookie.indirect {
         "`preserve` needs `insert` or `indirect`"
     } else {
-        b.settings()?.persistence.cookie = Some(cookie.into());
+        b.settings().persistence.cookie = Some(cookie.into());
         return Ok(());
     };
     Err(st.wrong(wrong))
@@ -201,15 +199,11 @@ fn plain(word: &Word) -> Result<&str, Fault> {
 }
 
 fn rule(b: &mut Builder<'_>, st: &Statement<'_>, word: PersistWord) -> Result<(), Fault> {
-    let spot = b.spot(st, st.args().first().map(|word| word.span));
-    let (acls, mut reader) = b.terms(&spot)?;
-    let Some(condition) = condition::parse(acls, &mut reader, st.place, st.args())? else {
+    let Some(condition) = condition(b, st, st.args())? else {
         return Err(st.wrong(format_args!("`{}` needs a condition: if …", st.keyword.name)));
     };
     let rules = &mut b.proxy()?.persist_rules;
-    if rules.len() == RULES_MAX {
-        return Err(Fault::line(format_args!("a section has at most {RULES_MAX} rules of one kind")));
-    }
+    bounded(rules.len())?;
     rules.push(PersistRule { word, condition });
     Ok(())
 }

@@ -6,7 +6,7 @@ use crate::config::builder::{Builder, Statement};
 use crate::config::diagnostics::Fault;
 use crate::config::draft::NameRef;
 use crate::config::model::{Mode, Reuse};
-use crate::config::values::{name, number};
+use crate::config::values::name;
 
 const CLIENT: Sections = Sections::CLIENT_SIDE;
 const SERVER: Sections = Sections::SERVER_SIDE;
@@ -42,7 +42,7 @@ pub(super) const TABLE: &[Keyword] = &[
             let word = st.one("the name of a backend")?;
             let name = name(word, "backend")?.to_owned();
             let spot = b.spot(st, Some(word.span));
-            b.settings()?.default_backend = Some(NameRef { name, spot });
+            b.settings().default_backend = Some(NameRef { name, spot });
             Ok(())
         },
     )
@@ -54,9 +54,9 @@ pub(super) const TABLE: &[Keyword] = &[
         "<number>",
         "concurrent client connections of the frontend",
         |b, st| {
-            let value = number(st.one("a number")?, 0, u32::MAX)?;
+            let value = st.number("a number", 0, u32::MAX)?;
             // 0 takes a limit back that `defaults` has set.
-            b.settings()?.maxconn = Some(value).filter(|&n| n > 0);
+            b.settings().maxconn = Some(value).filter(|&n| n > 0);
             Ok(())
         },
     )
@@ -68,14 +68,14 @@ pub(super) const TABLE: &[Keyword] = &[
         "<number>",
         "connections that the frontend accepts a second; others wait in the kernel's queue",
         |b, st| {
-            b.settings()?.accepts_a_second = number(st.one("a number")?, 0, i32::MAX as u32)?;
+            b.settings().accepts_a_second = st.number("a number", 0, i32::MAX as u32)?;
             Ok(())
         },
     )
     .lenient(),
     Keyword::new("backlog", CLIENT, "1.4", "<number>", "length of the kernel's accept queue", |b, st| {
-        let value = number(st.one("a number")?, 0, i32::MAX as u32)?;
-        b.settings()?.backlog = Some(value).filter(|&n| n > 0);
+        let value = st.number("a number", 0, i32::MAX as u32)?;
+        b.settings().backlog = Some(value).filter(|&n| n > 0);
         Ok(())
     })
     .lenient(),
@@ -85,7 +85,7 @@ pub(super) const TABLE: &[Keyword] = &[
     }),
     Keyword::new("enabled", BOTH, "1.3", "", "take `disabled` of `defaults` back", |b, st| {
         st.none()?;
-        b.settings()?.disabled = false;
+        b.settings().disabled = false;
         Ok(())
     }),
 ];
@@ -112,7 +112,7 @@ fn mode(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
             return Err(word.wrong(" is no mode; expected tcp or http"));
         }
     };
-    b.settings()?.mode = Some(mode);
+    b.settings().mode = Some(mode);
     Ok(())
 }
 
@@ -131,6 +131,6 @@ fn http_reuse(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
             ));
         }
     };
-    b.settings()?.http.reuse = reuse;
+    b.settings().http.reuse = reuse;
     Ok(())
 }

@@ -5,14 +5,14 @@ use super::{Keyword, Sections};
 use crate::config::builder::{Builder, Statement};
 use crate::config::diagnostics::Fault;
 use crate::config::model::{ALL_RETRYABLE, RETRY_REASONS, retry_bit};
-use crate::config::suggest;
+use crate::config::suggest::Search;
 use crate::config::values::number;
 
 const SERVER: Sections = Sections::SERVER_SIDE;
 
 pub(super) const TABLE: &[Keyword] = &[
     Keyword::new("retries", SERVER, "1.3", "<number>", "further attempts after a failed one; default 3", |b, st| {
-        b.settings()?.queues.retries = number(st.one("a number")?, 0, 1_000)?;
+        b.settings().queues.retries = st.number("a number", 0, 1_000)?;
         Ok(())
     })
     .lenient(),
@@ -55,7 +55,7 @@ pub(super) const TABLE: &[Keyword] = &[
         "<number>",
         "requests with which servers with `minconn` take their whole `maxconn`",
         |b, st| {
-            b.settings()?.queues.fullconn = number(st.one("a number")?, 0, u32::MAX)?;
+            b.settings().queues.fullconn = st.number("a number", 0, u32::MAX)?;
             Ok(())
         },
     )
@@ -69,7 +69,7 @@ pub(super) const TABLE: &[Keyword] = &[
         |b, st| {
             let word = st.one("a number")?;
             let max = if word.is("-1") { None } else { Some(number(word, 0, i32::MAX as u32)?) };
-            b.settings()?.queues.keep_alive_max = max;
+            b.settings().queues.keep_alive_max = max;
             Ok(())
         },
     )
@@ -85,7 +85,7 @@ fn redispatch(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
         interval = number;
         st.end(rest)?;
     }
-    b.settings()?.queues.redispatch = (!st.negated).then_some(interval);
+    b.settings().queues.redispatch = (!st.negated).then_some(interval);
     Ok(())
 }
 
@@ -101,10 +101,10 @@ fn retry_on(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
             ("none", _) if st.args().len() == 1 => 0,
             ("none", _) => return Err(Fault::at(word.span, "`none` stands alone")),
             (_, 0) => {
-                let hint = suggest::hint(
-                    text,
-                    RETRY_REASONS.iter().copied().chain(["none", "all-retryable-errors"]),
-                );
+                let mut search = Search::new(text);
+                RETRY_REASONS.iter().for_each(|name| search.add(name));
+                ["none", "all-retryable-errors"].iter().for_each(|name| search.add(name));
+                let hint = search.hint();
                 return Err(Fault::at(
                     word.span,
                     format_args!("{} is no reason to retry{hint}", word.quoted()),
@@ -113,6 +113,6 @@ fn retry_on(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
             (_, bit) => bit,
         };
     }
-    b.settings()?.queues.retry_on = on;
+    b.settings().queues.retry_on = on;
     Ok(())
 }

@@ -122,9 +122,7 @@ fn use_backend(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
     let condition = condition(b, st, rest)?;
     let proxy = b.proxy()?;
     let rules = &mut proxy.use_backends;
-    if rules.len() == RULES_MAX {
-        return Err(too_many());
-    }
+    bounded(rules.len())?;
     let mut earlier = rules.iter().map(|rule| (rule.condition.as_ref(), rule.place.line));
     let never = lint::unreachable(&proxy.acls, condition.as_ref(), &mut earlier);
     rules.push(UseRule { backend, condition, place: st.place.clone() });
@@ -140,9 +138,7 @@ fn use_server(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
     let server = chosen(b, st, word, "server")?;
     let condition = condition(b, st, rest)?.ok_or_else(expected)?;
     let rules = &mut b.proxy()?.use_servers;
-    if rules.len() == RULES_MAX {
-        return Err(too_many());
-    }
+    bounded(rules.len())?;
     rules.push((server, condition));
     Ok(())
 }
@@ -165,11 +161,23 @@ fn delay(st: &Statement<'_>) -> Result<Option<u64>, Fault> {
     Ok(Some(time_ms(st.one("a time")?)?).filter(|&ms| ms > 0))
 }
 
-fn too_many() -> Fault {
-    Fault::line(format_args!("a section has at most {RULES_MAX} rules of one kind"))
+/// Whether there is room for one more rule of a kind in a proxy.
+///
+/// # Errors
+/// There is none.
+pub(super) fn bounded(rules: usize) -> Result<(), Fault> {
+    match rules < RULES_MAX {
+        true => Ok(()),
+        false => Err(Fault::line(format_args!("a section has at most {RULES_MAX} rules of one kind"))),
+    }
 }
 
-fn condition(b: &mut Builder<'_>, st: &Statement<'_>, words: &[Word]) -> Result<Option<Condition>, Fault> {
+/// The condition at the end of a line.
+pub(super) fn condition(
+    b: &mut Builder<'_>,
+    st: &Statement<'_>,
+    words: &[Word],
+) -> Result<Option<Condition>, Fault> {
     let spot = b.spot(st, words.first().map(|word| word.span));
     let (acls, mut reader) = b.terms(&spot)?;
     condition::parse(acls, &mut reader, st.place, words)

@@ -163,7 +163,7 @@ fn choose(b: &mut Builder<'_>, script: &[Act], given: &[u8], first: u16) -> Resu
         };
         steps.push(CheckStep { act, number, comment: None });
     }
-    b.settings()?.probes.choice = Some(Choice::Script(steps.into()));
+    b.settings().probes.choice = Some(Choice::Script(steps.into()));
     Ok(())
 }
 

@@ -338,7 +338,7 @@ pub(super) fn parse_template(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<
 
 /// What `default-server` says, with the words of this line.
 fn begun(b: &mut Builder<'_>, st: &Statement<'_>, words: &[Word]) -> Result<Parameters, Fault> {
-    let mut p = b.settings()?.default_server.clone().unwrap_or_default();
+    let mut p = b.settings().default_server.clone().unwrap_or_default();
     p.server.place = st.place.clone();
     let set_aside = parameters(TABLES, groups::SERVERS, words, &mut p, unknown)?;
     b.tell_set_aside(st, &set_aside)?;
@@ -410,7 +410,7 @@ pub(super) fn parse_default(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(
         return Err(st.wrong("expected `default-server PARAMETERS`"));
     }
     let changed = begun(b, st, st.args())?;
-    b.settings()?.default_server = Some(changed);
+    b.settings().default_server = Some(changed);
     Ok(())
 }
 

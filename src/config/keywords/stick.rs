@@ -1,5 +1,7 @@
 //! Stick tables and the rules that use them (configuration §4.2, "stick-table", "stick on").
 
+use super::rules::bounded;
+use super::words::unknown;
 use super::{Keyword, Sections, listed};
 use crate::config::builder::{Builder, Statement};
 use crate::config::diagnostics::{Fault, Severity, quoted};
@@ -9,8 +11,6 @@ use crate::config::sample::{self, KeyTypes, Reader, ReferenceKind};
 use crate::config::values::{number, time_ms};
 use crate::config::{condition, suggest};
 
-/// Stick rules of one proxy.
-const RULES_MAX: usize = 65_536;
 /// Bytes of a key, where the table does not say.
 const KEY_BYTES: u32 = 32;
 /// No text is longer than the largest buffer.
@@ -184,14 +184,9 @@ fn key_kind(word: &Word) -> Result<KeyKind, Fault> {
     let text = word.text()?;
     let found = TYPES.iter().find(|(name, _)| *name == text).map(|(_, kind)| *kind);
     found.ok_or_else(|| {
-        let hint = suggest::hint_of(text, &["ip|ipv6|integer|string|binary"]);
-        Fault::at(
-            word.span,
-            format_args!(
-                "{} is no type of a stick-table{hint}; expected ip, ipv6, integer, string or binary",
-                word.quoted()
-            ),
-        )
+        let names = ["ip|ipv6|integer|string|binary"];
+        let expected = "; expected ip, ipv6, integer, string or binary";
+        unknown(word, " is no type of a stick-table", &names, expected)
     })
 }
 
@@ -312,9 +307,7 @@ fn rule(
     let id = wanted(&mut reader, &table, kind, &expr.fetch, &expr.text).map_err(|why| Fault::at(at, why))?;
     let rules = &mut b.proxy()?.sticks;
     let list = if side == Side::Request { &mut rules.request } else { &mut rules.response };
-    if list.len() == RULES_MAX {
-        return Err(Fault::line(format_args!("a section has at most {RULES_MAX} rules of one kind")));
-    }
+    bounded(list.len())?;
     list.push(StickRule { expr, table: id, matches, stores, condition });
     Ok(())
 }

@@ -88,6 +88,6 @@ fn set(
     field: fn(&mut Timeouts) -> &mut Option<u64>,
 ) -> Result<(), Fault> {
     let time_ms = time_ms(st.one("a time")?)?;
-    *field(&mut b.settings()?.timeouts) = Some(time_ms);
+    *field(&mut b.settings().timeouts) = Some(time_ms);
     Ok(())
 }

@@ -93,9 +93,12 @@ fn bounded(len: usize) -> Result<(), Fault> {
 
 /// The names of a list with commas.
 fn names(word: &Word) -> Result<Vec<String>, Fault> {
-    let names: Vec<String> = word.text()?.split(',').map(str::to_owned).collect();
-    if names.iter().any(String::is_empty) {
-        return Err(Fault::at(word.span, "a name in this list is empty"));
+    let mut names = Vec::new();
+    for name in word.text()?.split(',') {
+        if name.is_empty() {
+            return Err(Fault::at(word.span, "a name in this list is empty"));
+        }
+        names.push(name.to_owned());
     }
     Ok(names)
 }

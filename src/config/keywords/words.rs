@@ -9,6 +9,14 @@ use crate::config::model::{SET_CONDITIONS, SetVar};
 use crate::config::sample::Reader;
 use crate::config::suggest;
 
+/// A word that is none of those in `names` (lists with `|`): its message goes on with `wrong`, with the one that may have
+/// been meant, and with `expected`.
+#[cold]
+pub(super) fn unknown(word: &Word, wrong: &str, names: &[&str], expected: &str) -> Fault {
+    let hint = suggest::hint_of(word.as_str(), names);
+    Fault::at(word.span, format_args!("{}{wrong}{hint}{expected}", word.quoted()))
+}
+
 /// The words of a rule, read from the left.
 pub(super) struct Words<'w> {
     pub rest: &'w [Word],
