@@ -1,14 +1,17 @@
-//! The flags, in HAProxy's spellings too (`-db`, `-sf 12 13`, `-- a.cfg b.cfg`).
+//! The flags: HAProxy's spellings (`-db`, `-sf 12 13`, `-- a.cfg b.cfg`) are translated to long ones first,
+//! which argh then parses.
 
 mod spellings;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use argh::FromArgs;
+
 use crate::config::{COMPATIBLE_WITH, Global};
 use crate::observe::facade::Verbosity;
 use crate::process::limits;
-use spellings::{FOREVER, Flag, help, translate};
+use spellings::{FOREVER, translate, with_spellings};
 
 /// `*:80`: where the built-in preset listens unless told otherwise.
 pub const DEFAULT_LISTEN: &str = "*:80";
@@ -20,7 +23,7 @@ pub const DEFAULT_WS: &str = "127.0.0.1:2200";
 pub const DEFAULT_SOCKET: &str = "127.0.0.1:2100";
 
 /// The command line, checked.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cli {
     /// Configuration files and folders in order; none = the built-in preset.
     pub files: Vec<PathBuf>,
@@ -107,15 +110,12 @@ impl Cli {
     /// # Errors
     /// [`Exit`] for `--help` and `-v`, and for every mistake.
     pub fn parse(args: impl Iterator<Item = OsString>) -> Result<Self, Exit> {
-        let mut flags = Flags::default();
-        for (flag, name, value) in translate(args)? {
-            if flags.help && flag != Flag::Help {
-                return Err(mistake("Trailing arguments are not allowed after `help`."));
-            }
-            flags.take(flag, &value).map_err(|why| {
-                mistake(&format!("Error parsing option '{name}' with value '{value}': {why}"))
-            })?;
-        }
+        let long = translate(args)?;
+        let long: Vec<&str> = long.iter().map(String::as_str).collect();
+        let flags = Flags::from_args(&["oneport"], &long).map_err(|early| match early.status {
+            Ok(()) => Exit { code: 0, text: with_spellings(&early.output) },
+            Err(()) => mistake(early.output.trim_end()),
+        })?;
         flags.check()
     }
 
@@ -127,118 +127,163 @@ impl Cli {
     }
 }
 
-/// What was given so far: what decides by itself stands in `cli` already.
-#[derive(Default)]
+#[derive(FromArgs, Debug)]
+#[argh(
+    description = "The single-port gateway for appliances: HTTP, WebSocket and raw sockets on one port,\nsteered by HAProxy's configuration language. Without -f the built-in preset runs.",
+    usage = "[-f <file>]... [flags] [-- <file>...]",
+    help_triggers("-h", "--help"),
+    note = "Signals: TERM and INT stop; USR1 finishes the connections and stops; HUP and USR2\nread the configuration again."
+)]
+#[cfg_attr(
+    feature = "explain",
+    argh(
+        note = "`{command_name} explain --help`: what a file does, rule by rule, without opening a socket."
+    )
+)]
 struct Flags {
-    cli: Cli,
+    /// configuration file, or folder whose *.cfg are read in order; may be repeated
+    #[argh(option, long = "file", arg_name = "file")]
+    files: Vec<PathBuf>,
+    /// check the configuration and exit with 0 or 1
+    #[argh(switch)]
+    check: bool,
+    /// evaluate a condition as of `.if` and exit with 0 (true), 1 (false) or 2 (an error)
+    #[argh(option, arg_name = "condition")]
+    condition: Option<String>,
+    /// refuse a configuration with warnings
+    #[argh(switch)]
+    zero_warning: bool,
+    /// go to the background
+    #[argh(switch)]
+    daemon: bool,
+    /// stay in the foreground, whatever the configuration says
+    #[argh(switch)]
+    foreground: bool,
+    /// write the process id to this file
+    #[argh(option, arg_name = "file")]
+    pidfile: Option<PathBuf>,
+    /// print errors only
+    #[argh(switch)]
     quiet: bool,
+    /// print more
+    #[argh(switch)]
     verbose: bool,
+    /// print everything, and stay in the foreground
+    #[argh(switch)]
     debug: bool,
+    /// print the version and exit
+    #[argh(switch)]
     version: bool,
+    /// print version, build and limits and exit
+    #[argh(switch)]
     build_info: bool,
-    help: bool,
-    /// A flag of the preset.
-    of_preset: Option<&'static str>,
+    /// concurrent client connections at most; wins over the configuration
+    #[argh(option, from_str_fn(positive), arg_name = "number")]
+    maxconn: Option<u32>,
+    /// memory to make do with, MiB: bounds maxconn, or sets it where nothing else does
+    #[argh(option, from_str_fn(positive), arg_name = "MB")]
+    memory: Option<u32>,
+    /// change to this folder first
+    #[argh(option, arg_name = "folder")]
+    directory: Option<PathBuf>,
+    /// name of this instance among its peers
+    #[argh(option, arg_name = "name")]
+    local_name: Option<String>,
+    /// older process to finish its connections and go, once this one serves; may be a list
+    #[argh(option, from_str_fn(pid), arg_name = "pid")]
+    finish: Vec<i32>,
+    /// older process to stop at once, when this one serves; may be a list
+    #[argh(option, from_str_fn(pid), arg_name = "pid")]
+    terminate: Vec<i32>,
+    /// accepted for HAProxy's scripts: the process stays the single worker it is
+    #[argh(switch)]
+    #[expect(dead_code, reason = "there is nothing else to be")]
+    worker: bool,
+    /// the same in the foreground, for systemd's Type=notify
+    #[argh(switch)]
+    notify: bool,
+    /// wait for addresses that are not there yet: without end, or =seconds
+    #[argh(option, from_str_fn(wait_bind), arg_name = "seconds")]
+    wait_bind: Option<WaitBind>,
+    /// preset: listen here (default *:80)
+    #[argh(option, from_str_fn(address), arg_name = "address")]
     listen: Option<String>,
+    /// preset: the web server (default 127.0.0.1:8100)
+    #[argh(option, from_str_fn(address), arg_name = "address")]
     web: Option<String>,
+    /// preset: the WebSocket server (default 127.0.0.1:2200)
+    #[argh(option, from_str_fn(address), arg_name = "address")]
     ws: Option<String>,
+    /// preset: the raw socket process (default 127.0.0.1:2100)
+    #[argh(option, from_str_fn(address), arg_name = "address")]
     socket: Option<String>,
+    /// print the configuration as text and exit
+    #[argh(switch)]
+    print_config: bool,
+    /// serve three small backends of its own (only in builds with the demo)
+    #[argh(switch)]
+    demo: bool,
 }
 
 impl Flags {
-    fn take(&mut self, flag: Flag, text: &str) -> Result<(), String> {
-        let cli = &mut self.cli;
-        match flag {
-            Flag::File => cli.files.push(text.into()),
-            Flag::Check => cli.check = true,
-            Flag::Condition => once(&mut cli.condition, text, any)?,
-            Flag::ZeroWarning => cli.zero_warning = true,
-            Flag::Daemon => cli.daemon = true,
-            Flag::Foreground => cli.foreground = true,
-            Flag::Pidfile => once(&mut cli.pidfile, text, path)?,
-            Flag::Quiet => self.quiet = true,
-            Flag::Verbose => self.verbose = true,
-            Flag::Debug => self.debug = true,
-            Flag::Version => self.version = true,
-            Flag::BuildInfo => self.build_info = true,
-            Flag::Maxconn => once(&mut cli.maxconn, text, positive)?,
-            Flag::Memory => once(&mut cli.memory_mib, text, positive)?,
-            Flag::Directory => once(&mut cli.directory, text, path)?,
-            Flag::LocalName => once(&mut cli.local_name, text, any)?,
-            Flag::Finish => cli.finish.push(pid(text)?),
-            Flag::Terminate => cli.terminate.push(pid(text)?),
-            // For HAProxy's scripts: the process is the single worker anyway.
-            Flag::Worker => {}
-            // As HAProxy's -Ws: systemd watches the process that it started, whatever the file says.
-            Flag::Notify => cli.foreground = true,
-            Flag::WaitBind => once(&mut cli.wait_bind, text, wait_bind)?,
-            Flag::Listen => once(&mut self.listen, text, address)?,
-            Flag::Web => once(&mut self.web, text, address)?,
-            Flag::Ws => once(&mut self.ws, text, address)?,
-            Flag::Socket => once(&mut self.socket, text, address)?,
-            Flag::PrintConfig => cli.print_config = true,
-            Flag::Demo => cli.demo = true,
-            Flag::Help => self.help = true,
-        }
-        Ok(())
-    }
-
-    fn check(mut self) -> Result<Cli, Exit> {
-        if self.help {
-            return Err(Exit { code: 0, text: help() });
-        }
+    fn check(self) -> Result<Cli, Exit> {
         if self.build_info {
             return Err(Exit { code: 0, text: build_info() });
         }
         if self.version {
             return Err(Exit { code: 0, text: version() });
         }
-        if self.cli.demo && !cfg!(feature = "demo") {
+        if self.demo && !cfg!(feature = "demo") {
             return Err(mistake("--demo: this build has no demo (it was built without the feature 'demo')"));
         }
-        let preset = &mut self.cli.preset;
-        for (flag, given, value) in [
-            ("--listen", self.listen, &mut preset.listen),
-            ("--web", self.web, &mut preset.web),
-            ("--ws", self.ws, &mut preset.ws),
-            ("--socket", self.socket, &mut preset.socket),
-        ] {
-            if let Some(given) = given {
-                *value = given;
-                self.of_preset.get_or_insert(flag);
+        if !self.files.is_empty() {
+            let of_preset = [
+                ("--listen", self.listen.is_some()),
+                ("--web", self.web.is_some()),
+                ("--ws", self.ws.is_some()),
+                ("--socket", self.socket.is_some()),
+                ("--demo", self.demo),
+            ];
+            if let Some((flag, _)) = of_preset.into_iter().find(|(_, given)| *given) {
+                let why = "belongs to the built-in preset, and -f replaces that: write it into the file";
+                return Err(mistake(&format!("{flag} {why}")));
             }
         }
-        let of_preset = self.of_preset.or(self.cli.demo.then_some("--demo"));
-        if let Some(flag) = of_preset.filter(|_| !self.cli.files.is_empty()) {
-            let why = "belongs to the built-in preset, and -f replaces that: write it into the file";
-            return Err(mistake(&format!("{flag} {why}")));
-        }
-        self.cli.verbosity = match (self.debug, self.verbose, self.quiet) {
+        let verbosity = match (self.debug, self.verbose, self.quiet) {
             (true, _, _) => Verbosity::Debug,
             // As HAProxy: -V takes -q back.
             (_, true, _) => Verbosity::Verbose,
             (_, _, true) => Verbosity::Quiet,
             _ => Verbosity::Normal,
         };
-        Ok(self.cli)
+        let default = Preset::default();
+        Ok(Cli {
+            files: self.files,
+            check: self.check,
+            condition: self.condition,
+            zero_warning: self.zero_warning,
+            verbosity,
+            pidfile: self.pidfile,
+            maxconn: self.maxconn,
+            memory_mib: self.memory,
+            directory: self.directory,
+            local_name: self.local_name,
+            finish: self.finish,
+            terminate: self.terminate,
+            wait_bind: self.wait_bind,
+            preset: Preset {
+                listen: self.listen.unwrap_or(default.listen),
+                web: self.web.unwrap_or(default.web),
+                ws: self.ws.unwrap_or(default.ws),
+                socket: self.socket.unwrap_or(default.socket),
+            },
+            print_config: self.print_config,
+            demo: self.demo,
+            daemon: self.daemon,
+            // As HAProxy's -Ws: systemd watches the process that it started, whatever the file says.
+            foreground: self.foreground || self.notify,
+        })
     }
-}
-
-/// The value of a flag that can be given once.
-fn once<T>(slot: &mut Option<T>, text: &str, read: fn(&str) -> Result<T, String>) -> Result<(), String> {
-    if slot.is_some() {
-        return Err("duplicate values provided".to_owned());
-    }
-    *slot = Some(read(text)?);
-    Ok(())
-}
-
-fn any(text: &str) -> Result<String, String> {
-    Ok(text.to_owned())
-}
-
-fn path(text: &str) -> Result<PathBuf, String> {
-    Ok(text.into())
 }
 
 fn positive(text: &str) -> Result<u32, String> {

@@ -1,4 +1,4 @@
-use super::spellings::{SPELLINGS, Spelling, Takes};
+use super::spellings::{SPELLINGS, Takes};
 use super::*;
 
 fn parse(line: &str) -> Result<Cli, Exit> {
@@ -125,12 +125,12 @@ fn the_demo_is_there_or_says_that_it_is_not() {
     }
 }
 
-/// Every spelling is understood and stands in the help, and the help names nothing else.
+/// Every spelling is understood by argh and stands in the help, and the help names nothing else.
 #[test]
 fn help_is_true() {
     let help = parse("--help").unwrap_err();
     assert_eq!((help.code, &help), (0, &parse("-h").unwrap_err()));
-    for Spelling(_, short, long, takes, _) in SPELLINGS {
+    for (short, long, takes) in SPELLINGS {
         let value = match (*long, takes) {
             (_, Takes::Nothing | Takes::OneOr(_)) => "",
             ("--listen" | "--web" | "--ws" | "--socket", _) => "*:80",
