@@ -131,17 +131,18 @@ fn expression(word: &Word, ignore_case: bool) -> Result<crate::config::Regex, Fa
 /// `200,201,300-310`.
 fn codes(word: &Word) -> Result<Vec<(u16, u16)>, Fault> {
     let bad = |part: &str| {
-        let message = format!("`{}` is no status or range of them, such as 200-399", part.escape_debug());
-        Fault::at(word.span, message)
+        Fault::at(
+            word.span,
+            format_args!("`{}` is no status or range of them, such as 200-399", part.escape_debug()),
+        )
     };
-    let parts = word.text()?.split(',').filter(|part| !part.is_empty());
-    let codes = parts.map(|part| {
+    let code = |text: &str| text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()));
+    let mut codes = Vec::new();
+    for part in word.text()?.split(',').filter(|part| !part.is_empty()) {
         let (low, high) = part.split_once('-').unwrap_or((part, part));
-        let code =
-            |text: &str| text.parse::<u16>().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()));
-        code(low).zip(code(high)).filter(|(low, high)| low <= high).ok_or_else(|| bad(part))
-    });
-    let codes = codes.collect::<Result<Vec<_>, _>>()?;
+        let range = code(low).zip(code(high)).filter(|(low, high)| low <= high);
+        codes.push(range.ok_or_else(|| bad(part))?);
+    }
     if codes.is_empty() { Err(bad("")) } else { Ok(codes) }
 }
 
@@ -175,12 +176,12 @@ fn compared(
     let mut kind = MatchKind::Str;
     if words.option("-m") {
         let word = words.next("str, beg, end, sub or reg")?;
-        kind = match word.bytes.as_slice() {
-            b"str" => MatchKind::Str,
-            b"beg" => MatchKind::Beg,
-            b"end" => MatchKind::End,
-            b"sub" => MatchKind::Sub,
-            b"reg" if !is_format => {
+        kind = match word.as_str() {
+            "str" => MatchKind::Str,
+            "beg" => MatchKind::Beg,
+            "end" => MatchKind::End,
+            "sub" => MatchKind::Sub,
+            "reg" if !is_format => {
                 return expression(words.next("an expression")?, ignore_case).map(CheckMatch::Regex);
             }
             _ => {

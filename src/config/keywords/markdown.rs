@@ -30,7 +30,7 @@ fn markdown() -> String {
         }
     }
     out.push_str("\n## Actions of rules\n\n| action | in |\n|---|---|\n");
-    for (name, rules) in super::http_rules::actions() {
+    for (name, rules) in super::http_actions::actions() {
         out.push_str(&format!("| `{name}` | {rules} |\n"));
     }
     parameters(&mut out, "Parameters of `bind`", &[bind::PARAMETERS]);
