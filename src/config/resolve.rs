@@ -257,6 +257,7 @@ pub(super) fn server_timeouts(t: &Timeouts, tunnel_default: bool) -> ServerTimeo
         server_fin_ms: t.server_fin,
         tunnel_ms: t.tunnel.or(default.tunnel_ms.filter(|_| tunnel_default)),
         queue_ms: t.queue.unwrap_or(connect_ms),
+        tarpit_ms: t.tarpit.unwrap_or(connect_ms),
         check_ms: t.check,
     }
 }

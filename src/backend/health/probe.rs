@@ -114,7 +114,9 @@ fn state_of(backend: &Backend, server: &Server) -> String {
     let node = node.trim();
     let weights = backend.servers.iter().filter(|server| server.is_usable()).map(Server::weight);
     let (weight, weights) = (server.weight(), weights.fold(0, u32::saturating_add));
-    let (own, all, queued) = (server.connections.get(), backend.connections.get(), backend.queued());
+    let all =
+        backend.connections.get().saturating_sub(u32::try_from(backend.queue.len()).unwrap_or(u32::MAX));
+    let (own, queued) = (server.connections.get(), server.queued());
     format!(
         "{word}{steps}; address={address}; port={port}; name={name}/{own_name}; node={node}; \
          weight={weight}/{weights}; scur={own}/{all}; qcur={queued}"

@@ -42,8 +42,9 @@ const STATUSES: [(&str, &[(&str, CheckStatus)]); 3] = [
 pub(super) fn expect(b: &mut Builder<'_>, st: &Statement<'_>, is_http: bool) -> Result<(), Fault> {
     let mut words = Words::new(b, st, st.args());
     let mut expect = CheckExpect::new(CheckPattern::Ldap);
-    let mut comment = None;
-    loop {
+    let (mut comment, mut is_found) = (None, false);
+    // The match stands anywhere among the options.
+    while !is_found || !words.rest.is_empty() {
         if words.option("min-recv") {
             let word = words.next("a number")?;
             expect.min_recv = if word.is("-1") { None } else { Some(number(word, 0, i32::MAX as u32)?) };
@@ -62,19 +63,20 @@ pub(super) fn expect(b: &mut Builder<'_>, st: &Statement<'_>, is_http: bool) -> 
                 "error-status" => expect.error = Some(status),
                 _ => expect.timeout = status,
             }
+        } else if is_found {
+            return st.end(words.rest);
         } else {
-            break;
+            let mut word = words.next("what is looked for")?;
+            if word.is("!") {
+                expect.negated = true;
+                word = words.next("what is looked for")?;
+            }
+            let name = word.text()?;
+            let name = name.strip_prefix('!').inspect(|_| expect.negated = true).unwrap_or(name);
+            expect.pattern = pattern(b, st, (word, name), &mut words, is_http)?;
+            is_found = true;
         }
     }
-    let mut word = words.next("what is looked for")?;
-    if word.is("!") {
-        expect.negated = true;
-        word = words.next("what is looked for")?;
-    }
-    let name = word.text()?;
-    let name = name.strip_prefix('!').inspect(|_| expect.negated = true).unwrap_or(name);
-    expect.pattern = pattern(b, st, (word, name), &mut words, is_http)?;
-    st.end(words.rest)?;
     add(b, st, is_http, Line::Expect(Box::new(expect)), comment)
 }
 
