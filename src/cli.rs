@@ -110,7 +110,11 @@ impl Cli {
     /// # Errors
     /// [`Exit`] for `--help` and `-v`, and for every mistake.
     pub fn parse(args: impl Iterator<Item = OsString>) -> Result<Self, Exit> {
-        let long = translate(args)?;
+        let mut words = Vec::new();
+        for arg in args {
+            words.push(arg.into_string().map_err(|arg| mistake(&format!("argument {arg:?} is not UTF-8")))?);
+        }
+        let long = translate(words)?;
         let long: Vec<&str> = long.iter().map(String::as_str).collect();
         let flags = Flags::from_args(&["oneport"], &long).map_err(|early| match early.status {
             Ok(()) => Exit { code: 0, text: with_spellings(&early.output) },

@@ -1,7 +1,6 @@
 //! HAProxy's spellings of the flags, translated to the long ones that argh parses.
 
 use crate::config::suggest::nearest;
-use std::ffi::OsString;
 
 use super::{Exit, mistake};
 
@@ -63,13 +62,13 @@ const IDLE: &str = "-dF|-dG|-dI|-dM|-dR|-dS|-dV|-dZ|-de|-dk|-dp";
 pub(super) const FOREVER: &str = "forever";
 
 /// Every flag in its long spelling, `--flag=value` split, pid lists spread, `--` turned into files.
-pub(super) fn translate(args: impl Iterator<Item = OsString>) -> Result<Vec<String>, Exit> {
-    let mut args = args.map(into_text).peekable();
+pub(super) fn translate(args: Vec<String>) -> Result<Vec<String>, Exit> {
+    let mut args = args.into_iter().peekable();
     let mut long = Vec::new();
-    while let Some(arg) = args.next().transpose()? {
+    while let Some(arg) = args.next() {
         if arg == "--" {
             for file in args.by_ref() {
-                long.extend(["--file".to_owned(), file?]);
+                long.extend(["--file".to_owned(), file]);
             }
             break;
         }
@@ -102,30 +101,24 @@ pub(super) fn translate(args: impl Iterator<Item = OsString>) -> Result<Vec<Stri
             (Takes::One, value) => {
                 let value = match value {
                     Some(value) => value,
-                    None => args
-                        .next()
-                        .transpose()?
-                        .ok_or_else(|| mistake(&format!("{flag}: a value must follow")))?,
+                    None => args.next().ok_or_else(|| mistake(&format!("{flag}: a value must follow")))?,
                 };
                 long.extend([name.to_owned(), value]);
             }
             (Takes::Pids, value) => {
-                let mut lists: Vec<String> = value.into_iter().collect();
-                while let Some(list) = args.next_if(|next| next.as_ref().is_ok_and(|a| !a.starts_with('-'))) {
-                    lists.push(list?);
+                let mut lists = value.unwrap_or_default();
+                while let Some(list) = args.next_if(|next| !next.starts_with('-')) {
+                    lists.push(' ');
+                    lists.push_str(&list);
                 }
                 // "$(cat pidfile)" in quotes is one argument with several numbers, or an empty one.
-                for pid in lists.iter().flat_map(|list| list.split_whitespace()) {
+                for pid in lists.split_whitespace() {
                     long.extend([name.to_owned(), pid.to_owned()]);
                 }
             }
         }
     }
     Ok(long)
-}
-
-fn into_text(arg: OsString) -> Result<String, Exit> {
-    arg.into_string().map_err(|arg| mistake(&format!("argument {arg:?} is not UTF-8")))
 }
 
 fn unknown(flag: &str) -> Exit {

@@ -127,15 +127,16 @@ impl Probes {
     pub fn idle_lines(&self) -> Vec<(Spot, String)> {
         let http = Some(&self.http).filter(|_| !matches!(self.choice, Some(Choice::Http)));
         let tcp = Some(&self.tcp).filter(|_| !matches!(self.choice, Some(Choice::Tcp)));
-        let own = |(lines, what): (Option<&Lines>, &'static str)| {
-            let lines = lines.filter(|lines| !lines.inherited && !lines.list.is_empty())?;
-            Some((lines.spot.clone()?, what.to_owned()))
-        };
-        let http = (http, "`http-check` lines do nothing without `option httpchk`");
-        [http, (tcp, "`tcp-check` lines do nothing without `option tcp-check`")]
-            .into_iter()
-            .filter_map(own)
-            .collect()
+        let mut idle = Vec::new();
+        for (lines, what) in [
+            (http, "`http-check` lines do nothing without `option httpchk`"),
+            (tcp, "`tcp-check` lines do nothing without `option tcp-check`"),
+        ] {
+            if let Some(lines) = lines.filter(|lines| !lines.inherited && !lines.list.is_empty()) {
+                idle.extend(lines.spot.clone().map(|spot| (spot, what.to_owned())));
+            }
+        }
+        idle
     }
 
     /// What is to be done; `None` = connect.

@@ -18,12 +18,18 @@ thread_local! {
 /// of its own.
 pub fn note_inherited() {
     // The standard streams (0 to 2) are never listening sockets of a configuration.
-    let Ok(folder) = fs::read_dir("/proc/self/fd") else { return };
-    let numbers = folder.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
+    let (mut folders, mut sockets) = (Vec::new(), Vec::new());
     // All of them before the first look: the one that was listed with is closed by then.
-    let numbers: Vec<i32> = numbers.filter(|number| *number > 2).collect();
-    FOLDERS.set(numbers.iter().copied().filter(|number| is_folder(*number)).collect());
-    INHERITED.set(numbers.into_iter().filter(|number| is_listening(*number)).collect());
+    for number in super::sys::open_descriptors().unwrap_or_default() {
+        if is_folder(number) {
+            folders.push(number);
+        }
+        if is_listening(number) {
+            sockets.push(number);
+        }
+    }
+    FOLDERS.set(folders);
+    INHERITED.set(sockets);
 }
 
 /// Closes the folders that this process was started with: a way out of a `chroot`, and of no use to us.

@@ -112,7 +112,7 @@ impl fmt::Display for Bytes {
             return write!(f, "{} KiB", self.0.div_ceil(KIB));
         }
         // Tenths without floating-point numbers, which are dear on boards that have none.
-        let tenths = u128::from(self.0).saturating_mul(10).div_ceil(u128::from(MIB));
+        let tenths = self.0 / MIB * 10 + (self.0 % MIB * 10).div_ceil(MIB);
         write!(f, "{}.{} MiB", tenths / 10, tenths % 10)
     }
 }

@@ -34,10 +34,11 @@ impl Notify {
     }
 
     /// The configuration is being read again; [`ready`](Self::ready) must follow.
+    #[allow(clippy::unnecessary_cast, reason = "the type of nanoseconds differs between the targets")]
     pub fn reloading(&self) {
         let now = clock_gettime(ClockId::Monotonic);
         // A moment of which `Type=notify-reload` knows that it lies after the signal it sent.
-        let usec = i128::from(now.tv_sec) * 1_000_000 + i128::from(now.tv_nsec) / 1_000;
+        let usec = now.tv_sec.saturating_mul(1_000_000).saturating_add(now.tv_nsec as i64 / 1_000);
         self.send(format!(
             "RELOADING=1\nMONOTONIC_USEC={usec}\n{}",
             status_line("Reading the configuration")

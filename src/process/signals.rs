@@ -36,12 +36,12 @@ impl Signals {
         let (ours, handlers) = UnixStream::pair()?;
         // Of signals beyond what it holds nothing new would be learned.
         handlers.set_nonblocking(true)?;
-        let ours = Async::new(ours)?;
         sys::hear_signals(
             &[Number::TERM, Number::INT, Number::USR1, Number::USR2, Number::HUP],
             handlers.into(),
         );
-        Ok(Self(ours))
+        // After that: what comes from now on waits to be read, and starting the thread takes its time.
+        Ok(Self(Async::new(ours)?))
     }
 
     /// Waits for the next signal.

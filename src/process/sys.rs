@@ -75,17 +75,27 @@ pub(super) fn fork_apart<const N: usize>(
     }
 }
 
+/// Every open descriptor but the standard ones, and the one that this list was read with; `None` without `/proc`.
+pub(super) fn open_descriptors() -> Option<Vec<i32>> {
+    let mut numbers = Vec::new();
+    for entry in std::fs::read_dir("/proc/self/fd").ok()? {
+        let Ok(entry) = entry else { continue };
+        let number = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok());
+        numbers.extend(number.filter(|number| *number > 2));
+    }
+    Some(numbers)
+}
+
 /// Closes every descriptor but the standard ones and these.
 fn close_all_but(kept: &[i32]) {
-    let listed = std::fs::read_dir("/proc/self/fd").map(|folder| {
-        let numbers = folder.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-        numbers.collect::<Vec<i32>>()
-    });
-    let numbers = listed.unwrap_or_else(|_| {
+    let numbers = open_descriptors().unwrap_or_else(|| {
         let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-        (0..i32::try_from(limit.unwrap_or(u64::MAX)).unwrap_or(i32::MAX).min(1 << 20)).collect()
+        (3..i32::try_from(limit.unwrap_or(u64::MAX)).unwrap_or(i32::MAX).min(1 << 20)).collect()
     });
-    for number in numbers.into_iter().filter(|number| *number > 2 && !kept.contains(number)) {
+    for number in numbers {
+        if kept.contains(&number) {
+            continue;
+        }
         // SAFETY: takes a number only. Who owns it in this copy of the process is never run again
         // ([`fork_apart`]), so nobody can use or close it afterwards.
         unsafe { libc::close(number) };
