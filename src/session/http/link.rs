@@ -95,7 +95,7 @@ impl Exchange<'_> {
                 session.note_server(&stream);
                 self.trace.chose(&slot);
                 tcp::note_moved(self.trace);
-                self.trace.timers.connect = since_wait(session, &self.trace);
+                self.trace.timers.connect = since_wait(session, self.trace);
                 self.tell_name(&slot);
                 Ok(Link { stream, slot, carried: 0 })
             }
