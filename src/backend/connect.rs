@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 
 use super::health::EMERGENCY;
 use super::{Backend, NoServer, Observed, Slot, Wish};
-use crate::config::SendProxy;
+use crate::config::{Algorithm, SendProxy};
 use crate::net::{
     Buffer, ConnectOptions, Ends, SourceError, Stream, Target, Written, write_binary, write_line,
 };
@@ -166,14 +166,20 @@ pub async fn connect(
         // One that has taken its time needs no pause, and what is our own fault is known at once.
         let pauses = matches!(&failure, ConnectFailure::Failed(error) if SourceError::of(error).is_none());
         slot = Box::pin(again(slot, wish, asker, pauses)).await?;
+        if slot.server().config.redirect.is_some()
+            && (first.starts_with(b"GET ") || first.starts_with(b"HEAD "))
+        {
+            // Which is answered in its place.
+            return Err(ConnectError { failure, slot: Some(slot) });
+        }
     }
 }
 
 /// The server of the next attempt after one at this server has failed; counts a retry.
 ///
-/// With `option redispatch` another one is chosen on the retries that it names, at once where the failed one was not
-/// chosen for a reason and others are up, and always when it is down. Before the same server is tried again comes a
-/// pause of a second (less where `timeout connect` is shorter), where `pauses` asks for it.
+/// With `option redispatch` another one is chosen on the retries that it names, at once where nothing is hashed and
+/// others are up, and always when it is down. Before the same server is tried again comes a pause of a second (less
+/// where `timeout connect` is shorter), where `pauses` asks for it.
 ///
 /// # Errors
 /// No other server has room in time, or the client is gone.
@@ -183,13 +189,15 @@ pub async fn again(slot: Slot, wish: &Wish, asker: &Asker<'_>, pauses: bool) -> 
     let course = asker.course;
     course.retries.set(course.retries.get().saturating_add(1));
     let others = backend.active_servers() > 1;
-    let by_turn = wish.server.is_none() && wish.hash.is_none() && others;
+    let is_hashed = matches!(backend.config.balance.algorithm, Algorithm::Hash(_));
+    let by_turn = wish.server.is_none() && !is_hashed && others;
     let moves = queues.redispatch.is_some()
         && !wish.insists
         && (by_turn || queues.moves(course.retries.get()) || !slot.server().is_up());
     let from = slot.index();
     slot.note_another_attempt(moves);
-    let kept = if moves { None } else { Some(slot) };
+    // The place at a server that is left is free at once: it may be the only one that there is.
+    let kept = (!moves).then_some(slot);
     if pauses && (kept.is_some() || !others) {
         let connect_ms = backend.config.timeouts.connect_ms;
         asker.deadline.set_after(if connect_ms == 0 {
@@ -205,14 +213,11 @@ pub async fn again(slot: Slot, wish: &Wish, asker: &Asker<'_>, pauses: bool) -> 
         return Ok(slot);
     }
     let wish = Wish { server: None, avoid: Some(from), ..*wish };
-    let slot = backend
-        .slot(asker, &wish)
-        .await
-        .map_err(|none| ConnectError { failure: ConnectFailure::NoServer(none), slot: None })?;
+    let result = backend.slot(asker, &wish).await;
+    let is_there_again = result.as_ref().is_ok_and(|slot| slot.index() == from);
+    course.redispatched.set(course.redispatched.get() || !is_there_again);
+    let slot = result.map_err(|none| ConnectError { failure: ConnectFailure::NoServer(none), slot: None })?;
     course.moved_ms.set(backend.reactor.now_ms());
-    if slot.index() != from {
-        course.redispatched.set(true);
-    }
     Ok(slot)
 }
 

@@ -38,7 +38,7 @@ use queue::{Queue, Start};
 
 /// A backend at work.
 pub struct Backend {
-    /// What the configuration says of it.
+    /// What the configuration says of it; its servers have gone into `servers`.
     pub config: config::Backend,
     /// Its servers, in the order of the configuration.
     pub servers: Vec<Server>,
@@ -277,7 +277,10 @@ impl Drop for Slot {
         server.connections.set(server.connections.get().saturating_sub(1));
         self.backend.balancer.released(&self.backend.servers, self.index());
         if let Some(deadline) = self.deadline {
-            server.part(deadline.get().wrapping_sub(1));
+            let key = deadline.get().wrapping_sub(1);
+            server.part(key);
+            // What the session does without this server is not to be ended.
+            self.backend.reactor.relent(key);
         }
         if self.backend.waiting.get() > 0 {
             self.backend.serve(self.index());

@@ -112,10 +112,15 @@ impl Reactor {
 
     /// Makes a [`Deadline`] come now, by its [`key`](Deadline::key): whoever waits for it finds it expired, once.
     pub fn expire(&self, key: u32) {
-        let waker = self.timers.borrow_mut().force(key);
+        let waker = self.timers.borrow_mut().force(key, true);
         if let Some(waker) = waker {
             waker.wake();
         }
+    }
+
+    /// Takes that back, where nobody has found it expired yet.
+    pub fn relent(&self, key: u32) {
+        self.timers.borrow_mut().force(key, false);
     }
 
     /// Runs the loop until `main` is done. Tasks that were spawned stay where they are when it returns.

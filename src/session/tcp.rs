@@ -204,10 +204,11 @@ pub(super) fn note_failure(session: &Session, error: &ConnectError, trace: &mut 
     if let Some(slot) = &error.slot {
         trace.chose(slot);
     }
+    let ended_by = error.slot.as_ref().and_then(Slot::ended_by);
     match &error.failure {
-        ConnectFailure::TimedOut => trace.end(b's', b'C'),
+        ConnectFailure::TimedOut => trace.end(ended_by.unwrap_or(b's'), b'C'),
         ConnectFailure::NoServer(none) => note_none(session, *none, trace),
-        ConnectFailure::Failed(_) => trace.end(b'S', b'C'),
+        ConnectFailure::Failed(_) => trace.end(ended_by.unwrap_or(b'S'), b'C'),
         ConnectFailure::ClientGone => trace.end(b'C', b'C'),
     }
 }

@@ -120,18 +120,18 @@ impl Trace {
 
     /// Notes the server that was chosen.
     pub(super) fn chose(&mut self, slot: &Slot) {
-        self.server = Some(slot.index());
-        // The one that was asked for did not do.
-        if self.kept.server.take_if(|wanted| *wanted != slot.index()).is_some() && self.kept.flags[0] == b'V'
-        {
-            self.kept.flags[0] = b'D';
-        }
+        self.asked_for(Some(slot.index()));
     }
 
     /// Notes the server that a request asked for, or in whose queue it was, when it came to nothing; `None` = in the
     /// backend's.
     pub(super) fn asked_for(&mut self, server: Option<usize>) {
         self.server = server;
+        // The one that the cookie named did not do.
+        if self.kept.server.take_if(|wanted| Some(*wanted) != server).is_some() && self.kept.flags[0] == b'V'
+        {
+            self.kept.flags[0] = b'D';
+        }
     }
 
     /// Sets the first two characters of the termination state: who, and in which phase.

@@ -220,7 +220,7 @@ impl<'a> Exchange<'a> {
     }
 
     /// `redir` of a server: GET and HEAD are answered in its place.
-    fn redirected(&self, slot: &Slot) -> Option<End> {
+    pub(super) fn redirected(&self, slot: &Slot) -> Option<End> {
         let to = slot.server().config.redirect.as_deref()?;
         let mut words = self.request.out.bytes().split(|byte| *byte == b' ');
         if !matches!(words.next()?, b"GET" | b"HEAD") {

@@ -102,7 +102,9 @@ pub(super) async fn end_by_rule(
 ) -> Next {
     trace.ruled = !matches!(*end, Ending::Failed(_));
     if let Ending::Drop { tarpit: true, .. } | Ending::Answer { tarpit: true, .. } = *end {
-        session.deadline.set_after(session.frontend.config.timeouts.tarpit_ms);
+        // As long as the backend says, once one is chosen.
+        let of_backend = trace.backend.as_ref().map(|backend| backend.config.timeouts.tarpit_ms);
+        session.deadline.set_after(of_backend.unwrap_or(session.frontend.config.timeouts.tarpit_ms));
         session.deadline.expired().await;
     }
     let (answer, may_stay) = match *end {

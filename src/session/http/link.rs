@@ -101,7 +101,8 @@ impl Exchange<'_> {
             }
             Err(error) => {
                 tcp::note_failure(session, &error, self.trace);
-                Err(Failure::NoServer)
+                let end = error.slot.and_then(|slot| self.redirected(&slot));
+                Err(end.map_or(Failure::NoServer, Failure::Rule))
             }
         }
     }
