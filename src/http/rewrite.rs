@@ -253,12 +253,16 @@ impl<'a> Source<'a> {
         Self { fields, bytes, len, bare_lf, special, any_may_go: mend.connection_lists }
     }
 
-    /// Whether a field is kept, by what it is.
+    /// Whether a field is kept, by what it is. Most are not even asked about.
+    #[inline(always)]
     fn keeps(&self, index: usize, field: &Field, keep: Keep<'_>) -> bool {
-        match self.special.contains(index) {
-            true => keep(Known::of(field.name.of(self.bytes)), field),
-            false => !self.any_may_go || keep(Known::Other, field),
-        }
+        let is_special = self.special.contains(index);
+        !is_special && !self.any_may_go || self.keeps_other(is_special, field, keep)
+    }
+
+    fn keeps_other(&self, is_special: bool, field: &Field, keep: Keep<'_>) -> bool {
+        let known = if is_special { Known::of(field.name.of(self.bytes)) } else { Known::Other };
+        keep(known, field)
     }
 
     /// Copies the first line from `from` on and the lines of the fields to keep, without the blank line.

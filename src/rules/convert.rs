@@ -1,7 +1,7 @@
 //! Converters (configuration §7.3.1).
 
 use std::borrow::Cow;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 use super::matching::matches;
 use super::value::{Sample, Scratch};
@@ -114,15 +114,23 @@ fn calculate(operation: Operation, a: i64, b: i64) -> Option<i64> {
 
 fn masked(address: IpAddr, bits4: u8, bits6: Option<u8>) -> Option<IpAddr> {
     Some(match address {
-        IpAddr::V4(ip) => {
-            let mask = u32::MAX.checked_shl(32 - u32::from(bits4.min(32))).unwrap_or(0);
-            IpAddr::V4(Ipv4Addr::from(u32::from(ip) & mask))
-        }
-        IpAddr::V6(ip) => {
-            let mask = u128::MAX.checked_shl(128 - u32::from(bits6?.min(128))).unwrap_or(0);
-            IpAddr::V6(Ipv6Addr::from(u128::from(ip) & mask))
-        }
+        IpAddr::V4(ip) => IpAddr::from(kept(ip.octets(), bits4)),
+        IpAddr::V6(ip) => IpAddr::from(kept(ip.octets(), bits6?)),
     })
+}
+
+/// The first `bits` of an address, zeros behind.
+fn kept<const LEN: usize>(mut octets: [u8; LEN], bits: u8) -> [u8; LEN] {
+    keep(&mut octets, usize::from(bits));
+    octets
+}
+
+fn keep(octets: &mut [u8], mut bits: usize) {
+    for octet in octets {
+        let of_this = bits.min(8);
+        *octet &= !(0xff_u16 >> of_this) as u8;
+        bits -= of_this;
+    }
 }
 
 fn mapped(map: &Map, sample: &Sample<'static>) -> Option<Sample<'static>> {

@@ -11,7 +11,7 @@ use super::stick::Store;
 use super::world::Scene;
 use super::{Scope, Session};
 use crate::config::{SetVar, VarId};
-use crate::rules::{Sample, Seen, View};
+use crate::rules::{Sample, Seen};
 
 /// Variables with their values.
 pub(super) type Variables = Vec<(VarId, Sample<'static>)>;
@@ -157,7 +157,7 @@ impl Session {
     }
 
     /// The id of the request at hand (`unique-id-format`), made when it is first asked for.
-    pub(super) fn unique_id(&self, view: &View<'_>) -> Option<Box<[u8]>> {
+    pub(super) fn unique_id(&self, seen: Seen<'_>) -> Option<Box<[u8]>> {
         let format = self.frontend.config.lines.unique_id.as_ref()?;
         if let Some(known) = self.extra.borrow().as_ref().and_then(|extra| extra.unique_id.clone()) {
             return Some(known);
@@ -165,7 +165,7 @@ impl Session {
         // A format that asks for the id itself finds it empty.
         self.extra().unique_id = Some(Box::default());
         let mut text = Vec::new();
-        fill::fill(format, view, &mut text);
+        fill::fill(format, &seen.within(&Scene::of(self)), &mut text);
         let id: Box<[u8]> = text.into();
         self.extra().unique_id = Some(id.clone());
         Some(id)
@@ -186,7 +186,7 @@ impl Session {
 
     /// The same where no bytes are at hand.
     pub(super) fn known_id(&self) -> Option<Box<[u8]>> {
-        self.unique_id(&Seen::new(&[], true).within(&Scene::of(self)))
+        self.unique_id(Seen::new(&[], true))
     }
 
     /// Sets the severity of the request's log line (`http-request set-log-level`).

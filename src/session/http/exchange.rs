@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use super::super::Session;
 use super::super::relay::{Flow, FlowError, Waiting};
-use super::super::tcp::{self, Carrier, since_wait};
+use super::super::tcp::{self, since_wait};
 use super::super::trace::{InUse, Trace};
 use super::handle::end_by_rule;
 use super::link::Link;
@@ -106,10 +106,10 @@ pub(super) enum Done {
 /// One request under way.
 pub(super) struct Exchange<'a> {
     pub session: &'a Session,
-    pub trace: Trace,
+    pub trace: &'a mut Trace,
     pub input: &'a mut Option<Buffer>,
     pub nth: u32,
-    pub request: Request,
+    pub request: &'a mut Request,
     in_use: InUse,
     /// How much of `request.out` has been sent.
     pub sent: usize,
@@ -140,10 +140,10 @@ pub(super) struct Exchange<'a> {
 impl<'a> Exchange<'a> {
     pub(super) fn new(
         session: &'a Session,
-        request: Request,
+        request: &'a mut Request,
         input: &'a mut Option<Buffer>,
         nth: u32,
-        trace: Trace,
+        trace: &'a mut Trace,
     ) -> Self {
         Self {
             session,
@@ -153,7 +153,7 @@ impl<'a> Exchange<'a> {
             in_use: InUse::new(request.backend.clone()),
             upload_start: request.upload.as_ref().map_or(0, Flow::passed_bytes),
             body_bytes: request.body_bytes,
-            armed: retry::armed(session, &request),
+            armed: retry::armed(session, request),
             request,
             sent: 0,
             may_replay: false,
@@ -177,31 +177,18 @@ impl<'a> Exchange<'a> {
         }
     }
 
-    /// Writes the log line; a tunnel writes its own at its end.
-    pub(super) fn conclude(self, done: Done) -> Next {
-        let Self { session, mut trace, in_use, input, request, body_bytes, .. } = self;
-        let body = request.upload.as_ref().map_or(body_bytes, Flow::passed_bytes);
-        trace.bytes_from_client = trace.bytes_from_client.saturating_add(body);
-        match done {
-            Done::Upgraded(link, response) => {
-                let read = (input.take(), response);
-                let link = (link.stream, link.slot);
-                Next::Tunnel(Carrier::new(session, trace, in_use, link, read, true))
-            }
-            Done::Next(next) => {
-                // The line does not count this request among the backend's.
-                drop(in_use);
-                trace.log(session, true);
-                next
-            }
-        }
+    /// Notes what was sent; the log line is still to be written.
+    pub(super) fn conclude(self) -> InUse {
+        let body = self.request.upload.as_ref().map_or(self.body_bytes, Flow::passed_bytes);
+        self.trace.bytes_from_client = self.trace.bytes_from_client.saturating_add(body);
+        self.in_use
     }
 
     /// Gets a connection, sends the request, and passes the answer on.
     async fn attempt(&mut self, response: &mut Option<Buffer>) -> Result<Outcome, Failure> {
         let mut wish = self.request.wish;
         wish.server = wish.server.or_else(|| self.own_server());
-        let slot = tcp::slot_for(self.session, &self.request.backend, &wish, false, &mut self.trace).await;
+        let slot = tcp::slot_for(self.session, &self.request.backend, &wish, false, self.trace).await;
         let slot = slot.ok_or(Failure::NoServer)?;
         if let Some(end) = self.redirected(&slot) {
             return Err(Failure::Rule(end));
@@ -267,7 +254,7 @@ impl<'a> Exchange<'a> {
                 let method = if self.request.to_head { Method::Head } else { Method::Get };
                 let facts = RequestFacts { method, ..self.request.facts };
                 let may_stay = self.request.upload.is_none() && self.request.keep_alive;
-                return end_by_rule(self.session, end, facts, may_stay, &mut self.trace).await;
+                return end_by_rule(self.session, end, facts, may_stay, self.trace).await;
             }
             Failure::NoServer => {
                 let [who, phase, ..] = self.trace.termination;
@@ -284,12 +271,12 @@ impl<'a> Exchange<'a> {
         // The fault is the server's, and the whole request was read: the client may go on.
         let whole = self.request.upload.is_none() && status >= 500;
         let keep_alive = whole && self.request.keep_alive && self.request.facts.version == Version::Http11;
-        answer::send(self.session, status, self.request.to_head, keep_alive, &mut self.trace).await
+        answer::send(self.session, status, self.request.to_head, keep_alive, self.trace).await
     }
 
     fn since_connect(&self) -> i32 {
         let timers = &self.trace.timers;
-        let before = since_wait(self.session, &self.trace);
+        let before = since_wait(self.session, self.trace);
         before.saturating_sub(timers.connect.max(0))
     }
 

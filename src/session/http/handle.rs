@@ -4,9 +4,9 @@ use std::rc::Rc;
 
 use super::super::Session;
 use super::super::tally;
-use super::super::tcp;
+use super::super::tcp::{self, Carrier};
 use super::super::trace::Trace;
-use super::exchange::Exchange;
+use super::exchange::{Done, Exchange};
 use super::prepare::{Prepared, prepare};
 use super::rules::{End, Ending};
 use super::{Next, answer, body, whole_head};
@@ -29,24 +29,19 @@ pub(super) async fn handle(
         return next;
     }
     trace.timers.request = trace.elapsed_ms(session);
-    let mut paused = None;
-    let prepared = loop {
-        match prepare(session, input, (nth, paused), &mut trace) {
-            Prepared::Wait { paused: mut waiting, within, at_least } => {
-                let rule = (within, at_least);
-                if let Err(next) = Box::pin(body::wait(session, input, &mut waiting, rule, &mut trace)).await
-                {
-                    trace.log(session, true);
-                    return next;
-                }
-                trace.timers.request = trace.elapsed_ms(session);
-                paused = Some(waiting);
-            }
-            prepared => break prepared,
+    // It is large: what is sent stays where it was made.
+    let mut prepared = prepare(session, input, (nth, None), &mut trace);
+    while let Prepared::Wait { mut paused, within, at_least } = prepared {
+        let rule = (within, at_least);
+        if let Err(next) = Box::pin(body::wait(session, input, &mut paused, rule, &mut trace)).await {
+            trace.log(session, true);
+            return next;
         }
-    };
-    let mut exchange = match prepared {
-        Prepared::Send(request) => Exchange::new(session, request, input, nth, trace),
+        trace.timers.request = trace.elapsed_ms(session);
+        prepared = prepare(session, input, (nth, Some(paused)), &mut trace);
+    }
+    let request = match prepared {
+        Prepared::Send(ref mut request) => request,
         // Taken out above.
         Prepared::Wait { .. } => return Next::Close,
         Prepared::Tunnel(backend) => return Box::pin(tunnel(session, backend, input, trace)).await,
@@ -79,8 +74,22 @@ pub(super) async fn handle(
             return next;
         }
     };
+    let mut exchange = Exchange::new(session, request, input, nth, &mut trace);
     let done = exchange.run().await;
-    exchange.conclude(done)
+    let in_use = exchange.conclude();
+    match done {
+        // A tunnel writes its own line at its end.
+        Done::Upgraded(link, response) => {
+            let read = (input.take(), response);
+            Next::Tunnel(Carrier::new(session, trace, in_use, (link.stream, link.slot), read, true))
+        }
+        Done::Next(next) => {
+            // The line does not count this request among the backend's.
+            drop(in_use);
+            trace.log(session, true);
+            next
+        }
+    }
 }
 
 /// Ends a request as a rule wants it.

@@ -94,13 +94,13 @@ impl Exchange<'_> {
                 self.sent = sent;
                 session.note_server(&stream);
                 self.trace.chose(&slot);
-                tcp::note_moved(&mut self.trace);
-                self.trace.timers.connect = since_wait(session, &self.trace);
+                tcp::note_moved(self.trace);
+                self.trace.timers.connect = since_wait(session, self.trace);
                 self.tell_name(&slot);
                 Ok(Link { stream, slot, carried: 0 })
             }
             Err(error) => {
-                tcp::note_failure(session, &error, &mut self.trace);
+                tcp::note_failure(session, &error, self.trace);
                 let end = error.slot.and_then(|slot| self.redirected(&slot));
                 Err(end.map_or(Failure::NoServer, Failure::Rule))
             }

@@ -151,7 +151,7 @@ pub(super) fn prepare(
     }
     session.note_number(trace.number);
     // Made before any rule changes the request, so that rules and lines agree about it.
-    let unique_id = session.unique_id(&Seen::with_head(bytes, work.head).within(&Scene::of(session)));
+    let unique_id = session.unique_id(Seen::with_head(bytes, work.head));
     let routed = route(&mut work, trace);
     if let Err(end) = &routed
         && let Ending::Answer { termination: (b'P', _), .. } = **end
@@ -388,13 +388,12 @@ fn write_head(
     }
     let forward_for = options.map(|side| side.forward_for.as_ref());
     let original_to = options.map(|side| side.original_to.as_ref());
-    let has = |name: &str| head.has(bytes, name);
-    let destination = || original_to.iter().flatten().next().and_then(|_| session.destination());
-    let headers = [
-        address_header(forward_for, session.peer.get(), &has),
-        address_header(original_to, destination(), &|_| false),
-    ];
-    for ((name, address), text) in headers.into_iter().flatten().zip(&mut texts) {
+    let is_told = original_to.iter().any(Option::is_some);
+    let destination = if is_told { session.destination() } else { None };
+    let told = [(forward_for, session.peer.get(), true), (original_to, destination, false)];
+    for ((sides, address, may_be_there), text) in told.into_iter().zip(&mut texts) {
+        let is_there = |name: &str| may_be_there && head.has(bytes, name);
+        let Some((name, address)) = address_header(sides, address, &is_there) else { continue };
         write_address(text, address).ok()?;
         fields.push((name, text.as_bytes())).ok()?;
     }

@@ -55,7 +55,7 @@ impl Exchange<'_> {
         }
         let found = if head.is_interim() {
             self.interim += 1;
-            tally::note_answer(&self.trace, head.status);
+            tally::note_answer(self.trace, head.status);
             if self.interim > INTERIM_MAX {
                 return Err(BAD);
             }
@@ -91,7 +91,7 @@ impl Exchange<'_> {
         answer: &mut Answer,
     ) -> Result<(), Failure> {
         self.trace.status = i16::try_from(head.status).unwrap_or(-1);
-        tally::note_answer(&self.trace, head.status);
+        tally::note_answer(self.trace, head.status);
         if let Some(server) = self.trace.server() {
             self.request.backend.observe(server, Observed::answer(head.status));
         }
@@ -124,7 +124,7 @@ impl Exchange<'_> {
         let mut work =
             Response { session: self.session, backend: Some(&backend), server, head, bytes, text: None };
         let method = self.request.facts.method;
-        ruled(&mut work, &backend, method, &mut self.trace).map_err(Failure::Rule)?;
+        ruled(&mut work, &backend, method, self.trace).map_err(Failure::Rule)?;
         self.trace.status = i16::try_from(work.head.status).unwrap_or(-1);
         if work.head.status != written {
             match work.head.mend_status(written, to_head) {

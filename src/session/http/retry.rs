@@ -84,7 +84,7 @@ impl Exchange<'_> {
         let asker = tcp::asker(self.session, slot.backend(), &self.trace.course);
         let again = again(slot, &self.request.wish, &asker, false).await;
         again.map_err(|error| {
-            tcp::note_failure(self.session, &error, &mut self.trace);
+            tcp::note_failure(self.session, &error, self.trace);
             Failure::NoServer
         })
     }
