@@ -44,7 +44,7 @@ impl Exchange<'_> {
         }
         match failure {
             None => self.replace(failed).await,
-            Some(failure) => Err(failure),
+            Some(failure) => Err(failure.kept_of(&failed.slot)),
         }
     }
 
