@@ -38,7 +38,7 @@ use queue::{Queue, Start};
 
 /// A backend at work.
 pub struct Backend {
-    /// What the configuration says of it.
+    /// What the configuration says of it; its servers have gone into `servers`.
     pub config: config::Backend,
     /// Its servers, in the order of the configuration.
     pub servers: Vec<Server>,

@@ -209,7 +209,7 @@ impl Backend {
         }
         let load = u64::from(self.connections.get());
         for server in self.servers.iter().filter(|server| server.config.minconn > 0) {
-            let max = server.config.maxconn.unwrap_or(u32::MAX);
+            let max = server.maxconn.get();
             let share = load.min(self.full.into()) * u64::from(max) / u64::from(self.full);
             server.limit.set(u32::try_from(share).unwrap_or(max).max(server.config.minconn));
         }

@@ -53,7 +53,7 @@ pub struct Server {
     /// Its weight now, 0 to 256: the configured one until it is changed.
     weight: Cell<u32>,
     /// Its `maxconn` now; 0 = no limit.
-    maxconn: Cell<u32>,
+    pub(super) maxconn: Cell<u32>,
     /// How many sixteenths of its weight count: fewer while it starts slowly.
     ramp: Cell<u32>,
     /// The value of its cookie, where it is worked out.
@@ -138,7 +138,9 @@ impl Server {
         let weight = Cell::new(config.weight);
         let limit = Cell::new(config.minconn);
         let maxconn = config.maxconn.unwrap_or(0);
-        let counter = config.check.as_ref().map_or(Counter::new(1, 1), |c| Counter::new(c.rise, c.fall));
+        let counter = config
+            .check
+            .map_or(Counter::new(1, 1), |c| Counter::new(c.rise, c.fall).at(config.state.first_state));
         let disabled = Admin::CONFIGURED_MAINT.with(Admin::MAINT);
         let admin = if config.disabled { disabled } else { Admin::default() };
         let admin = if targets.is_empty() { admin.with(Admin::NO_ADDRESS) } else { admin };
@@ -246,12 +248,11 @@ impl Server {
         self.way.as_ref()?.header().map(|(name, occurrence)| (&**name, occurrence))
     }
 
-    /// Where to send a health check to; `None` when the server has no port of its own and none for checks.
+    /// Where to send a health check to; without a port of its own the port is 0, and the check's steps have theirs.
     pub(super) fn check_target(&self) -> Option<Target> {
         let port = self.config.check.and_then(|check| check.port);
         match (self.targets.borrow().get(self.current.get())?, port) {
             (Target::Inet(address), Some(port)) => Some(Target::Inet(SocketAddr::new(address.ip(), port))),
-            (Target::Inet(address), None) if address.port() == 0 => None,
             (target, _) => Some(target.clone()),
         }
     }

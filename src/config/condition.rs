@@ -139,7 +139,10 @@ fn anonymous<'w>(
         text.push(' ');
         // Word ends must be unmistakable, since equal texts share one ACL.
         for byte in &word.bytes {
-            text.push_str(&byte.escape_ascii().to_string().replace(' ', "\\x20"));
+            match byte {
+                b' ' => text.push_str("\\x20"),
+                byte => text.extend(byte.escape_ascii().map(char::from)),
+            }
         }
     }
     text.push_str(" }");

@@ -206,7 +206,7 @@ pub(crate) struct AclTable {
     list: Vec<Acl>,
     /// Keys: a name; a blank and the name of a predefined ACL; an anonymous one's text from its brace on. The
     /// latter two cannot be names.
-    by_key: BTreeMap<String, AclId>,
+    by_key: BTreeMap<String, usize>,
     /// Declared ones that no condition has named so far, in the order of their ids.
     unused: Vec<(AclId, Spot)>,
 }
@@ -214,7 +214,7 @@ pub(crate) struct AclTable {
 impl AclTable {
     /// The ACL with this key.
     pub fn get(&self, key: &str) -> Option<AclId> {
-        self.by_key.get(key).copied()
+        self.by_key.get(key).copied().map(AclId)
     }
 
     /// Adds an alternative to the ACL with this key, which is made where there is none.
@@ -227,7 +227,7 @@ impl AclTable {
         }
         let id = AclId(self.list.len());
         self.list.push(Acl { name: name.to_owned(), place: place.clone(), tests: vec![test] });
-        self.by_key.insert(key.to_owned(), id);
+        self.by_key.insert(key.to_owned(), id.0);
         id
     }
 
@@ -255,8 +255,11 @@ impl AclTable {
     /// Where those were declared that nothing uses, and their names.
     pub fn take_unused(&mut self) -> Vec<(Spot, String)> {
         let unused = std::mem::take(&mut self.unused);
-        let named = |(id, spot)| Some((spot, self.by_id(id)?.name.clone()));
-        unused.into_iter().filter_map(named).collect()
+        let mut named = Vec::with_capacity(unused.len());
+        for (id, spot) in unused {
+            named.extend(self.by_id(id).map(|acl| (spot, acl.name.clone())));
+        }
+        named
     }
 
     /// Names known so far are not to be found any more: what follows may use them anew.

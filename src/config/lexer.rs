@@ -31,6 +31,12 @@ impl Word {
             .map_err(|_| Fault::at(self.span, format_args!("{} is not valid UTF-8", quoted(&self.bytes))))
     }
 
+    /// The word, to be compared with those that are known: what is not UTF-8 is none of them, and empty here.
+    #[inline(never)]
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.bytes).unwrap_or_default()
+    }
+
     /// Whether it says exactly this.
     pub fn is(&self, text: &str) -> bool {
         self.bytes == text.as_bytes()

@@ -1,8 +1,10 @@
 //! The files of a configuration, read whole.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::fs;
 use std::io::{self, Read};
+use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -88,37 +90,44 @@ impl std::error::Error for SourceError {}
 pub fn read_sources(paths: &[PathBuf], reading: Reading) -> Result<Vec<Source>, SourceError> {
     let mut sources = Vec::new();
     for path in paths {
-        if path.is_dir() {
-            let files = files_of(path)?;
-            if files.is_empty() {
-                return Err(SourceError { path: path.clone(), cause: SourceCause::EmptyFolder });
+        let files = match path.is_dir() {
+            true => files_of(path)
+                .map_err(|error| SourceError { path: path.clone(), cause: SourceCause::Io(error) })?,
+            false => vec![path.clone()],
+        };
+        if files.is_empty() {
+            return Err(SourceError { path: path.clone(), cause: SourceCause::EmptyFolder });
+        }
+        for path in files {
+            match read(&path, reading) {
+                Ok(source) => sources.push(source),
+                Err(cause) => return Err(SourceError { path, cause }),
             }
-            for file in files {
-                sources.push(read(&file, reading)?);
-            }
-        } else {
-            sources.push(read(path, reading)?);
         }
     }
     Ok(sources)
 }
 
-fn files_of(folder: &Path) -> Result<Vec<PathBuf>, SourceError> {
-    let failed = |error| SourceError { path: folder.to_owned(), cause: SourceCause::Io(error) };
-    let mut files = Vec::new();
-    for entry in fs::read_dir(folder).map_err(failed)? {
-        let path = entry.map_err(failed)?.path();
-        let name = path.file_name().map(|n| n.as_encoded_bytes()).unwrap_or_default();
-        if name.ends_with(b".cfg") && !name.starts_with(b".") && !path.is_dir() {
+fn files_of(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let name = entry?.file_name().into_vec();
+        if name.ends_with(b".cfg") && !name.starts_with(b".") {
+            names.push(name);
+        }
+    }
+    names.sort_unstable();
+    let mut files = Vec::with_capacity(names.len());
+    for name in names {
+        let path = folder.join(OsString::from_vec(name));
+        if !path.is_dir() {
             files.push(path);
         }
     }
-    files.sort_by(|a, b| a.as_os_str().as_encoded_bytes().cmp(b.as_os_str().as_encoded_bytes()));
     Ok(files)
 }
 
-fn read(path: &Path, reading: Reading) -> Result<Source, SourceError> {
-    let failed = |cause| SourceError { path: path.to_owned(), cause };
+fn read(path: &Path, reading: Reading) -> Result<Source, SourceCause> {
     let mut text = Vec::new();
     let mut options = fs::OpenOptions::new();
     options.read(true);
@@ -126,13 +135,13 @@ fn read(path: &Path, reading: Reading) -> Result<Source, SourceError> {
         // Opening a pipe would wait until somebody writes into it.
         options.custom_flags((OFlags::NONBLOCK | OFlags::NOCTTY).bits() as i32);
     }
-    let file = options.open(path).map_err(|e| failed(SourceCause::Io(e)))?;
+    let file = options.open(path).map_err(SourceCause::Io)?;
     if reading == Reading::Again && file.metadata().is_ok_and(|metadata| metadata.file_type().is_fifo()) {
-        return Err(failed(SourceCause::Pipe));
+        return Err(SourceCause::Pipe);
     }
-    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut text).map_err(|e| failed(SourceCause::Io(e)))?;
+    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut text).map_err(SourceCause::Io)?;
     if text.len() as u64 > FILE_BYTES_MAX {
-        return Err(failed(SourceCause::TooLong));
+        return Err(SourceCause::TooLong);
     }
     Ok(Source { name: path.to_string_lossy().into(), text })
 }

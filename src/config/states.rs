@@ -1,8 +1,11 @@
-//! What is known of servers' states once all of the text was read: which server `track` names.
+//! What is known of servers' states once all of the text was read: which server `track` names, and where checks go.
 
 use super::builder::Builder;
 use super::diagnostics::{Severity, Spot};
-use super::model::{BackendId, Mode, Server};
+use super::draft::Proxy;
+use super::model::{
+    BackendId, CheckAct, CheckConnect, CheckStep, Mode, Server, ServerAddress, ServerPort::FromClient,
+};
 use super::suggest;
 
 /// `track` of a server: its index in its proxy, what was written, and where.
@@ -27,6 +30,7 @@ pub(crate) fn resolve_tracks(b: &mut Builder<'_>, backends: &[Option<BackendId>]
                 Err(message) => faults.push((spot.clone(), message)),
             }
         }
+        check_ports(proxy, &mut faults);
         let observes = |server: &&Server| server.state.observe.is_some_and(|observe| observe.answers);
         for server in proxy.servers.iter().filter(observes) {
             if proxy.settings.mode.unwrap_or_default() != Mode::Http {
@@ -70,6 +74,27 @@ pub(crate) fn resolve_tracks(b: &mut Builder<'_>, backends: &[Option<BackendId>]
         let id = backends.get(tracked.0).copied().flatten();
         if let Some(server) = b.proxies.get_mut(proxy).and_then(|proxy| proxy.servers.get_mut(server)) {
             server.state.track = id.map(|id| (id, tracked.1));
+        }
+    }
+}
+
+/// A check needs a port: the server's, one of its own, or one in each connection that it makes.
+fn check_ports(proxy: &Proxy, faults: &mut Vec<(Spot, String)>) {
+    for server in proxy.servers.iter().filter(|server| server.check.is_some_and(|check| check.port.is_none()))
+    {
+        let (ServerAddress::Inet(_, FromClient(_)) | ServerAddress::FromClient(FromClient(_))) =
+            server.address
+        else {
+            continue;
+        };
+        let has_port =
+            |step: &CheckStep| !matches!(step.act, CheckAct::Connect(CheckConnect { port: None, .. }));
+        if !proxy.settings.probes.plan().is_some_and(|plan| plan.steps.iter().all(has_port)) {
+            let spot = Spot { place: server.place.clone(), ..Spot::default() };
+            faults.push((
+                spot,
+                format!("server `{}` has no port to be checked at: add `port NUMBER`", server.name),
+            ));
         }
     }
 }

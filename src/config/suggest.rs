@@ -5,7 +5,7 @@ const NAME_BYTES_MAX: usize = 64;
 
 /// The search for the name nearest to a word, if one is near enough to be a slip: one edit in four characters, at most
 /// three.
-struct Search<'w, 'a> {
+pub(crate) struct Search<'w, 'a> {
     word: &'w str,
     /// Only what is nearer than this counts.
     limit: usize,
@@ -13,7 +13,8 @@ struct Search<'w, 'a> {
 }
 
 impl<'w, 'a> Search<'w, 'a> {
-    fn new(word: &'w str) -> Self {
+    /// Nothing is found yet.
+    pub fn new(word: &'w str) -> Self {
         let limit = match word.len() {
             0..=1 => 0,
             2..=4 => 2,
@@ -25,15 +26,16 @@ impl<'w, 'a> Search<'w, 'a> {
 
     /// Takes one more name; of those that are equally near the first one counts.
     #[inline(never)]
-    fn add(&mut self, name: &'a str) {
+    pub fn add(&mut self, name: &'a str) {
         let Some(most) = self.limit.checked_sub(1) else { return };
         if let Some(edits) = distance(self.word, name, most) {
             (self.limit, self.found) = (edits, Some(name));
         }
     }
 
+    /// `; did you mean …?`, or nothing.
     #[inline(never)]
-    fn hint(&self) -> String {
+    pub fn hint(&self) -> String {
         self.found.map(|name| format!("; did you mean `{name}`?")).unwrap_or_default()
     }
 }

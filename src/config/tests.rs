@@ -267,6 +267,13 @@ fn mistakes_and_what_is_said_of_them() {
             ),
             "cannot send to",
         ),
+        (in_backend("server a 1.1.1.1 check"), "no port to be checked at"),
+        (
+            in_backend(
+                "option tcp-check\n tcp-check connect port 8\n tcp-check connect\n server a 1.1.1.1 check",
+            ),
+            "no port to be checked at",
+        ),
     ] {
         let all = errors(&text);
         assert!(all.iter().any(|e| e.contains(part)), "{text}\nwanted: {part}\n{}", all.join("\n"));

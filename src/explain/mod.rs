@@ -7,6 +7,7 @@ mod scene;
 mod table;
 #[cfg(test)]
 mod tests;
+mod ties;
 mod trace;
 mod words;
 

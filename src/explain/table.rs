@@ -1,6 +1,6 @@
 //! The routing table of a configuration in plain words.
 
-use super::{Texts, words};
+use super::{Texts, ties, words};
 use crate::config::{
     Acl, Backend, BackendId, Chosen, Condition, Config, Frontend, HttpAction, HttpRule, HttpRules,
 };
@@ -23,7 +23,7 @@ pub fn table(config: &Config, texts: &Texts<'_>, only: Option<usize>) -> String 
                 })
         };
         if only.is_none_or(|only| config.frontends.get(only).is_some_and(named)) {
-            backend(&mut out, texts, known);
+            backend(&mut out, config, texts, known);
         }
     }
     out
@@ -127,7 +127,7 @@ fn http_answers(out: &mut String, texts: &Texts<'_>, rules: &HttpRules, acls: &[
     http_rules(out, texts, rules.of_answers(), acls);
 }
 
-fn backend(out: &mut String, texts: &Texts<'_>, backend: &Backend) {
+fn backend(out: &mut String, config: &Config, texts: &Texts<'_>, backend: &Backend) {
     out.push_str("backend ");
     out.push_str(&backend.name);
     out.push_str(" (");
@@ -140,9 +140,11 @@ fn backend(out: &mut String, texts: &Texts<'_>, backend: &Backend) {
         _ => words::balance(out, &backend.balance),
     }
     out.push('\n');
-    let conditions = || of_http(&backend.http_rules).filter_map(|rule| rule.condition.as_ref());
-    acls(out, &backend.acls, &|id| conditions().any(|condition| names(condition, id)));
+    let mut conditions = ties::conditions(backend);
+    conditions.extend(of_http(&backend.http_rules).filter_map(|rule| rule.condition.as_ref()));
+    acls(out, &backend.acls, &|id| conditions.iter().any(|condition| names(condition, id)));
     http_rules(out, texts, backend.http_rules.of_requests(), &backend.acls);
+    ties::table(out, config, backend);
     for server in &backend.servers {
         out.push_str("  ");
         words::server(out, server);

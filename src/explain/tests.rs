@@ -269,3 +269,32 @@ fn the_table_has_rules_for_http() {
         ],
     );
 }
+
+#[test]
+fn what_keeps_clients_with_their_server_is_told() {
+    let text = "frontend f\n mode http\n bind :80\n default_backend b\nbackend b\n mode http\n acl old path_beg /old\n \
+                cookie SRV insert\n stick-table type ip size 1k\n stick on src if !old\n use-server two if { path /two }\n \
+                ignore-persist if old\n server one 127.0.0.1:1 cookie c1 weight 9\n server two 127.0.0.1:2 cookie c2\n \
+                server three 127.0.0.1:3 cookie c3 disabled\n";
+    has(
+        &told(text, None, true),
+        &[
+            "old means: path_beg begins with",
+            "the server asked for does not count if old",
+            "goes to server two, if it is up, if { path /two }",
+            "the cookie `SRV` leads to the server that it means",
+            "src is looked for in stick-table b if not old",
+        ],
+    );
+    for (path, cookie, last) in [
+        ("/", "", "=> server one at 127.0.0.1:1, weight 9\n   the first turn after a start"),
+        ("/", "SRV=c1; x=y", "=> server one at 127.0.0.1:1, weight 9\n   its cookie asks for it"),
+        ("/", "x=y; SRV=c2|aaaaa", "=> server two at 127.0.0.1:2, weight 1\n   its cookie asks for it"),
+        ("/", "SRV=c3", "=> server one at 127.0.0.1:1, weight 9\n   the first turn"),
+        ("/old", "SRV=c2", "=> server one at 127.0.0.1:1, weight 9\n   the first turn"),
+        ("/two", "SRV=c1", "=> server two at 127.0.0.1:2, weight 1\n   by `use-server`"),
+    ] {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\nCookie: {cookie}\r\n\r\n");
+        has(&told(text, Some(request.as_bytes()), true), &[last]);
+    }
+}

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 use super::scene::Scene;
-use super::{Texts, words};
+use super::{Texts, ties, words};
 use crate::config::{
     Acl, Backend, BackendId, Chosen, Condition, Config, Frontend, HttpAction, HttpRule, HttpRules, LineRule,
     LineWork, Mode, Place, Server, Term,
@@ -393,11 +393,12 @@ impl Teller<'_> {
         if backend.mode == Mode::Http && !(self.head() && self.http_rules(lists, &backend.acls)) {
             return;
         }
-        match first_server(backend) {
+        let view = self.view(self.scene.connection.bytes.len(), true);
+        match ties::server(backend, &view) {
             Some((server, why)) => {
                 self.say(&["=> "]);
                 words::server(&mut self.out, server);
-                self.say(&["\n   ", why, "\n"]);
+                self.say(&["\n   ", &why, "\n"]);
             }
             None => self.say(&["=> no server is usable (each is disabled or has weight 0): refused\n"]),
         }
@@ -426,26 +427,6 @@ impl Teller<'_> {
         for rule in lists().flatten() {
             self.texts.show(&mut self.out, &rule.place);
         }
-    }
-}
-
-/// The server of a first connection, and why.
-fn first_server(backend: &Backend) -> Option<(&Server, &'static str)> {
-    // As in the gateway: weight 0 and `disabled` take nothing, backups wait until no other is left.
-    let usable = || backend.servers.iter().filter(|server| is_usable(server));
-    let mut best: Option<&Server> = None;
-    for server in usable().filter(|server| !server.backup) {
-        if best.is_none_or(|best| server.weight > best.weight) {
-            best = Some(server);
-        }
-    }
-    let alone = usable().filter(|server| !server.backup).count() == 1;
-    match best {
-        Some(server) if alone => Some((server, "the only usable server, if it is up")),
-        Some(server) => {
-            Some((server, "the first turn after a start if all are up; later ones follow by weight"))
-        }
-        None => usable().next().map(|server| (server, "no other server is usable: the first backup")),
     }
 }
 

@@ -41,20 +41,24 @@ pub struct Names {
 impl Names {
     /// All hosts that a configuration names, literals left out.
     pub fn wanted(config: &Config) -> Vec<String> {
-        let servers = config.backends.iter().flat_map(|backend| &backend.servers);
-        let mut hosts: Vec<String> = servers
-            .filter_map(|server| match &server.address {
-                config::ServerAddress::Inet(host, _) => Some(host.clone()),
-                _ => None,
-            })
-            .chain(config.frontends.iter().flat_map(|frontend| &frontend.binds).filter_map(|bind| {
-                match &bind.address {
-                    config::BindAddress::Host(host, _) => Some(host.clone()),
-                    _ => None,
+        let mut hosts = Vec::new();
+        for backend in &config.backends {
+            for server in &backend.servers {
+                if let config::ServerAddress::Inet(host, _) = &server.address {
+                    hosts.push(host.clone());
                 }
-            }))
-            .chain(log_hosts(config))
-            .collect();
+            }
+            add_log_hosts(&mut hosts, &backend.logs);
+        }
+        for frontend in &config.frontends {
+            for bind in &frontend.binds {
+                if let config::BindAddress::Host(host, _) = &bind.address {
+                    hosts.push(host.clone());
+                }
+            }
+            add_log_hosts(&mut hosts, &frontend.logs);
+        }
+        add_log_hosts(&mut hosts, &config.global.logs);
         hosts.sort();
         hosts.dedup();
         hosts
@@ -89,13 +93,12 @@ impl Names {
     }
 }
 
-fn log_hosts(config: &Config) -> impl Iterator<Item = String> {
-    let targets = config.frontends.iter().flat_map(|frontend| &frontend.logs).chain(&config.global.logs);
-    let targets = targets.chain(config.backends.iter().flat_map(|backend| &backend.logs));
-    targets.filter_map(|target| match &target.address {
-        LogAddress::Udp(host, _) => Some(host.clone()),
-        _ => None,
-    })
+fn add_log_hosts(hosts: &mut Vec<String>, targets: &[LogTarget]) {
+    for target in targets {
+        if let LogAddress::Udp(host, _) = &target.address {
+            hosts.push(host.clone());
+        }
+    }
 }
 
 /// `fullconn` where it is not set: a tenth of what the frontends that name this backend can take together.
@@ -144,10 +147,10 @@ impl Runtime {
         for (mut backend, full) in config.backends.into_iter().zip(full) {
             backend.queues.fullconn = full;
             let mut servers = Vec::with_capacity(backend.servers.len());
-            for server in &backend.servers {
-                match Server::targets(server, |host, port| names.addresses(host, port)) {
-                    Ok(targets) => servers.push(Server::new(server.clone(), targets)),
-                    Err(message) => errors.push(StartError { place: server.place.clone(), message }),
+            for server in std::mem::take(&mut backend.servers) {
+                match Server::targets(&server, |host, port| names.addresses(host, port)) {
+                    Ok(targets) => servers.push(Server::new(server, targets)),
+                    Err(message) => errors.push(StartError { place: server.place, message }),
                 }
             }
             backends.push(Backend::new(reactor, backend, servers));

@@ -150,7 +150,7 @@ fn whole(backend: &Backend, now_ms: u64) -> Row {
     let usable = || backend.servers.iter().filter(|server| server.is_usable());
     let (active, backups) =
         (usable().filter(|s| !s.config.backup).count(), usable().filter(|s| s.config.backup).count());
-    let is_up = active + backups > 0 || config.servers.is_empty();
+    let is_up = active + backups > 0 || backend.servers.is_empty();
     row.text(Column::Status, if is_up { "UP" } else { "DOWN" });
     let outages = &backend.outages;
     row.numbers(&[

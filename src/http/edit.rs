@@ -82,10 +82,12 @@ impl FieldEdits<'_> {
 
     /// Removes the fields whose names are chosen; those the gateway writes itself stay.
     pub fn remove(&mut self, text: &Text, chosen: &dyn Fn(&[u8]) -> bool) {
-        self.fields.retain(|field| {
+        for field in self.fields.iter_mut() {
             let name = field.name.of(&text.bytes);
-            is_own(name) || !chosen(name)
-        });
+            if !is_own(name) && chosen(name) {
+                field.name = Span::default();
+            }
+        }
         self.changed(text);
     }
 
@@ -126,7 +128,6 @@ impl FieldEdits<'_> {
             }
             Ok(())
         });
-        self.fields.retain(|field| field.name != Span::default());
         // Without strict mode the request goes on with those that could be changed.
         self.changed(text);
         done
@@ -155,12 +156,13 @@ impl FieldEdits<'_> {
             }
             Ok(())
         });
-        self.fields.retain(|field| field.name != Span::default());
         self.changed(text);
         done
     }
 
+    /// Takes note that something has changed; fields without a name are gone.
     fn changed(&mut self, text: &Text) {
+        self.fields.retain(|field| field.name != Span::default());
         self.mend.edited = true;
         *self.special = Special::default();
         for (index, field) in self.fields.iter().enumerate() {

@@ -214,7 +214,7 @@ pub struct RequestFacts {
 
 impl RequestHead {
     /// The values of every field of this name (any letter case), in order. `bytes` as for [`Span::of`].
-    pub fn values<'a>(&'a self, bytes: &'a [u8], name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+    pub fn values<'a>(&'a self, bytes: &'a [u8], name: &'a str) -> Values<'a> {
         values(&self.fields, bytes, name)
     }
 
@@ -231,7 +231,7 @@ impl RequestHead {
 
 impl ResponseHead {
     /// The values of every field of this name (any letter case), in order. `bytes` as for [`Span::of`].
-    pub fn values<'a>(&'a self, bytes: &'a [u8], name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+    pub fn values<'a>(&'a self, bytes: &'a [u8], name: &'a str) -> Values<'a> {
         values(&self.fields, bytes, name)
     }
 
@@ -246,15 +246,30 @@ impl ResponseHead {
     }
 }
 
-fn values<'a>(fields: &'a Fields, bytes: &'a [u8], name: &'a str) -> impl Iterator<Item = &'a [u8]> {
-    // The length is compared before a byte is looked at: most fields differ there.
-    fields
-        .iter()
-        .filter(move |field| {
-            let found = field.name.of(bytes);
-            found.len() == name.len() && found.eq_ignore_ascii_case(name.as_bytes())
-        })
-        .map(move |field| field.value.of(bytes))
+/// The values of every field of this name (any letter case), in order. `bytes` as for [`Span::of`].
+pub fn values<'a>(fields: &'a Fields, bytes: &'a [u8], name: &'a str) -> Values<'a> {
+    Values { fields: fields.iter(), bytes, name }
+}
+
+/// The values of the fields of one name.
+pub struct Values<'a> {
+    fields: core::slice::Iter<'a, Field>,
+    bytes: &'a [u8],
+    name: &'a str,
+}
+
+impl<'a> Iterator for Values<'a> {
+    type Item = &'a [u8];
+
+    #[inline(never)]
+    fn next(&mut self) -> Option<&'a [u8]> {
+        // The length is compared before a byte is looked at: most fields differ there.
+        let field = self.fields.find(|field| {
+            let found = field.name.of(self.bytes);
+            found.len() == self.name.len() && found.eq_ignore_ascii_case(self.name.as_bytes())
+        })?;
+        Some(field.value.of(self.bytes))
+    }
 }
 
 /// Why a head was refused. In an answer every one of them is a 502; [`HeadError::status`] is for requests.

@@ -55,14 +55,7 @@ pub fn read_request(bytes: &[u8], head: &mut RequestHead) -> Result<bool, HeadEr
     let mut facts = Facts::default();
     let mut host: Option<&[u8]> = None;
     let fields = &mut head.fields;
-    head.special = gather(window, parsed.headers, fields, &mut facts, |known, value| match (known, host) {
-        (Known::Host, Some(before)) if !before.eq_ignore_ascii_case(value) => Err(HeadError::Host),
-        (Known::Host, None) => {
-            host = Some(value);
-            if value.iter().all(|&b| is_host_byte(b)) { Ok(()) } else { Err(HeadError::Host) }
-        }
-        _ => Ok(()),
-    })?;
+    head.special = gather(window, parsed.headers, fields, &mut facts, Some(&mut host))?;
     check_authority(line.method, target.of(window), host)?;
     let framing = request_framing(line.method, version, &mut facts)?;
     let http11 = version == Version::Http11;
@@ -110,7 +103,7 @@ pub fn read_response(bytes: &[u8], to: RequestFacts, head: &mut ResponseHead) ->
     let reason = reason_span(window);
     let mut facts = Facts::default();
     let fields = &mut head.fields;
-    head.special = gather(window, parsed.headers, fields, &mut facts, |_, _| Ok(()))?;
+    head.special = gather(window, parsed.headers, fields, &mut facts, None)?;
     let framing = response_framing(status, version, to, &mut facts)?;
     // Without a phrase the line's text ends behind the status.
     let first_end = usize::from(reason.end).max("HTTP/1.1 200".len());
@@ -261,13 +254,13 @@ fn check_authority(method: Method, target: &[u8], host: Option<&[u8]>) -> Result
     if same { Ok(()) } else { Err(HeadError::Host) }
 }
 
-/// Copies the fields as spans and takes in what they mean; `also` looks at each as well.
+/// Copies the fields as spans and takes in what they mean; `host` is for a request's `Host`.
 fn gather<'b>(
     window: &'b [u8],
     headers: &[httparse::Header<'b>],
     fields: &mut Fields,
     facts: &mut Facts,
-    mut also: impl FnMut(Known, &'b [u8]) -> Result<(), HeadError>,
+    mut host: Option<&mut Option<&'b [u8]>>,
 ) -> Result<Special, HeadError> {
     fields.clear();
     let mut special = Special::default();
@@ -277,12 +270,26 @@ fn gather<'b>(
         if known != Known::Other {
             special.insert(index);
             facts.note(known, header.value)?;
-            also(known, header.value)?;
+            if known == Known::Host
+                && let Some(host) = &mut host
+            {
+                note_host(host, header.value)?;
+            }
         }
         let field = Field { name: Span::locate(window, name), value: Span::locate(window, header.value) };
         fields.push(field).map_err(|_| HeadError::TooManyFields)?;
     }
     Ok(special)
+}
+
+/// Takes in a `Host`: one that names a host, or the same once more.
+fn note_host<'b>(host: &mut Option<&'b [u8]>, value: &'b [u8]) -> Result<(), HeadError> {
+    let fits = match host {
+        Some(before) => before.eq_ignore_ascii_case(value),
+        None => value.iter().all(|&b| is_host_byte(b)),
+    };
+    *host = host.or(Some(value));
+    if fits { Ok(()) } else { Err(HeadError::Host) }
 }
 
 /// RFC 9112 §6.3 for requests. CONNECT has no body (RFC 9110 §9.3.6): one that claims to have is refused,

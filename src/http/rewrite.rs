@@ -67,7 +67,7 @@ pub fn write_request(
     let (mut host_seen, mut trailers) = (false, false);
     let listed =
         Listed { fields: &head.fields, bytes, len: head.len, mend: head.mend, also_kept: edits.forward_for };
-    let keep = |known: Known, field: &Field| match known {
+    let keep = &mut |known: Known, field: &Field| match known {
         Known::Other => !listed.has(field),
         // Repeated only with the same value, which once is enough.
         Known::Host => !core::mem::replace(&mut host_seen, true),
@@ -129,7 +129,7 @@ pub fn write_response(
     // A 426 says by `Upgrade` which protocol it wants (RFC 9110 §15.5.22).
     let upgrade = head.status == 101 || head.status == 426 && head.has(bytes, "upgrade");
     let listed = Listed { fields: &head.fields, bytes, len: head.len, mend: head.mend, also_kept: None };
-    let keep = |known: Known, field: &Field| match known {
+    let keep = &mut |known: Known, field: &Field| match known {
         Known::Other => !listed.has(field),
         Known::Host | Known::Expect | Known::Te => true,
         Known::Upgrade => upgrade,
@@ -228,6 +228,9 @@ fn is_end_to_end(name: &[u8]) -> bool {
         || NAMES.iter().any(|known| name.eq_ignore_ascii_case(known))
 }
 
+/// Says whether a field is kept; asked of special ones, and of the others where any may go.
+type Keep<'k> = &'k mut dyn FnMut(Known, &Field) -> bool;
+
 /// A head to copy from.
 struct Source<'a> {
     fields: &'a Fields,
@@ -251,7 +254,7 @@ impl<'a> Source<'a> {
     }
 
     /// Whether a field is kept, by what it is.
-    fn keeps(&self, index: usize, field: &Field, keep: &mut impl FnMut(Known, &Field) -> bool) -> bool {
+    fn keeps(&self, index: usize, field: &Field, keep: Keep<'_>) -> bool {
         match self.special.contains(index) {
             true => keep(Known::of(field.name.of(self.bytes)), field),
             false => !self.any_may_go || keep(Known::Other, field),
@@ -260,18 +263,13 @@ impl<'a> Source<'a> {
 
     /// Copies the first line from `from` on and the lines of the fields to keep, without the blank line.
     /// Neighbours that stay go in one piece.
-    fn copy(
-        &self,
-        from: usize,
-        mut keep: impl FnMut(Known, &Field) -> bool,
-        out: &mut Out<'_>,
-    ) -> Result<(), TooLong> {
+    fn copy(&self, from: usize, keep: Keep<'_>, out: &mut Out<'_>) -> Result<(), TooLong> {
         if self.bare_lf {
             return self.copy_mending(from, keep, out);
         }
         let mut run_start = from;
         for (at, field) in self.fields.iter().enumerate() {
-            if self.keeps(at, field, &mut keep) {
+            if self.keeps(at, field, keep) {
                 continue;
             }
             out.put(self.bytes.get(run_start..usize::from(field.name.start)).unwrap_or(&[]))?;
@@ -289,12 +287,7 @@ impl<'a> Source<'a> {
     }
 
     /// Line by line, because some line ends in LF alone.
-    fn copy_mending(
-        &self,
-        from: usize,
-        keep: impl FnMut(Known, &Field) -> bool,
-        out: &mut Out<'_>,
-    ) -> Result<(), TooLong> {
+    fn copy_mending(&self, from: usize, keep: Keep<'_>, out: &mut Out<'_>) -> Result<(), TooLong> {
         let head = self.bytes.get(from..self.len).unwrap_or(&[]);
         let line = head.get(..memchr::memchr(b'\n', head).unwrap_or(0)).unwrap_or(&[]);
         out.put(line.strip_suffix(b"\r").unwrap_or(line))?;
@@ -303,13 +296,9 @@ impl<'a> Source<'a> {
     }
 
     /// The fields to keep, line by line.
-    fn copy_fields(
-        &self,
-        mut keep: impl FnMut(Known, &Field) -> bool,
-        out: &mut Out<'_>,
-    ) -> Result<(), TooLong> {
+    fn copy_fields(&self, keep: Keep<'_>, out: &mut Out<'_>) -> Result<(), TooLong> {
         for (at, field) in self.fields.iter().enumerate() {
-            if self.keeps(at, field, &mut keep) {
+            if self.keeps(at, field, keep) {
                 out.field(field.name.of(self.bytes), field.value.of(self.bytes))?;
             }
         }

@@ -26,7 +26,8 @@ pub fn set_buffer_size(size_bytes: usize) {
     });
 }
 
-/// Bytes that were read and are not yet passed on: `data[start..end]`.
+/// Bytes that were read and are not yet passed on: `data[start..end]`. The default holds nothing, and has no room.
+#[derive(Default)]
 pub struct Buffer {
     data: Box<[u8]>,
     start: u32,
@@ -96,7 +97,7 @@ impl Buffer {
 
     /// Gives the memory back to the pool now; the buffer is empty from here on, and holds nothing.
     pub fn release(&mut self) {
-        drop(std::mem::replace(self, Self { data: Box::default(), start: 0, end: 0 }));
+        *self = Self::default();
     }
 
     /// Drops everything.

@@ -22,6 +22,8 @@ pub struct ConnectOptions<'a> {
     /// Bytes are written as soon as the connection may stand. The acknowledgement that ends the handshake is
     /// then held back to go with them, which saves a packet; [`Stream::first_sent`] ends that.
     pub sends_first: bool,
+    /// No second write follows a first one: `TCP_NODELAY`, which is about that, is not set.
+    pub sends_once: bool,
     /// TCP: what is not plain about it.
     pub dial: Option<&'a Dial>,
     /// The address that it comes from, where that is the client's and not the same for all.
@@ -42,7 +44,7 @@ impl Stream {
     }
 
     /// Starts a connection and does not wait for it: the first write may be tried at once, and finds out.
-    /// TCP sockets get `TCP_NODELAY`.
+    /// TCP sockets get `TCP_NODELAY`, but for [`ConnectOptions::sends_once`].
     ///
     /// # Errors
     /// What the kernel says at once: no descriptors, no route, a unix socket that is absent or full. With
@@ -285,7 +287,9 @@ fn tcp_socket(address: &SocketAddr, options: ConnectOptions<'_>) -> io::Result<O
         SocketAddr::V6(_) => AddressFamily::INET6,
     };
     let fd = socket_with(family, SocketType::STREAM, new_flags(), Some(ipproto::TCP))?;
-    sockopt::set_tcp_nodelay(&fd, true)?;
+    if !options.sends_once {
+        sockopt::set_tcp_nodelay(&fd, true)?;
+    }
     if options.keepalive {
         sockopt::set_socket_keepalive(&fd, true)?;
     }

@@ -9,12 +9,12 @@
 
 use std::cell::RefCell;
 use std::future::poll_fn;
-use std::io::Write;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Poll, Waker};
 
 use log::{Level, LevelFilter, Log, Metadata};
+use rustix::stdio::{stderr, stdout};
 
 use super::line::LogLine;
 use super::logger::Logger;
@@ -94,9 +94,9 @@ pub fn tell(logger: &Logger, severity: u8, text: &str) {
 /// waits for a reader, and a stderr that is gone is no matter.
 pub fn print(text: &str) {
     match PHASE.load(Ordering::Relaxed) {
-        STARTING => write_patiently(text.as_bytes()),
+        STARTING => write_patiently(stderr(), text.as_bytes()),
         FOREGROUND => {
-            let _ = write_at_once(&std::io::stderr(), text.as_bytes());
+            let _ = write_at_once(stderr(), text.as_bytes());
         }
         _ => {}
     }
@@ -123,10 +123,9 @@ pub fn show(verbosity: Verbosity, diagnostics: &[Diagnostic]) {
     }
 }
 
-/// Answers on stdout; that nobody reads it any more (`| head`) is no fault.
+/// Answers on stdout.
 pub fn say(text: &str) {
-    let mut stdout = std::io::stdout().lock();
-    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    write_patiently(stdout(), text.as_bytes());
 }
 
 thread_local! {
@@ -225,10 +224,10 @@ fn to_terminal(level: Level, text: &LogLine) {
     line.truncate(super::line::LINE_BYTES_MAX - 1);
     line.push(b'\n');
     match PHASE.load(Ordering::Relaxed) {
-        STARTING => write_patiently(line.as_bytes()),
+        STARTING => write_patiently(stderr(), line.as_bytes()),
         FOREGROUND => {
             // A terminal that is stuck must not stop the gateway.
-            let _ = write_at_once(&std::io::stderr(), line.as_bytes());
+            let _ = write_at_once(stderr(), line.as_bytes());
         }
         _ => {}
     }

@@ -1,14 +1,17 @@
 //! The open ends of log targets: UDP, unix datagrams, descriptors. Nothing here waits but [`write_patiently`].
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
-use std::os::fd::AsFd;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType};
+use rustix::stdio::{stderr, stdout};
 
 use super::target::Resolver;
 use crate::config::LogAddress;
@@ -58,7 +61,7 @@ impl std::fmt::Display for Destination {
 /// The open end.
 pub(super) enum Outlet {
     /// Not connected: each line takes the route of its moment, whatever address the device has by then.
-    Udp(UdpSocket, SocketAddr),
+    Udp(OwnedFd, SocketAddr),
     /// Connected, so that it outlives a later `chroot`.
     Unix(UnixDatagram),
     Stdout,
@@ -81,23 +84,22 @@ impl Outlet {
 
     pub(super) fn send(&self, line: &[u8]) -> io::Result<()> {
         match self {
-            Self::Udp(socket, address) => socket.send_to(line, address).and_then(|sent| whole(sent, line)),
+            Self::Udp(socket, address) => {
+                whole(rustix::net::sendto(socket, line, SendFlags::empty(), address)?, line)
+            }
             Self::Unix(socket) => socket.send(line).and_then(|sent| whole(sent, line)),
-            Self::Stdout => write_at_once(&io::stdout(), line),
-            Self::Stderr => write_at_once(&io::stderr(), line),
-            Self::File(file) => write_at_once(file, line),
+            Self::Stdout => write_at_once(stdout(), line),
+            Self::Stderr => write_at_once(stderr(), line),
+            Self::File(file) => write_at_once(file.as_fd(), line),
             Self::Closed(error) => Err(error.kind().into()),
         }
     }
 }
 
 fn open_udp(address: SocketAddr) -> io::Result<Outlet> {
-    let any: IpAddr = match address {
-        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-    };
-    let socket = UdpSocket::bind((any, 0))?;
-    socket.set_nonblocking(true)?;
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = rustix::net::socket_with(family, SocketType::DGRAM, flags, None)?;
     Ok(Outlet::Udp(socket, address))
 }
 
@@ -122,13 +124,13 @@ fn open_fd(fd: i32) -> io::Result<File> {
 
 /// Writes a line of at most `PIPE_BUF` bytes if that is possible without waiting. The descriptor itself stays
 /// blocking: stdout and stderr are shared with the shell and with others.
-pub(super) fn write_at_once(file: &impl AsFd, line: &[u8]) -> io::Result<()> {
-    let mut poll = [PollFd::new(file, PollFlags::OUT)];
+pub(super) fn write_at_once(to: BorrowedFd<'_>, line: &[u8]) -> io::Result<()> {
+    let mut poll = [PollFd::new(&to, PollFlags::OUT)];
     rustix::event::poll(&mut poll, Some(&Timespec::default()))?;
     if !poll[0].revents().contains(PollFlags::OUT) {
         return Err(io::ErrorKind::WouldBlock.into());
     }
-    let sent = rustix::io::write(file, line)?;
+    let sent = rustix::io::write(to, line)?;
     whole(sent, line)
 }
 
@@ -136,10 +138,16 @@ fn whole(sent: usize, line: &[u8]) -> io::Result<()> {
     if sent == line.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
 }
 
-/// Writes to stderr and waits until it is written: for messages before the process serves anybody.
-pub(super) fn write_patiently(line: &[u8]) {
-    // There is nobody left to tell.
-    let _ = io::stderr().write_all(line);
+/// Writes and waits until it is written: for answers, and for messages before the process serves anybody. That nobody
+/// reads it any more (`| head`) is no fault.
+pub(super) fn write_patiently(to: BorrowedFd<'_>, mut text: &[u8]) {
+    while !text.is_empty() {
+        match rustix::io::write(to, text) {
+            Ok(len @ 1..) => text = text.get(len..).unwrap_or_default(),
+            Err(Errno::INTR) => {}
+            Ok(0) | Err(_) => return,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -152,7 +160,7 @@ mod tests {
         let (mut reader, writer) = std::io::pipe().unwrap();
         let line = [b'x'; super::super::line::LINE_BYTES_MAX];
         let mut sent = 0;
-        while write_at_once(&writer, &line).is_ok() {
+        while write_at_once(writer.as_fd(), &line).is_ok() {
             sent += line.len();
         }
         assert!(sent >= line.len());

@@ -5,6 +5,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
+use rustix::stdio::stderr;
+
 use super::outlet::{Destination, Outlet, write_at_once};
 use super::syslog::Host;
 use super::zone::Zone;
@@ -177,7 +179,7 @@ impl Sink {
             && error.kind() == io::ErrorKind::NotFound
             && self.has_stderr.get()
         {
-            sent = write_at_once(&io::stderr(), without_priority(line));
+            sent = write_at_once(stderr(), without_priority(line));
         }
         sent
     }

@@ -26,7 +26,7 @@ pub fn haproxy(line: &mut LogLine, unix_ms: i64, zone: &Zone) {
     if civil.year < 0 {
         line.push(b'-');
     }
-    line.push_u64(civil.year.unsigned_abs());
+    line.push_u64(civil.year.unsigned_abs().into());
     line.push(b':');
     push_clock(line, &civil);
     line.push(b'.');
@@ -51,7 +51,7 @@ pub fn clf(line: &mut LogLine, unix_ms: i64, zone: &Zone) {
 /// `2026-11-21T01:55:23.123000+01:00` (RFC 5424 §6.2.3). The clock of the loop has no microseconds.
 pub fn iso(line: &mut LogLine, unix_ms: i64, zone: &Zone) {
     let civil = Civil::local(unix_ms, zone);
-    line.push_padded(civil.year.unsigned_abs() as u32, 4, b'0');
+    line.push_padded(civil.year.unsigned_abs(), 4, b'0');
     line.push(b'-');
     line.push_padded(civil.month, 2, b'0');
     line.push(b'-');
@@ -81,7 +81,7 @@ fn push_clock(line: &mut LogLine, civil: &Civil) {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Civil {
     /// May be negative or have more than four digits.
-    pub year: i64,
+    pub year: i32,
     /// 1 to 12.
     pub month: u32,
     /// 1 to 31.
@@ -103,7 +103,7 @@ impl Civil {
         // Cannot overflow: a thousandth of an i64 and an offset of some hours.
         let local_s = unix_s + i64::from(zone.offset_at(unix_s));
         let second_of_day = local_s.rem_euclid(86_400) as u32;
-        let (year, month, day) = date_of_day(local_s.div_euclid(86_400));
+        let (year, month, day) = date_of_day(day_of(local_s));
         Self {
             year,
             month,
@@ -122,11 +122,18 @@ impl Civil {
     }
 }
 
-/// Year, month and day of a number of days since 1 January 1970.
-pub(super) fn date_of_day(days: i64) -> (i64, u32, u32) {
+/// Days since 1 January 1970 at this second; those of more than a million years are one. In 32 bits, because boards
+/// divide 64 by a call.
+pub(super) fn day_of(local_s: i64) -> i32 {
+    const DAYS_MAX: i64 = 400_000_000;
+    local_s.div_euclid(86_400).clamp(-DAYS_MAX, DAYS_MAX) as i32
+}
+
+/// Year, month and day of a number of days since 1 January 1970, one that [`day_of`] gives.
+pub(super) fn date_of_day(days: i32) -> (i32, u32, u32) {
     // Years begin in March here, so that the leap day is the last of its year; 400 years always have 146,097
     // days, and 719,468 days lie between 1 March of the year 0 and 1970.
-    let days = days.saturating_add(719_468);
+    let days = days + 719_468;
     let era = days.div_euclid(146_097);
     let day_of_era = days.rem_euclid(146_097) as u32;
     let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
@@ -134,19 +141,19 @@ pub(super) fn date_of_day(days: i64) -> (i64, u32, u32) {
     let months_since_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * months_since_march + 2) / 5 + 1;
     let month = if months_since_march < 10 { months_since_march + 3 } else { months_since_march - 9 };
-    (era * 400 + i64::from(year_of_era) + i64::from(month <= 2), month, day)
+    (era * 400 + year_of_era.cast_signed() + i32::from(month <= 2), month, day)
 }
 
 /// Days from 1 January 1970 to 1 January of `year`.
-pub(super) fn day_of_year_start(year: i64) -> i64 {
-    let past = year.saturating_sub(1);
+pub(super) fn day_of_year_start(year: i32) -> i32 {
+    let past = year - 1;
     let leap_days = past.div_euclid(4) - past.div_euclid(100) + past.div_euclid(400);
     // 719,162 days lie between 1 January of the year 1 and 1970.
-    past.saturating_mul(365).saturating_add(leap_days).saturating_sub(719_162)
+    past * 365 + leap_days - 719_162
 }
 
 /// Whether a year has 29 February.
-pub(super) fn is_leap(year: i64) -> bool {
+pub(super) fn is_leap(year: i32) -> bool {
     year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
 }
 

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::timestamp::{date_of_day, day_of_year_start, is_leap};
+use super::timestamp::{date_of_day, day_of, day_of_year_start, is_leap};
 
 /// The largest zone file that is read, bytes; the largest of the zoneinfo database has some 4,000.
 const FILE_BYTES_MAX: u64 = 65_536;
@@ -250,7 +250,7 @@ impl PosixRule {
             return self.standard_s;
         };
         let local_s = unix_s.saturating_add(i64::from(self.standard_s));
-        let (year, _, _) = date_of_day(local_s.div_euclid(86_400));
+        let (year, _, _) = date_of_day(day_of(local_s));
         let start_s = daylight.start.unix_s(year, self.standard_s);
         let end_s = daylight.end.unix_s(year, daylight.offset_s);
         // South of the equator the year begins and ends in daylight saving time.
@@ -287,31 +287,31 @@ impl YearDay {
     }
 
     /// Unix time of this moment in `year`, by a clock `offset_s` east of Greenwich.
-    fn unix_s(&self, year: i64, offset_s: i32) -> i64 {
+    fn unix_s(&self, year: i32, offset_s: i32) -> i64 {
         let first = day_of_year_start(year);
-        let day = first.saturating_add(match self.date {
-            Date::Day(day) => i64::from(day),
-            Date::JulianDay(day) => i64::from(day) - i64::from(!(is_leap(year) && day >= 60)),
+        let day_of_year = match self.date {
+            Date::Day(day) => i32::from(day),
+            Date::JulianDay(day) => i32::from(day) - i32::from(!(is_leap(year) && day >= 60)),
             Date::Weekday { month, week, weekday } => {
                 let start = month_start(year, month);
                 // 1 January 1970 was a Thursday.
-                let weekday_of_first = first.saturating_add(start).saturating_add(4).rem_euclid(7);
-                let to_first = (i64::from(weekday) - weekday_of_first).rem_euclid(7);
-                let nth = to_first + (i64::from(week) - 1) * 7;
+                let weekday_of_first = (first + start + 4).rem_euclid(7);
+                let to_first = (i32::from(weekday) - weekday_of_first).rem_euclid(7);
+                let nth = to_first + (i32::from(week) - 1) * 7;
                 let month_days = month_start(year, month + 1) - start;
                 start + if nth < month_days { nth } else { nth - 7 }
             }
-        });
-        day.saturating_mul(86_400).saturating_add(i64::from(self.time_s)).saturating_sub(i64::from(offset_s))
+        };
+        i64::from(first + day_of_year) * 86_400 + i64::from(self.time_s) - i64::from(offset_s)
     }
 }
 
 /// Days from 1 January to the first of `month`, 1 to 13.
 #[allow(clippy::indexing_slicing, reason = "clamped to 0 to 12")]
-fn month_start(year: i64, month: u32) -> i64 {
-    const STARTS: [i64; 13] = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365];
+fn month_start(year: i32, month: u32) -> i32 {
+    const STARTS: [i32; 13] = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365];
     let index = (month as usize).clamp(1, 13) - 1;
-    STARTS[index] + i64::from(index >= 2 && is_leap(year))
+    STARTS[index] + i32::from(index >= 2 && is_leap(year))
 }
 
 /// `CET` or `<+0130>`: three characters or more.

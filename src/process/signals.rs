@@ -1,12 +1,12 @@
 //! Signals: those that come in, and those sent to older processes.
 
 use std::fmt::Write;
-use std::io;
+use std::io::{self, Read};
+use std::os::unix::net::UnixStream;
 
-use async_signal::Signal;
+use async_io::Async;
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal as Number, kill_process};
-use smol::stream::StreamExt;
 
 use super::sys;
 
@@ -21,8 +21,9 @@ pub enum Event {
     Reload,
 }
 
-/// The signals of the process as a stream. SIGPIPE is ignored by Rust's runtime from the start.
-pub struct Signals(async_signal::Signals);
+/// The signals of the process: their numbers, as its handler writes them. SIGPIPE is ignored by Rust's runtime from the
+/// start.
+pub struct Signals(Async<UnixStream>);
 
 impl Signals {
     /// Takes over the signals; SIGTTOU is ignored from now on. Starts the control plane's thread: forks,
@@ -32,8 +33,15 @@ impl Signals {
     /// Those of making a socket pair and of registering it.
     pub fn new() -> io::Result<Self> {
         sys::ignore_ttou();
-        let heard = [Signal::Term, Signal::Int, Signal::Usr1, Signal::Usr2, Signal::Hup];
-        async_signal::Signals::new(heard).map(Self)
+        let (ours, handlers) = UnixStream::pair()?;
+        // Of signals beyond what it holds nothing new would be learned.
+        handlers.set_nonblocking(true)?;
+        let ours = Async::new(ours)?;
+        sys::hear_signals(
+            &[Number::TERM, Number::INT, Number::USR1, Number::USR2, Number::HUP],
+            handlers.into(),
+        );
+        Ok(Self(ours))
     }
 
     /// Waits for the next signal.
@@ -42,17 +50,16 @@ impl Signals {
     /// The pair that carries signals broke, which does not happen in a sound process; no further signal will
     /// come, so the caller should end as for [`Event::Stop`].
     pub async fn next(&mut self) -> io::Result<Event> {
-        loop {
-            match self.0.next().await {
-                Some(Ok(Signal::Term | Signal::Int)) => return Ok(Event::Stop),
-                Some(Ok(Signal::Usr1)) => return Ok(Event::Finish),
-                Some(Ok(Signal::Usr2 | Signal::Hup)) => return Ok(Event::Reload),
-                // Not registered.
-                Some(Ok(_)) => {}
-                Some(Err(error)) => return Err(error),
-                None => return Err(io::ErrorKind::UnexpectedEof.into()),
-            }
+        let mut number = [0];
+        if self.0.read_with(|mut stream| stream.read(&mut number)).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
         }
+        let [number] = number.map(i32::from);
+        Ok(match Number::from_named_raw(number) {
+            Some(Number::USR1) => Event::Finish,
+            Some(Number::USR2 | Number::HUP) => Event::Reload,
+            _ => Event::Stop,
+        })
     }
 }
 

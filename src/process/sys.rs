@@ -3,7 +3,10 @@
 #![allow(unsafe_code)]
 
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
+use std::sync::atomic::{AtomicI32, Ordering};
+
+use rustix::process::Signal;
 
 /// What std calls to name a thread. musl's own prints the name of a file in /proc for that, and all of its `printf`
 /// comes along: 12 KB that nothing else on a board needs. The names are for debuggers.
@@ -108,6 +111,32 @@ pub(super) fn replace_stdio(file: &impl AsRawFd) -> io::Result<()> {
 pub(super) fn ignore_ttou() {
     // SAFETY: SIG_IGN runs no code, and the call cannot fail for a signal that exists.
     unsafe { libc::signal(libc::SIGTTOU, libc::SIG_IGN) };
+}
+
+/// Where [`heard`] writes.
+static HEARD: AtomicI32 = AtomicI32::new(-1);
+
+/// Has the numbers of these signals written to `to` from now on, a byte each. To be called once.
+pub(super) fn hear_signals(signals: &[Signal], to: OwnedFd) {
+    // Never closed again: a handler can run at any time.
+    HEARD.store(to.into_raw_fd(), Ordering::Relaxed);
+    let handler = heard as extern "C" fn(libc::c_int) as libc::sighandler_t;
+    for signal in signals {
+        // SAFETY: what the handler does is allowed in one, and the call cannot fail for a signal that exists.
+        unsafe { libc::signal(signal.as_raw(), handler) };
+    }
+}
+
+extern "C" fn heard(signal: libc::c_int) {
+    let number = u8::try_from(signal).unwrap_or(0);
+    // SAFETY: write(2) may be called in a handler, with a byte of this very function; the place of errno is the
+    // thread's own, and whoever was interrupted finds it as it was.
+    unsafe {
+        let errno = libc::__errno_location();
+        let before = *errno;
+        libc::write(HEARD.load(Ordering::Relaxed), (&raw const number).cast(), 1);
+        *errno = before;
+    }
 }
 
 /// Blocks every signal, and returns what was blocked before. One that comes meanwhile is not lost but late.

@@ -57,7 +57,14 @@ fn of_text(converter: &Converter, sample: Sample<'static>, world: &dyn World) ->
         }
         Converter::Base64 => to_base64(bytes),
         Converter::FromBase64 => from_base64(bytes)?,
-        Converter::Hex => bytes.iter().flat_map(|b| [hex_digit(b >> 4), hex_digit(b & 15)]).collect(),
+        Converter::Hex => {
+            let mut out = Vec::with_capacity(bytes.len() * 2);
+            for byte in bytes {
+                out.push(hex_digit(byte >> 4));
+                out.push(hex_digit(byte & 15));
+            }
+            out
+        }
         Converter::UrlDecode { in_query } => url_decoded(bytes, *in_query)?,
         Converter::Field(index, delimiters, count) => part(bytes, *index, delimiters, *count, false)?,
         Converter::Word(index, delimiters, count) => part(bytes, *index, delimiters, *count, true)?,
@@ -189,9 +196,12 @@ pub fn as_text(bytes: &[u8], by: &[u8], work: Work<'_>) -> Option<Vec<u8>> {
     }
     let wide = |bytes: &[u8]| -> String { bytes.iter().map(|&byte| char::from(byte)).collect() };
     let made = work(&wide(bytes), wide(by).as_bytes())?;
-    // Those of Latin-1 are all there are.
-    let narrow = |c: char| u8::try_from(u32::from(c)).unwrap_or(b'?');
-    Some(String::from_utf8_lossy(&made).chars().map(narrow).collect())
+    let mut narrow = Vec::with_capacity(made.len());
+    for c in String::from_utf8_lossy(&made).chars() {
+        // Those of Latin-1 are all there are.
+        narrow.push(u8::try_from(u32::from(c)).unwrap_or(b'?'));
+    }
+    Some(narrow)
 }
 
 fn replaced_text(regex: &Regex, subject: &str, by: &[u8], all: bool) -> Vec<u8> {

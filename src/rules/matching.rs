@@ -30,7 +30,7 @@ fn matches_text(matcher: &Matcher, sample: &[u8]) -> bool {
         Patterns::Regexes(list) => return any_regex(list, sample),
         Patterns::None | Patterns::Ints(_) | Patterns::Nets(_) => return false,
     };
-    let any = |one: &dyn Fn(&[u8]) -> bool| patterns.iter().any(|pattern| one(pattern));
+    let any = |one: &dyn Fn(&[u8]) -> bool| any(patterns, one);
     let same = |pattern: &[u8], part: &[u8]| equal(pattern, part, matcher.ignore_case);
     match matcher.kind {
         MatchKind::Str | MatchKind::Bin => any(&|pattern| same(pattern, sample)),
@@ -47,6 +47,10 @@ fn matches_text(matcher: &Matcher, sample: &[u8]) -> bool {
         // Their patterns are no texts.
         _ => false,
     }
+}
+
+fn any(patterns: &[Vec<u8>], one: &dyn Fn(&[u8]) -> bool) -> bool {
+    patterns.iter().any(|pattern| one(pattern))
 }
 
 /// Whether a sorted list has this text.
@@ -67,7 +71,7 @@ pub(super) fn could_match(matcher: &Matcher, known: &[u8], len: usize) -> bool {
         Patterns::Bytes(patterns) | Patterns::Sorted(patterns) => patterns.as_slice(),
         _ => return true,
     };
-    let any = |one: &dyn Fn(&Vec<u8>) -> bool| patterns.iter().any(one);
+    let any = |one: &dyn Fn(&[u8]) -> bool| any(patterns, one);
     match matcher.kind {
         MatchKind::Str | MatchKind::Bin => {
             any(&|pattern| pattern.len() == len && agree(matcher, pattern, known))

@@ -59,6 +59,7 @@ impl<'a> Seen<'a> {
     }
 
     /// The view of it within a gateway. Large, so that it stays where it is made.
+    #[inline(never)]
     #[must_use]
     pub fn within(self, world: &'a dyn World) -> View<'a> {
         View { seen: self, parsed: OnceCell::new(), lacking: Cell::new(None), world }

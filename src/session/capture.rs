@@ -1,9 +1,9 @@
 //! What is kept of messages for the log: headers, a cookie (configuration §4.2, "capture …").
 
 use super::Session;
-use super::extra::Extra;
 use crate::config::{Capture, Side};
 use crate::http::cookies::Cookie;
+use crate::http::head::{Fields, values};
 use crate::http::{RequestHead, ResponseHead};
 
 /// The kept texts, in the order of the `capture` lines.
@@ -22,17 +22,12 @@ impl Session {
         if wanted.is_empty() {
             return;
         }
-        let mut extra = self.extra.borrow_mut();
-        let captured = &mut extra.get_or_insert_default().captured;
+        let captured = &mut self.extra().captured;
         // What rules for the first bytes have kept stays.
         captured.request.resize_with(wanted.request.len(), || None);
-        captured.response = wanted.response.iter().map(|_| None).collect();
-        for (slot, capture) in captured.request.iter_mut().zip(&wanted.request) {
-            let found = keep(capture, head.values(bytes, &capture.name).last());
-            if found.is_some() {
-                *slot = found;
-            }
-        }
+        captured.response.clear();
+        captured.response.resize_with(wanted.response.len(), || None);
+        keep_all(&mut captured.request, &wanted.request, (&head.fields, bytes));
         captured.cookies = [None, None];
     }
 
@@ -42,14 +37,8 @@ impl Session {
         if wanted.response.is_empty() {
             return;
         }
-        let mut extra = self.extra.borrow_mut();
-        let captured = &mut extra.get_or_insert_default().captured;
-        for (slot, capture) in captured.response.iter_mut().zip(&wanted.response) {
-            let found = keep(capture, head.values(bytes, &capture.name).last());
-            if found.is_some() {
-                *slot = found;
-            }
-        }
+        let captured = &mut self.extra().captured;
+        keep_all(&mut captured.response, &wanted.response, (&head.fields, bytes));
     }
 
     /// Keeps a cookie whose text `name=value` begins as wanted; true where it does.
@@ -62,8 +51,7 @@ impl Session {
         let found = pieces.into_iter().flatten().take(wanted.name.len()).eq(wanted.name.as_bytes());
         if found {
             let text = pieces.concat();
-            let mut extra = self.extra.borrow_mut();
-            let [client, server] = &mut extra.get_or_insert_default().captured.cookies;
+            let [client, server] = &mut self.extra().captured.cookies;
             *(if side == Side::Request { client } else { server }) = keep(wanted, Some(&text));
         }
         found
@@ -72,8 +60,7 @@ impl Session {
     /// Fills a slot: `http-request capture`, `http-response capture`.
     pub(super) fn capture(&self, side: Side, slot: usize, text: &[u8]) {
         let wanted = &self.frontend.config.captures;
-        let mut extra = self.extra.borrow_mut();
-        let Extra { captured, .. } = &mut **extra.get_or_insert_default();
+        let captured = &mut self.extra().captured;
         let (slots, wanted) = match side {
             Side::Request => (&mut captured.request, &wanted.request),
             Side::Response => (&mut captured.response, &wanted.response),
@@ -81,6 +68,15 @@ impl Session {
         slots.resize_with(wanted.len(), || None);
         if let (Some(slot), Some(wanted)) = (slots.get_mut(slot), wanted.get(slot)) {
             *slot = Some(cut(text, wanted.len_bytes).into());
+        }
+    }
+}
+
+/// Keeps the last value of each field, where there is one.
+fn keep_all(slots: &mut [Option<Box<[u8]>>], wanted: &[Capture], (fields, bytes): (&Fields, &[u8])) {
+    for (slot, capture) in slots.iter_mut().zip(wanted) {
+        if let found @ Some(_) = keep(capture, values(fields, bytes, &capture.name).last()) {
+            *slot = found;
         }
     }
 }

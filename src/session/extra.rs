@@ -1,5 +1,6 @@
 //! What only some sessions have: variables, captured headers, an id, what a PROXY protocol header has told.
 
+use std::cell::RefMut;
 use std::cmp::Ordering;
 use std::net::SocketAddr;
 
@@ -66,6 +67,11 @@ pub(super) enum LogLevel {
 }
 
 impl Session {
+    /// What only some sessions have, made now if it was not.
+    pub(super) fn extra(&self) -> RefMut<'_, Extra> {
+        RefMut::map(self.extra.borrow_mut(), |extra| &mut **extra.get_or_insert_default())
+    }
+
     /// The address the client came to, as a PROXY protocol header told it.
     pub(super) fn told_destination(&self) -> Option<SocketAddr> {
         self.extra.borrow().as_ref().and_then(|extra| extra.destination)
@@ -73,12 +79,12 @@ impl Session {
 
     /// Notes what the header told.
     pub(super) fn set_destination(&self, destination: SocketAddr) {
-        self.extra.borrow_mut().get_or_insert_default().destination = Some(destination);
+        self.extra().destination = Some(destination);
     }
 
     /// A PROXY protocol header comes first, says a rule.
     pub(super) fn expect_header(&self) {
-        self.extra.borrow_mut().get_or_insert_default().expects_header = true;
+        self.extra().expects_header = true;
     }
 
     /// Whether a rule has said so.
@@ -88,7 +94,7 @@ impl Session {
 
     /// Notes that the header has been read.
     pub(super) fn note_header(&self) {
-        self.extra.borrow_mut().get_or_insert_default().header_ms = self.reactor().now_ms();
+        self.extra().header_ms = self.reactor().now_ms();
     }
 
     /// Loop clock at the moment from which on a request may come: the accept, or the end of the header.
@@ -114,7 +120,7 @@ impl Session {
         if self.scope(id) == Scope::Process {
             return put(&mut self.frontend.shared.variables.borrow_mut(), id, value);
         }
-        put(&mut self.extra.borrow_mut().get_or_insert_default().variables, id, value)
+        put(&mut self.extra().variables, id, value)
     }
 
     /// Sets a variable where its conditions hold.
@@ -157,18 +163,18 @@ impl Session {
             return Some(known);
         }
         // A format that asks for the id itself finds it empty.
-        self.extra.borrow_mut().get_or_insert_default().unique_id = Some(Box::default());
+        self.extra().unique_id = Some(Box::default());
         let mut text = Vec::new();
         fill::fill(format, view, &mut text);
         let id: Box<[u8]> = text.into();
-        self.extra.borrow_mut().get_or_insert_default().unique_id = Some(id.clone());
+        self.extra().unique_id = Some(id.clone());
         Some(id)
     }
 
     /// Notes which request it is, where that will be asked for.
     pub(super) fn note_number(&self, number: u32) {
         if self.frontend.config.lines.unique_id.is_some() {
-            self.extra.borrow_mut().get_or_insert_default().number = number;
+            self.extra().number = number;
         }
     }
 
@@ -185,7 +191,7 @@ impl Session {
 
     /// Sets the severity of the request's log line (`http-request set-log-level`).
     pub(super) fn set_log_level(&self, level: LogLevel) {
-        self.extra.borrow_mut().get_or_insert_default().log_level = level;
+        self.extra().log_level = level;
     }
 
     /// What rules have set.
@@ -202,8 +208,8 @@ impl Session {
     pub(super) fn set_priority(&self, of_offset: bool, value: i64) {
         const CLASS_MAX: i64 = 2_047;
         const OFFSET_MAX_MS: i64 = 524_287;
-        let mut extra = self.extra.borrow_mut();
-        let (class, offset_ms) = &mut extra.get_or_insert_default().priority;
+        let mut extra = self.extra();
+        let (class, offset_ms) = &mut extra.priority;
         if of_offset {
             *offset_ms = value.clamp(-OFFSET_MAX_MS, OFFSET_MAX_MS) as i32;
         } else {
@@ -213,7 +219,7 @@ impl Session {
 
     /// The request at hand is not sent again once it was sent (`http-request disable-l7-retry`).
     pub(super) fn send_once(&self) {
-        self.extra.borrow_mut().get_or_insert_default().sent_once = true;
+        self.extra().sent_once = true;
     }
 
     /// Whether a rule has said so.
@@ -240,13 +246,15 @@ impl Session {
     pub(super) fn note_server(&self, server: &crate::net::Stream) {
         if self.frontend.config.lines.tell_server_address() {
             let addresses = [server.local_address(), server.peer_address()];
-            self.extra.borrow_mut().get_or_insert_default().server_addresses = addresses;
+            self.extra().server_addresses = addresses;
         }
     }
 }
 
 fn put(variables: &mut Variables, id: VarId, value: Option<Sample<'static>>) -> bool {
-    variables.retain(|(known, _)| *known != id);
+    if let Some(at) = variables.iter().position(|(known, _)| *known == id) {
+        variables.swap_remove(at);
+    }
     let Some(value) = value else { return true };
     let size = |value: &Sample<'_>| match value {
         Sample::Bytes(bytes) => VARIABLE_BYTES + bytes.len(),

@@ -128,15 +128,18 @@ impl Shared {
         variables: &[Rc<str>],
         userlists: Vec<config::UserList>,
     ) -> Self {
-        let scope = |name: &Rc<str>| match name.split_once('.') {
-            Some(("proc", _)) => Scope::Process,
-            Some(("sess", _)) => Scope::Session,
-            _ => Scope::Request,
-        };
+        let mut scopes = Vec::with_capacity(variables.len());
+        for name in variables {
+            scopes.push(match name.split_once('.') {
+                Some(("proc", _)) => Scope::Process,
+                Some(("sess", _)) => Scope::Session,
+                _ => Scope::Request,
+            });
+        }
         Self {
             references,
             by_name,
-            scopes: variables.iter().map(scope).collect(),
+            scopes,
             variables: RefCell::default(),
             keeps_line: variables.iter().any(|name| **name == *config::REQUEST_LINE),
             userlists,

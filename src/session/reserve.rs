@@ -23,8 +23,7 @@ impl Session {
     /// Lays a connection that has carried so many requests aside for this client's next one to the same server.
     pub(super) fn reserve(&self, slot: &Slot, (stream, requests): (Stream, u32), tied: bool) {
         let Some(reserved) = Reserved::new(stream, requests) else { return };
-        let mut extra = self.extra.borrow_mut();
-        let reserve = &mut extra.get_or_insert_default().reserve;
+        let reserve = &mut self.extra().reserve;
         reserve.tied |= tied;
         if reserve.idle.len() >= RESERVED_MAX {
             reserve.idle.remove(0);

@@ -82,7 +82,7 @@ fn taken(session: &Session) -> Vec<Store> {
 /// Keeps what is noted, and its room for the next request.
 fn give_back(session: &Session, stores: Vec<Store>) {
     if stores.capacity() > 0 {
-        session.extra.borrow_mut().get_or_insert_default().stores = stores;
+        session.extra().stores = stores;
     }
 }
 

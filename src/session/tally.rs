@@ -78,33 +78,34 @@ fn count_end(trace: &Trace, session: &Session, http: bool) {
     // With the server alone, where there is one: its backend's number is the sum.
     let server = server_of(trace).map(|server| &server.counters);
     let side = server.or(backend.map(|backend| &backend.counters));
-    let sides = || side.into_iter();
     // What a rule of `mode tcp` does shows in the phase alone.
     let ruled = trace.ruled || !http && who == b'P';
-    match (who, phase) {
-        (b'L', _) if backend.is_none() => front.intercepted.increment(),
+    // The frontend's counter, and that of the other side.
+    let (ours, theirs) = match (who, phase) {
+        (b'L', _) if backend.is_none() => (Some(&front.intercepted), None),
         (b'P', b'R' | b'T') if ruled => {
-            front.side.denied_requests.increment();
-            backend.filter(|_| http).iter().for_each(|backend| backend.counters.denied_requests.increment());
+            let backend = backend.filter(|_| http);
+            (Some(&front.side.denied_requests), backend.map(|backend| &backend.counters.denied_requests))
         }
         (b'P', b'D' | b'H') if ruled => {
-            front.side.denied_responses.increment();
-            sides().for_each(|side| side.denied_responses.increment());
+            (Some(&front.side.denied_responses), side.map(|side| &side.denied_responses))
         }
         (b'P', b'R' | b'H') if trace.status == 500 => {
-            front.side.internal_errors.increment();
-            sides().for_each(|side| side.internal_errors.increment());
+            (Some(&front.side.internal_errors), side.map(|side| &side.internal_errors))
         }
-        (b'P' | b'C' | b'c', b'R') | (b'P', b'D') => front.side.request_errors.increment(),
-        (b'S' | b's', b'C' | b'Q') => sides().for_each(|side| side.connect_errors.increment()),
-        (b'S' | b's' | b'P', b'H') => sides().for_each(|side| side.response_errors.increment()),
-        (b'S' | b's', b'D') => sides().for_each(|side| {
-            side.server_aborts.increment();
-            if who == b'S' {
+        (b'P' | b'C' | b'c', b'R') | (b'P', b'D') => (Some(&front.side.request_errors), None),
+        (b'S' | b's', b'C' | b'Q') => (None, side.map(|side| &side.connect_errors)),
+        (b'S' | b's' | b'P', b'H') => (None, side.map(|side| &side.response_errors)),
+        (b'S' | b's', b'D') => {
+            if let Some(side) = side.filter(|_| who == b'S') {
                 side.response_errors.increment();
             }
-        }),
-        (b'C' | b'c', _) => sides().for_each(|side| side.client_aborts.increment()),
-        _ => {}
+            (None, side.map(|side| &side.server_aborts))
+        }
+        (b'C' | b'c', _) => (None, side.map(|side| &side.client_aborts)),
+        _ => (None, None),
+    };
+    for counter in [ours, theirs].into_iter().flatten() {
+        counter.increment();
     }
 }

@@ -4,8 +4,7 @@ use std::future::poll_fn;
 use std::task::Poll;
 
 use super::Session;
-use super::http::rules::Done;
-use super::http::rules::{End, common, filled};
+use super::http::rules::{Done, End, Ending, common, filled};
 use super::sniff::{Sniffed, sniff};
 use super::stick;
 use super::trace::Trace;
@@ -49,7 +48,7 @@ impl Scene<'_> {
             action => match common(self, action, view, &filled(action, view)) {
                 Some(Done::Stop) => Some(ContentVerdict::Accept),
                 Some(Done::End(end)) => {
-                    if matches!(end, End::Drop { reset: true, .. }) {
+                    if matches!(*end, Ending::Drop { reset: true, .. }) {
                         no = Ruling::SilentDrop;
                     }
                     Some(ContentVerdict::Reject)
@@ -101,7 +100,7 @@ impl Session {
         let view = Seen::with_head(bytes, head).within(&scene);
         match scene.ruling(rules, acls, &view) {
             Ruling::Accept | Ruling::NotYet => Ok(()),
-            no => Err(End::Drop { reset: no == Ruling::SilentDrop, tarpit: false }),
+            no => Err(Ending::drop(no == Ruling::SilentDrop, false)),
         }
     }
 

@@ -58,8 +58,11 @@ pub fn judge(
     }
     match (judgement, &step.comment) {
         (Judgement::Not(status, mut info), Some(comment)) => {
-            info.extend_from_slice(b" comment: ");
-            info.extend_from_slice(comment.as_bytes());
+            // As HAProxy writes it.
+            let quote = if kind != CheckKind::Http && answer.bytes.is_empty() { "'" } else { "" };
+            for part in [" comment: ", quote, comment, quote] {
+                info.extend_from_slice(part.as_bytes());
+            }
             Judgement::Not(status, info)
         }
         (judgement, _) => judgement,

@@ -34,9 +34,6 @@ use verdict::{Status, Verdict};
 
 /// Checks one server for as long as its backend lives.
 pub(super) async fn watch(backend: Weak<Backend>, index: usize, check: Check, first_delay_ms: u64) {
-    if !can_be_checked(&backend, index) {
-        return;
-    }
     let Some(deadline) = backend.upgrade().map(|backend| Deadline::new(backend.reactor)) else { return };
     let mut pause_ms = first_delay_ms;
     let start = Instant::now();
@@ -73,17 +70,6 @@ fn pause_ms_of(server: &Server, check: &Check) -> u64 {
     } else {
         or_inter(check.fastinter_ms)
     }
-}
-
-fn can_be_checked(backend: &Weak<Backend>, index: usize) -> bool {
-    let Some(backend) = backend.upgrade() else { return false };
-    let Some(server) = backend.servers.get(index) else { return false };
-    if server.check_target().is_none() && server.address().is_some() {
-        let (name, server) = (&backend.config.name, &server.config.name);
-        log::warn!("Server {name}/{server} is not checked: it has no port of its own; add 'port N' to it");
-        return false;
-    }
-    true
 }
 
 /// Whether the server is in maintenance: no check is made, but the address that it may lack is looked for.

@@ -11,7 +11,7 @@ use super::state::Op;
 use super::verdict::Verdict;
 use crate::config::{Check, CheckAct, CheckConnect, CheckPlan, CheckStep, SendProxy};
 use crate::net::{Buffer, ConnectOptions, Dial, Ends, Stream, Target};
-use crate::reactor::{Deadline, Handle};
+use crate::reactor::{Deadline, Direction, Handle};
 
 /// Checks a server once; `None` when its backend is gone. A check that waits does not keep a dropped backend alive.
 pub(super) async fn probe(backend: &Weak<Backend>, index: usize, check: &Check) -> Option<Verdict> {
@@ -114,7 +114,9 @@ fn state_of(backend: &Backend, server: &Server) -> String {
     let node = node.trim();
     let weights = backend.servers.iter().filter(|server| server.is_usable()).map(Server::weight);
     let (weight, weights) = (server.weight(), weights.fold(0, u32::saturating_add));
-    let (own, all, queued) = (server.connections.get(), backend.connections.get(), backend.queued());
+    let all =
+        backend.connections.get().saturating_sub(u32::try_from(backend.queue.len()).unwrap_or(u32::MAX));
+    let (own, queued) = (server.connections.get(), server.queued());
     format!(
         "{word}{steps}; address={address}; port={port}; name={name}/{own_name}; node={node}; \
          weight={weight}/{weights}; scur={own}/{all}; qcur={queued}"
@@ -128,6 +130,8 @@ pub(super) struct Link<'o> {
     stream: Option<Stream>,
     deadline: Deadline,
     linger: bool,
+    /// Nothing has been sent: whether it stands is not known.
+    is_opening: bool,
     /// The server has ended it.
     ended: bool,
 }
@@ -136,45 +140,55 @@ impl<'o> Link<'o> {
     pub fn new(order: &'o Order) -> Self {
         let deadline = Deadline::new(order.reactor);
         deadline.set_after(order.inter_ms);
-        Self { order, stream: None, deadline, linger: false, ended: false }
+        Self { order, stream: None, deadline, linger: false, is_opening: false, ended: false }
     }
 
-    /// Connects, and says who it is where that is wanted. `next`: what is done then.
+    /// Connects, and says who it is where that is wanted. `next`: the steps that follow.
     ///
     /// Without `timeout check` the whole check has the time between two checks. With it that, or `timeout connect`, is
     /// for the connection, and `timeout check` for what follows.
-    pub async fn open(&mut self, how: &CheckConnect, next: Option<&CheckAct>) -> Result<(), Failure> {
+    pub async fn open(&mut self, how: &CheckConnect, next: &[CheckStep]) -> Result<(), Failure> {
         self.close();
-        (self.linger, self.ended) = (how.linger, false);
+        (self.linger, self.is_opening, self.ended) = (how.linger, true, false);
         if self.order.check_ms.is_some() {
             let shorter = Some(self.order.connect_ms).filter(|&ms| ms > 0);
             self.deadline.set_after(shorter.map_or(self.order.inter_ms, |ms| ms.min(self.order.inter_ms)));
         }
         let target = self.order.target(how);
         let header = self.order.header(how);
-        // Where the server speaks first it waits for the acknowledgement; a reset need not even have one before it.
-        let sends_first = header.is_some() || !matches!(next, Some(CheckAct::Expect(_)));
-        let dial = self.order.dial.as_ref();
-        let options = ConnectOptions { sends_first, dial, ..ConnectOptions::default() };
+        let acts = || next.iter().map(|step| &step.act);
+        let sends = acts().take_while(|act| !matches!(act, CheckAct::Connect(_)));
+        let sends = sends.filter(|act| matches!(act, CheckAct::Send { .. })).count();
+        let options = ConnectOptions {
+            // Where the server speaks first it waits for the acknowledgement; a reset need not even have one before it.
+            sends_first: header.is_some() || !matches!(acts().next(), Some(CheckAct::Expect(_))),
+            sends_once: header.is_none() && sends <= 1,
+            dial: self.order.dial.as_ref(),
+            ..ConnectOptions::default()
+        };
         let stream = Stream::connect(self.order.reactor, &target, options).map_err(Failure::Broken)?;
+        // Nothing can have come: epoll tells when it has, and a read that finds nothing is saved.
+        stream.source().clear(Direction::Read);
         self.stream = Some(stream);
-        // Sending nothing waits for the connection, and asks for its state in the same call.
-        self.write(b"", false).await?;
-        if let Some(ms) = self.order.check_ms {
-            self.deadline.set_after(ms);
-        }
-        match header {
-            Some(kind) => {
-                let more = matches!(next, Some(CheckAct::Send { .. }));
-                self.introduce(kind, &target, more).await
-            }
-            None => Ok(()),
-        }
+        let sends_next = matches!(acts().next(), Some(CheckAct::Send { .. }));
+        let hello = match header {
+            Some(kind) => self.introduction(kind, &target),
+            // That finds out whether the connection stands.
+            None if sends_next => return Ok(()),
+            // And so does sending nothing, which waits for it.
+            None => Vec::new(),
+        };
+        self.write(&hello, sends_next).await
+    }
+
+    /// Whether nobody knows yet if the connection stands.
+    pub fn is_opening(&self) -> bool {
+        self.is_opening
     }
 
     /// Says with a PROXY protocol header that this connection is nobody's but our own: version 1 by the connection's
     /// own addresses, since some servers refuse UNKNOWN, version 2 by LOCAL.
-    async fn introduce(&mut self, kind: SendProxy, target: &Target, more: bool) -> Result<(), Failure> {
+    fn introduction(&self, kind: SendProxy, target: &Target) -> Vec<u8> {
         let ours = self.stream.as_ref().and_then(Stream::local_address);
         let ends = match target {
             Target::Inet(theirs) if kind == SendProxy::Line => {
@@ -182,7 +196,7 @@ impl<'o> Link<'o> {
             }
             _ => None,
         };
-        self.write(&header(kind, ends.as_ref()), more).await
+        header(kind, ends.as_ref()).to_vec()
     }
 
     /// Sends all of it; `more` follows at once.
@@ -191,6 +205,11 @@ impl<'o> Link<'o> {
         loop {
             let sent = self.deadline.within(|context| stream.poll_write(context, bytes, more)).await;
             let len = sent.map_err(|_| Failure::Late)?.map_err(Failure::Broken)?;
+            if std::mem::take(&mut self.is_opening)
+                && let Some(ms) = self.order.check_ms
+            {
+                self.deadline.set_after(ms);
+            }
             bytes = bytes.get(len..).unwrap_or_default();
             if bytes.is_empty() {
                 return Ok(());

@@ -30,6 +30,14 @@ pub(super) enum Failure {
     Broken(io::Error),
 }
 
+impl Failure {
+    /// Whether a connection that stood was broken.
+    fn is_reset(&self) -> bool {
+        use io::ErrorKind as Kind;
+        matches!(self, Self::Broken(error) if matches!(error.kind(), Kind::ConnectionReset | Kind::BrokenPipe))
+    }
+}
+
 /// How a check ended, without the time it took.
 pub(super) struct End {
     pub status: Status,
@@ -56,7 +64,7 @@ pub(super) async fn run(order: &Order) -> End {
             buffer = None;
         }
         let done = match &step.act {
-            CheckAct::Connect(how) => link.open(how, steps.get(at + 1).map(|next| &next.act)).await,
+            CheckAct::Connect(how) => link.open(how, steps.get(at + 1..).unwrap_or_default()).await,
             CheckAct::Send { bytes, state_at } => {
                 to_head = bytes.starts_with(b"HEAD ");
                 send(&mut link, order, bytes, *state_at).await
@@ -84,7 +92,10 @@ pub(super) async fn run(order: &Order) -> End {
             }
         };
         if let Err(failure) = done {
-            return failed(&failure, step, kind);
+            // That a connection does not stand may come out with the first bytes: it was not they that failed.
+            let by_sending = matches!(step.act, CheckAct::Send { .. }) && link.is_opening();
+            let opened = steps.get(at.wrapping_sub(1)).filter(|_| by_sending && !failure.is_reset());
+            return failed(&failure, opened.unwrap_or(step), kind);
         }
         at += 1;
     }
@@ -105,13 +116,10 @@ async fn send(
     bytes: &[u8],
     state_at: Option<u16>,
 ) -> Result<(), Failure> {
-    match state_at.and_then(|at| bytes.split_at_checked(at.into())) {
-        Some((before, after)) => {
-            let told = [before, b"x-haproxy-server-state: ", order.state.as_bytes(), b"\r\n", after].concat();
-            link.write(&told, false).await
-        }
-        None => link.write(bytes, false).await,
-    }
+    let told = state_at.and_then(|at| bytes.split_at_checked(at.into())).map(|(before, after)| {
+        [before, b"x-haproxy-server-state: ", order.state.as_bytes(), b"\r\n", after].concat()
+    });
+    link.write(told.as_deref().unwrap_or(bytes), false).await
 }
 
 /// All steps are made: how the last of them lets the check end.
@@ -137,7 +145,7 @@ fn succeeded(step: &CheckStep, kind: CheckKind, bytes: &[u8], code: u16, takes_4
 fn failed(failure: &Failure, step: &CheckStep, kind: CheckKind) -> End {
     let status = match (&step.act, failure) {
         // A reset is of a connection that stood: one that did not come about was refused.
-        (CheckAct::Connect(_), Failure::Broken(error)) if !is_reset(error) => of_failure(error).0,
+        (CheckAct::Connect(_), Failure::Broken(error)) if !failure.is_reset() => of_failure(error).0,
         (CheckAct::Connect(_), Failure::Late) => Status::L4Tout,
         (_, Failure::Broken(_)) => Status::Reset,
         (CheckAct::Expect(expect), Failure::Late) => expect.timeout,
@@ -151,10 +159,6 @@ fn failed(failure: &Failure, step: &CheckStep, kind: CheckKind) -> End {
         name_step(&mut info, step);
     }
     End { status, code: 0, info }
-}
-
-fn is_reset(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe)
 }
 
 /// ` at step 2 of tcp-check (send)`.
@@ -191,9 +195,6 @@ pub(super) fn of_failure(error: &io::Error) -> (Status, Option<Box<str>>) {
 /// Whether a check failed for want of our own descriptors, memory, ports or addresses.
 fn is_our_fault(error: &io::Error) -> bool {
     use rustix::io::Errno;
-    if SourceError::of(error).is_some() {
-        return true;
-    }
     [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM, Errno::ADDRNOTAVAIL]
         .iter()
         .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))

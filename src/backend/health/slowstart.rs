@@ -19,15 +19,18 @@ pub(super) fn begin(backend: &Rc<Backend>, index: usize) {
 
 async fn ramp(backend: Weak<Backend>, index: usize) {
     let Some(deadline) = backend.upgrade().map(|backend| Deadline::new(backend.reactor)) else { return };
+    let mut began_ms = None;
     loop {
         let step_ms = {
             let Some(backend) = backend.upgrade() else { return };
             let Some(server) = backend.servers.get(index) else { return };
-            if server.state.op.get() != Op::Starting {
+            // One that has gone down and come back meanwhile has begun anew.
+            let changed_ms = server.state.changed_ms.get();
+            if server.state.op.get() != Op::Starting || *began_ms.get_or_insert(changed_ms) != changed_ms {
                 return;
             }
             let now_ms = backend.reactor.now_ms();
-            let past_ms = now_ms.saturating_sub(server.state.changed_ms.get());
+            let past_ms = now_ms.saturating_sub(changed_ms);
             let whole_ms = server.config.state.slowstart_ms;
             server.set_ramp(past_ms, whole_ms);
             if past_ms >= whole_ms {

@@ -5,6 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::task::Waker;
 
 use super::verdict::{Status, Verdict};
+use crate::config::FirstState;
 
 /// What a server does, with the numbers of `show servers state` (`srv_op_state`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +85,17 @@ impl Counter {
         Self { health: rise, rise, fall: fall.max(1) }
     }
 
+    /// The same where `init-state` says so.
+    pub(crate) fn at(self, first: FirstState) -> Self {
+        let health = match first {
+            FirstState::Up => self.rise,
+            FirstState::FullyUp => self.top(),
+            FirstState::Down => self.rise.saturating_sub(1),
+            FirstState::FullyDown => 0,
+        };
+        Self { health, ..self }
+    }
+
     /// Where it stands after checks that were all right for long.
     pub(super) fn top(self) -> u32 {
         self.rise.saturating_add(self.fall).saturating_sub(1)
@@ -148,7 +160,7 @@ pub(crate) struct State {
 impl State {
     pub(crate) fn new(check: Counter, admin: Admin, now_ms: u64) -> Self {
         Self {
-            op: Cell::new(if admin.is_maint() { Op::Stopped } else { Op::Running }),
+            op: Cell::new(if admin.is_maint() || !check.is_up() { Op::Stopped } else { Op::Running }),
             admin: Cell::new(admin),
             check: Cell::new(check),
             agent: Cell::new(Counter::new(1, 1)),
@@ -322,6 +334,25 @@ mod tests {
     #[test]
     fn the_first_failure_after_the_start_takes_a_server_down() {
         assert_eq!((after("").health, after("-").health), (2, 0));
+    }
+
+    #[test]
+    fn init_state_says_how_many_checks_change_it() {
+        for (first, is_up, checks) in [
+            (FirstState::Up, true, 1),
+            (FirstState::FullyUp, true, 3),
+            (FirstState::Down, false, 1),
+            (FirstState::FullyDown, false, 2),
+        ] {
+            let state = State::new(Counter::new(2, 3).at(first), Admin::default(), 0);
+            assert_eq!(state.op.get() == Op::Running, is_up);
+            let (mut counter, mut count) = (state.check.get(), 0);
+            while counter.is_up() == is_up {
+                let _ = if is_up { counter.fail() } else { counter.pass() };
+                count += 1;
+            }
+            assert_eq!(count, checks, "{first:?}");
+        }
     }
 
     #[test]

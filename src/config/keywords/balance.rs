@@ -12,18 +12,18 @@ use crate::config::{sample, suggest};
 const SERVER: Sections = Sections::SERVER_SIDE;
 const ALGORITHMS: &str = "roundrobin, static-rr, leastconn, first, source, uri, url_param NAME, hdr(NAME), \
      random[(DRAWS)], rdp-cookie[(NAME)] or hash EXPRESSION";
-const NAMES: [&str; 11] = [
-    "roundrobin",
-    "static-rr",
-    "leastconn",
-    "first",
-    "source",
-    "uri",
-    "url_param",
-    "hdr",
-    "random",
-    "hash",
-    "rdp-cookie",
+const METHODS: [(&str, Method); 11] = [
+    ("roundrobin", Method::RoundRobin),
+    ("static-rr", Method::StaticRr),
+    ("leastconn", Method::LeastConn),
+    ("first", Method::First),
+    ("source", Method::Source),
+    ("uri", Method::Uri),
+    ("url_param", Method::UrlParam),
+    ("hdr", Method::Header),
+    ("random", Method::Random),
+    ("hash", Method::Hash),
+    ("rdp-cookie", Method::RdpCookie),
 ];
 const FUNCTIONS: [&str; 5] = ["sdbm", "djb2", "wt6", "crc32", "none"];
 
@@ -101,7 +101,24 @@ fn one_of(word: &Word, names: &[&str], expected: &str) -> Result<usize, Fault> {
     })
 }
 
+/// An algorithm by its name.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Method {
+    RoundRobin,
+    StaticRr,
+    LeastConn,
+    First,
+    Source,
+    Uri,
+    UrlParam,
+    Header,
+    Random,
+    Hash,
+    RdpCookie,
+}
+
 fn balance(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
+    use Method::{First, Hash, Header, LeastConn, Random, RdpCookie, RoundRobin, Source, StaticRr};
     let [word, rest @ ..] = st.args() else {
         return Err(st.wrong(format_args!("expected `balance` and {ALGORITHMS}")));
     };
@@ -119,71 +136,77 @@ fn balance(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
         },
         None => (text, None),
     };
-    if argument.is_some() && !matches!(name, "hdr" | "random" | "rdp-cookie") && NAMES.contains(&name) {
+    let Some(&(name, method)) = METHODS.iter().find(|(known, _)| *known == name) else {
+        let hint = suggest::hint(name, METHODS.iter().map(|(name, _)| *name));
+        let quoted = word.quoted();
+        let message = format_args!("{quoted} is no balance algorithm{hint}; expected {ALGORITHMS}");
+        return Err(Fault::at(word.span, message));
+    };
+    if argument.is_some() && !matches!(method, Header | Random | RdpCookie) {
         return Err(Fault::at(word.span, format_args!("`{name}` takes nothing in parentheses")));
     }
-    let algorithm = match (name, rest) {
-        ("roundrobin", []) => Algorithm::RoundRobin,
-        ("static-rr", []) => Algorithm::StaticRr,
-        ("leastconn", []) => Algorithm::LeastConn,
-        ("first", []) => Algorithm::First,
-        ("source", []) => Algorithm::Hash(Key::Source),
-        ("random", []) => Algorithm::Random(draws(word, argument)?),
-        ("uri", rest) => Algorithm::Hash(uri(rest)?),
-        ("url_param", [name, rest @ ..]) => {
-            match rest {
-                [post, wait] if post.is("check_post") => drop(number(wait, 0, u32::MAX)?),
-                [] => {}
-                [post, rest @ ..] if post.is("check_post") => st.end(rest)?,
-                [other, ..] => drop(one_of(other, &["check_post"], "`check_post`")?),
-            }
-            Algorithm::Hash(Key::UrlParam(name.text()?.into()))
+    if let [first, ..] = rest
+        && matches!(method, RoundRobin | StaticRr | LeastConn | First | Source | Random)
+    {
+        // HAProxy passes over it in silence.
+        let quoted = first.quoted();
+        let message = format!("`balance {name}` takes nothing more: {quoted} and what follows is ignored");
+        b.warn(st, Some(first.span), message);
+    }
+    let key = match method {
+        RoundRobin | StaticRr | LeastConn | First | Random => {
+            b.settings()?.balance.algorithm = match method {
+                StaticRr => Algorithm::StaticRr,
+                LeastConn => Algorithm::LeastConn,
+                First => Algorithm::First,
+                Random => Algorithm::Random(draws(word, argument)?),
+                _ => Algorithm::RoundRobin,
+            };
+            return Ok(());
         }
-        ("url_param", []) => return Err(Fault::at(word.span, "`url_param` needs the name of a parameter")),
-        ("hdr", rest) => {
+        Source => Key::Source,
+        Method::Uri => uri(rest)?,
+        Method::UrlParam => url_param(st, word, rest)?,
+        Header => {
             let name = header(word, argument)?;
             if let [first, rest @ ..] = rest {
                 one_of(first, &["use_domain_only"], "`use_domain_only`")?;
                 st.end(rest)?;
             }
-            Algorithm::Hash(Key::Header { name, domain_only: !rest.is_empty() })
+            Key::Header { name, domain_only: !rest.is_empty() }
         }
-        ("hash", [expression, rest @ ..]) => {
+        Hash => {
+            let [expression, rest @ ..] = rest else {
+                let why = "`hash` needs an expression, as `hash req.hdr(host),lower`";
+                return Err(Fault::at(word.span, why));
+            };
             st.end(rest)?;
-            Algorithm::Hash(Key::Sample(self::expression(b, st, expression)?.into()))
+            Key::Sample(self::expression(b, st, expression)?.into())
         }
-        ("hash", []) => {
-            return Err(Fault::at(word.span, "`hash` needs an expression, as `hash req.hdr(host),lower`"));
-        }
-        ("rdp-cookie", rest) => {
+        RdpCookie => {
             st.end(rest)?;
             let name = argument.filter(|name| !name.is_empty()).unwrap_or("msts");
-            Algorithm::Hash(Key::Sample(Expr::of(Fetch::RdpCookie(name.into()), text).into()))
-        }
-        (name, [first, ..]) if NAMES.contains(&name) => {
-            // HAProxy passes over it in silence.
-            let message = format!(
-                "`balance {name}` takes nothing more: {} and what follows is ignored",
-                first.quoted()
-            );
-            b.warn(st, Some(first.span), message);
-            match name {
-                "roundrobin" => Algorithm::RoundRobin,
-                "static-rr" => Algorithm::StaticRr,
-                "leastconn" => Algorithm::LeastConn,
-                "first" => Algorithm::First,
-                "random" => Algorithm::Random(draws(word, argument)?),
-                _ => Algorithm::Hash(Key::Source),
-            }
-        }
-        (name, _) => {
-            let hint = suggest::hint_of(name, &NAMES);
-            let message = format!("{} is no balance algorithm{hint}; expected {ALGORITHMS}", word.quoted());
-            return Err(Fault::at(word.span, message));
+            Key::Sample(Expr::of(Fetch::RdpCookie(name.into()), text).into())
         }
     };
-    b.settings()?.balance.algorithm = algorithm;
+    b.settings()?.balance.algorithm = Algorithm::Hash(key);
     Ok(())
+}
+
+/// What follows `url_param`.
+fn url_param(st: &Statement<'_>, word: &Word, words: &[Word]) -> Result<Key, Fault> {
+    let [name, rest @ ..] = words else {
+        return Err(Fault::at(word.span, "`url_param` needs the name of a parameter"));
+    };
+    if let [post, rest @ ..] = rest {
+        one_of(post, &["check_post"], "`check_post`")?;
+        if let [wait] = rest {
+            number(wait, 0, u32::MAX)?;
+        } else {
+            st.end(rest)?;
+        }
+    }
+    Ok(Key::UrlParam(name.text()?.into()))
 }
 
 /// `random(N)`; two draws where nothing is said.
@@ -233,8 +256,10 @@ fn expression(
     let spot = b.spot(st, Some(word.span));
     let (expr, _) = sample::parse(&mut b.reader(&spot), word)?;
     if expr.fetch.message() == Some(Side::Response) {
-        let message = format!("`{}` has no value here: the server has not answered yet", expr.text);
-        return Err(Fault::at(word.span, message));
+        return Err(Fault::at(
+            word.span,
+            format_args!("`{}` has no value here: the server has not answered yet", expr.text),
+        ));
     }
     Ok(expr)
 }

@@ -1,13 +1,13 @@
 //! `bind` lines and their parameters (configuration §5.1).
 
-use super::{Entry, Sections, connection, groups, known, listed, parameters};
+use super::{Entry, Sections, connection, groups, known, listed, parameters, unknown_parameter};
 use crate::config::address;
 use crate::config::builder::{Builder, Statement};
 use crate::config::diagnostics::Fault;
 use crate::config::lexer::Word;
 use crate::config::model::{Bind, BindAddress, Place, TcpTuning};
 use crate::config::privileges::Account;
-use crate::config::suggest;
+use crate::config::suggest::Search;
 use crate::config::values::number;
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -231,12 +231,7 @@ fn unknown(word: &Word, text: &str) -> Fault {
             "TLS (`ssl`) is not built: the gateway would listen in the clear where encryption was meant",
         );
     }
-    if listed(known::BIND, text) {
-        return Fault::at(
-            word.span,
-            format_args!("HAProxy has the bind parameter `{text}`, oneport has not built it yet"),
-        );
-    }
-    let hint = suggest::hint(text, PARAMETERS.iter().map(|e| e.name).chain(known::BIND.split('|')));
-    Fault::at(word.span, format_args!("unknown bind parameter {}{hint}", word.quoted()))
+    let mut search = Search::new(text);
+    PARAMETERS.iter().for_each(|entry| search.add(entry.name));
+    unknown_parameter(word, "bind", known::BIND, search)
 }

@@ -1,7 +1,7 @@
 //! `option httpchk`, `http-check …`, `option tcp-check`, `tcp-check …` (configuration §4.2).
 
 use super::expect::expect;
-use super::http_rules::{header_name, value_text};
+use super::http_actions::{header_name, value_text};
 use super::options::flag;
 use super::words::Words;
 use super::{Keyword, Sections, Status, scripts};
@@ -248,10 +248,10 @@ fn version(word: &Word, text: &str) -> Result<Box<str>, Fault> {
     let version = text.to_ascii_uppercase();
     match version.as_str() {
         "HTTP/1.0" | "HTTP/1.1" => Ok(version.into()),
-        _ => {
-            let message = format!("`{}` is not spoken; expected HTTP/1.0 or HTTP/1.1", text.escape_debug());
-            Err(Fault::at(word.span, message))
-        }
+        _ => Err(Fault::at(
+            word.span,
+            format_args!("`{}` is not spoken; expected HTTP/1.0 or HTTP/1.1", text.escape_debug()),
+        )),
     }
 }
 
@@ -307,9 +307,9 @@ fn connect(b: &mut Builder<'_>, st: &Statement<'_>, is_http: bool) -> Result<(),
         } else if words.option("proto") {
             mux(words.next("a protocol")?)?;
         } else {
-            let why = match word.bytes.as_slice() {
-                b"ssl" | b"sni" | b"alpn" => "TLS is not built: the check would be made in the clear",
-                b"via-socks4" => "SOCKS4 is not built",
+            let why = match word.as_str() {
+                "ssl" | "sni" | "alpn" => "TLS is not built: the check would be made in the clear",
+                "via-socks4" => "SOCKS4 is not built",
                 _ => "expected default, port, addr, send-proxy, linger, proto or comment",
             };
             return Err(Fault::at(word.span, format_args!("{}: {why}", word.quoted())));
@@ -326,8 +326,8 @@ pub(super) fn address(word: &Word) -> Result<std::net::IpAddr, Fault> {
 
 /// `proto`, `check-proto`: HTTP/1 is what checks speak anyway.
 pub(super) fn mux(word: &Word) -> Result<(), Fault> {
-    match word.bytes.as_slice() {
-        b"h1" | b"none" => Ok(()),
+    match word.as_str() {
+        "h1" | "none" => Ok(()),
         _ => Err(word.wrong(" is not spoken; expected h1")),
     }
 }

@@ -91,7 +91,7 @@ pub(super) const TABLE: &[Keyword] = &[
         "<header>",
         "tell each server its name in this field of requests",
         |b, st| {
-            let name = super::http_rules::header_name(st.one("the name of a header")?)?;
+            let name = super::http_actions::header_name(st.one("the name of a header")?)?;
             b.settings()?.send_name = Some(name);
             Ok(())
         },
@@ -167,9 +167,9 @@ pub(super) fn count(word: &Word) -> Result<u32, Fault> {
 
 /// HTTP/1 is all that is spoken.
 pub(super) fn only_h1(word: &Word, expected: &str) -> Result<(), Fault> {
-    match word.bytes.as_slice() {
-        b"h1" => Ok(()),
-        b"auto" if expected.contains("auto") => Ok(()),
+    match word.as_str() {
+        "h1" => Ok(()),
+        "auto" if expected.contains("auto") => Ok(()),
         _ => Err(Fault::at(
             word.span,
             format_args!("{}: expected {expected}, since only HTTP/1 is spoken", word.quoted()),
@@ -193,7 +193,7 @@ pub(super) fn foreign(word: &Word) -> Result<Foreign, Fault> {
             None => (inner.trim(), Some(-1)),
         };
         let bare = Word { bytes: name.as_bytes().to_vec(), span: word.span };
-        let name = super::http_rules::header_name(&bare)?;
+        let name = super::http_actions::header_name(&bare)?;
         return match occurrence {
             Some(0) | None => wrong("the occurrence is a number other than 0; "),
             Some(number) if number < -10 => wrong("-10 is the farthest from the end; "),
@@ -227,9 +227,9 @@ fn source(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
     let mut words = rest.iter();
     while let Some(word) = words.next() {
         let value = words.next().ok_or_else(|| word.wrong(" needs a value"));
-        match word.bytes.as_slice() {
-            b"usesrc" => source.foreign = Some(foreign(value?)?),
-            b"interface" => source.interface = Some(interface(value?)?),
+        match word.as_str() {
+            "usesrc" => source.foreign = Some(foreign(value?)?),
+            "interface" => source.interface = Some(interface(value?)?),
             _ => {
                 return Err(word.wrong(": expected `usesrc` or `interface`"));
             }

@@ -42,8 +42,9 @@ const STATUSES: [(&str, &[(&str, CheckStatus)]); 3] = [
 pub(super) fn expect(b: &mut Builder<'_>, st: &Statement<'_>, is_http: bool) -> Result<(), Fault> {
     let mut words = Words::new(b, st, st.args());
     let mut expect = CheckExpect::new(CheckPattern::Ldap);
-    let mut comment = None;
-    loop {
+    let (mut comment, mut is_found) = (None, false);
+    // The match stands anywhere among the options.
+    while !is_found || !words.rest.is_empty() {
         if words.option("min-recv") {
             let word = words.next("a number")?;
             expect.min_recv = if word.is("-1") { None } else { Some(number(word, 0, i32::MAX as u32)?) };
@@ -62,19 +63,20 @@ pub(super) fn expect(b: &mut Builder<'_>, st: &Statement<'_>, is_http: bool) -> 
                 "error-status" => expect.error = Some(status),
                 _ => expect.timeout = status,
             }
+        } else if is_found {
+            return st.end(words.rest);
         } else {
-            break;
+            let mut word = words.next("what is looked for")?;
+            if word.is("!") {
+                expect.negated = true;
+                word = words.next("what is looked for")?;
+            }
+            let name = word.text()?;
+            let name = name.strip_prefix('!').inspect(|_| expect.negated = true).unwrap_or(name);
+            expect.pattern = pattern(b, st, (word, name), &mut words, is_http)?;
+            is_found = true;
         }
     }
-    let mut word = words.next("what is looked for")?;
-    if word.is("!") {
-        expect.negated = true;
-        word = words.next("what is looked for")?;
-    }
-    let name = word.text()?;
-    let name = name.strip_prefix('!').inspect(|_| expect.negated = true).unwrap_or(name);
-    expect.pattern = pattern(b, st, (word, name), &mut words, is_http)?;
-    st.end(words.rest)?;
     add(b, st, is_http, Line::Expect(Box::new(expect)), comment)
 }
 
@@ -131,17 +133,18 @@ fn expression(word: &Word, ignore_case: bool) -> Result<crate::config::Regex, Fa
 /// `200,201,300-310`.
 fn codes(word: &Word) -> Result<Vec<(u16, u16)>, Fault> {
     let bad = |part: &str| {
-        let message = format!("`{}` is no status or range of them, such as 200-399", part.escape_debug());
-        Fault::at(word.span, message)
+        Fault::at(
+            word.span,
+            format_args!("`{}` is no status or range of them, such as 200-399", part.escape_debug()),
+        )
     };
-    let parts = word.text()?.split(',').filter(|part| !part.is_empty());
-    let codes = parts.map(|part| {
+    let code = |text: &str| text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()));
+    let mut codes = Vec::new();
+    for part in word.text()?.split(',').filter(|part| !part.is_empty()) {
         let (low, high) = part.split_once('-').unwrap_or((part, part));
-        let code =
-            |text: &str| text.parse::<u16>().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()));
-        code(low).zip(code(high)).filter(|(low, high)| low <= high).ok_or_else(|| bad(part))
-    });
-    let codes = codes.collect::<Result<Vec<_>, _>>()?;
+        let range = code(low).zip(code(high)).filter(|(low, high)| low <= high);
+        codes.push(range.ok_or_else(|| bad(part))?);
+    }
     if codes.is_empty() { Err(bad("")) } else { Ok(codes) }
 }
 
@@ -175,12 +178,12 @@ fn compared(
     let mut kind = MatchKind::Str;
     if words.option("-m") {
         let word = words.next("str, beg, end, sub or reg")?;
-        kind = match word.bytes.as_slice() {
-            b"str" => MatchKind::Str,
-            b"beg" => MatchKind::Beg,
-            b"end" => MatchKind::End,
-            b"sub" => MatchKind::Sub,
-            b"reg" if !is_format => {
+        kind = match word.as_str() {
+            "str" => MatchKind::Str,
+            "beg" => MatchKind::Beg,
+            "end" => MatchKind::End,
+            "sub" => MatchKind::Sub,
+            "reg" if !is_format => {
                 return expression(words.next("an expression")?, ignore_case).map(CheckMatch::Regex);
             }
             _ => {

@@ -3,7 +3,7 @@
 
 use super::Status::{self, AcceptedIgnored, NotYet, Refused, Silent};
 use super::takes::Takes;
-use super::{Sections, listed};
+use super::{Sections, entry_of, listed};
 
 /// Keywords of sections that share what becomes of them.
 pub(crate) struct Group {
@@ -344,9 +344,15 @@ pub(crate) const SECTIONS: &[(Status, &str)] = &[
 
 /// The group of a keyword, and the keyword: preferring one that may stand in `section`.
 pub(super) fn find(name: &str, section: Sections) -> Option<(&'static str, &'static Group)> {
-    let of = |group: &'static Group| group.names.split('|').find(|one| *one == name).map(|one| (one, group));
-    let here = |found: &(&'static str, &'static Group)| found.1.sections.meets(section);
-    GROUPS.iter().filter_map(of).find(here).or_else(|| GROUPS.iter().find_map(of))
+    let mut found = None;
+    for group in GROUPS {
+        let Some(one) = entry_of(group.names, name) else { continue };
+        if group.sections.meets(section) {
+            return Some((one, group));
+        }
+        found = found.or(Some((one, group)));
+    }
+    found
 }
 
 /// The group of a parameter, and the parameter.
@@ -354,9 +360,7 @@ pub(super) fn parameter(
     groups: &'static [Parameters],
     name: &str,
 ) -> Option<(&'static str, &'static Parameters)> {
-    let of =
-        |group: &'static Parameters| group.names.split('|').find(|one| *one == name).map(|one| (one, group));
-    groups.iter().find_map(of)
+    groups.iter().find_map(|group| entry_of(group.names, name).map(|one| (one, group)))
 }
 
 impl Group {

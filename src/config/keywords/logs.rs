@@ -95,13 +95,13 @@ fn target(b: &Builder<'_>, st: &Statement<'_>) -> Result<LogTarget, Fault> {
     let mut words = rest.iter();
     let mut facility = None;
     while let Some(word) = words.next() {
-        match word.bytes.as_slice() {
-            b"len" => {
+        match word.as_str() {
+            "len" => {
                 let value = value_of(word, words.next())?;
                 target.len_bytes = number(value, LEN_BYTES.0, LEN_BYTES.1)? as usize;
             }
-            b"format" => target.format = format(value_of(word, words.next())?)?,
-            b"sample" => target.sample = Some(sampling(value_of(word, words.next())?)?),
+            "format" => target.format = format(value_of(word, words.next())?)?,
+            "sample" => target.sample = Some(sampling(value_of(word, words.next())?)?),
             _ => {
                 facility = Some(word);
                 break;

@@ -1,7 +1,7 @@
 //! `docs/keywords.md`, written from the tables by a test, which is all that needs it.
 
 use super::{Entry, Status, TOPICS, bind, groups, known, listed, server};
-use crate::config::{condition, converter, patterns, sample};
+use crate::config::{condition, converter, fetches, patterns};
 
 /// The compatibility page: every keyword with where it stands, what it takes and what becomes of it.
 fn markdown() -> String {
@@ -30,7 +30,7 @@ fn markdown() -> String {
         }
     }
     out.push_str("\n## Actions of rules\n\n| action | in |\n|---|---|\n");
-    for (name, rules) in super::http_rules::actions() {
+    for (name, rules) in super::http_actions::actions() {
         out.push_str(&format!("| `{name}` | {rules} |\n"));
     }
     parameters(&mut out, "Parameters of `bind`", &[bind::PARAMETERS]);
@@ -61,7 +61,7 @@ fn conditions(out: &mut String) {
          must all hold. A condition that more bytes could still decide waits for them, within the inspect delay.\n\n\
          | fetch | what it is |\n|---|---|\n",
     );
-    for (names, help, derived) in sample::fetches() {
+    for (names, help, derived) in fetches::fetches() {
         let names = names.replace('|', "`, `");
         let more = if derived { "; also `_beg _dir _dom _end _len _reg _sub`" } else { "" };
         out.push_str(&format!("| `{names}` | {}{more} |\n", help.replace('|', "\\|")));

@@ -10,6 +10,7 @@ mod errors;
 mod expect;
 pub(crate) mod global;
 pub(crate) mod groups;
+mod http_actions;
 mod http_rules;
 pub(crate) mod known;
 pub(crate) mod lines;
@@ -41,7 +42,8 @@ pub(crate) use tcp_lint::looks_at_bytes;
 use super::builder::{Builder, Statement};
 use super::diagnostics::{Fault, Span};
 use super::lexer::Word;
-use super::suggest;
+use super::suggest::Search;
+use std::slice;
 
 /// A set of section kinds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,12 +85,17 @@ impl Sections {
             (Self::USERLIST, "userlist"),
             (Self::HTTP_ERRORS, "http-errors"),
         ];
-        let names: Vec<&str> = all.iter().filter(|(s, _)| self.meets(*s)).map(|(_, name)| *name).collect();
-        match names.split_last() {
-            Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
-            Some((last, _)) => (*last).to_owned(),
-            None => String::new(),
+        let mut text = String::new();
+        let mut left = self.0;
+        for (section, name) in all {
+            if left & section.0 != 0 {
+                left &= !section.0;
+                let between = if left == 0 { " and " } else { ", " };
+                text.push_str(if text.is_empty() { "" } else { between });
+                text.push_str(name);
+            }
         }
+        text
     }
 }
 
@@ -149,31 +156,53 @@ fn parameters<T>(
     groups: &'static [groups::Parameters],
     words: &[Word],
     target: &mut T,
-    unknown: impl Fn(&Word, &str) -> Fault,
+    unknown: fn(&Word, &str) -> Fault,
 ) -> Result<Vec<SetAside>, Fault> {
     let mut set_aside = Vec::new();
     let mut words = words.iter();
     while let Some(word) = words.next() {
         let text = word.text()?;
-        let Some(entry) = tables.iter().copied().flatten().find(|entry| entry.name == text) else {
-            let Some((name, group)) = groups::parameter(groups, text) else {
-                return Err(unknown(word, text));
-            };
-            if group.value && words.next().is_none() {
-                return Err(Fault::at(word.span, format_args!("`{text}` needs a value")));
+        match tables.iter().copied().flatten().find(|entry| entry.name == text) {
+            Some(entry) => (entry.parse)(target, argument(entry.args, word, &mut words)?)?,
+            None => {
+                set_aside.push(idle(groups, word, &mut words).unwrap_or_else(|| Err(unknown(word, text)))?)
             }
-            set_aside.push((name, word.span, group.status));
-            continue;
-        };
-        let value = match entry.args {
-            "" => word,
-            _ => words.next().ok_or_else(|| {
-                Fault::at(word.span, format_args!("`{text}` needs a value: {}", entry.args))
-            })?,
-        };
-        (entry.parse)(target, value)?;
+        }
     }
     Ok(set_aside)
+}
+
+/// The value of a parameter, or its own word where it takes none.
+fn argument<'w>(args: &str, word: &'w Word, words: &mut slice::Iter<'w, Word>) -> Result<&'w Word, Fault> {
+    if args.is_empty() {
+        return Ok(word);
+    }
+    words.next().ok_or_else(|| Fault::at(word.span, format_args!("{} needs a value: {args}", word.quoted())))
+}
+
+/// A parameter that does nothing, if it is one.
+fn idle(
+    groups: &'static [groups::Parameters],
+    word: &Word,
+    words: &mut slice::Iter<'_, Word>,
+) -> Option<Result<SetAside, Fault>> {
+    let (name, group) = groups::parameter(groups, word.as_str())?;
+    if group.value && words.next().is_none() {
+        return Some(Err(word.wrong(" needs a value")));
+    }
+    Some(Ok((name, word.span, group.status)))
+}
+
+/// What is wrong with a parameter of a `kind` line that nobody knows, or that HAProxy alone has, as `known` says;
+/// `ours` is the nearest of those that are built.
+fn unknown_parameter(word: &Word, kind: &str, known: &'static str, mut ours: Search<'_, 'static>) -> Fault {
+    let text = word.quoted();
+    if listed(known, word.as_str()) {
+        let message = format_args!("HAProxy has the {kind} parameter {text}, oneport has not built it yet");
+        return Fault::at(word.span, message);
+    }
+    known.split('|').for_each(|name| ours.add(name));
+    Fault::at(word.span, format_args!("unknown {kind} parameter {text}{}", ours.hint()))
 }
 
 /// A keyword of a section.
@@ -285,10 +314,10 @@ impl Index {
     /// name may stand for different things in `global` and in proxies.
     pub fn find(&self, words: &[Word], section: Sections) -> Found {
         let mut misplaced = None;
-        for len in (1..=words.len().min(NAME_WORDS_MAX)).rev() {
-            let name = joined(words, len);
+        let names = names(words);
+        for name in &names {
             let from = self.0.partition_point(|keyword| keyword.name < name.as_str());
-            let same = || self.0.iter().skip(from).take_while(|keyword| keyword.name == name);
+            let same = || self.0.iter().skip(from).take_while(|keyword| keyword.name == name.as_str());
             if let Some(keyword) = same().find(|k| k.sections.meets(section)) {
                 return Found::Ours(keyword);
             }
@@ -297,17 +326,13 @@ impl Index {
             misplaced = misplaced.or_else(elsewhere);
         }
         // Only now, since these lists are not sorted. What HAProxy allows here comes before what we have elsewhere.
-        let grouped = (1..=words.len().min(NAME_WORDS_MAX))
-            .rev()
-            .find_map(|len| groups::find(&joined(words, len), section));
+        let grouped = names.iter().find_map(|name| groups::find(name, section));
         if let Some((name, group)) = grouped
             && (group.sections.meets(section) || misplaced.is_none())
         {
             return Found::Grouped(name, group);
         }
-        let known = (1..=words.len().min(NAME_WORDS_MAX))
-            .rev()
-            .find_map(|len| known_keyword(&joined(words, len), section));
+        let known = names.iter().find_map(|name| known_keyword(name, section));
         match (known, misplaced) {
             (Some((name, sections)), _) if sections.meets(section) => Found::Known(name, sections),
             (_, Some(keyword)) => Found::Ours(keyword),
@@ -318,21 +343,26 @@ impl Index {
 
     /// "; did you mean …?" for words that name nothing: first among what may stand in `section`.
     pub fn hint(&self, words: &[Word], section: Sections) -> String {
-        let here = |keyword: &&&'static Keyword| keyword.sections.meets(section);
         // A name of one word is compared with the first word, one of two words with the first two, …
-        for len in (1..=words.len().min(NAME_WORDS_MAX)).rev() {
-            let name = joined(words, len);
-            let ours = self.0.iter().filter(here).map(|keyword| keyword.name);
-            let known = known::KEYWORDS
-                .iter()
-                .filter(|(sections, _)| sections.meets(section))
-                .flat_map(|(_, names)| names.split('|'));
-            let grouped = groups::GROUPS
-                .iter()
-                .filter(|group| group.sections.meets(section))
-                .flat_map(|group| group.names.split('|'));
-            let same_len = |n: &&str| n.split(' ').count() == len;
-            let hint = suggest::hint(&name, ours.chain(known).chain(grouped).filter(same_len));
+        for (shorter, name) in names(words).iter().enumerate() {
+            let len = words.len().min(NAME_WORDS_MAX) - shorter;
+            let mut search = Search::new(name);
+            let mut add = |sections: Sections, names: &'static str| {
+                if sections.meets(section) {
+                    let same_len = |n: &&str| n.split(' ').count() == len;
+                    names.split('|').filter(same_len).for_each(|name| search.add(name));
+                }
+            };
+            for keyword in &self.0 {
+                add(keyword.sections, keyword.name);
+            }
+            for (sections, names) in known::KEYWORDS {
+                add(*sections, names);
+            }
+            for group in groups::GROUPS {
+                add(group.sections, group.names);
+            }
+            let hint = search.hint();
             if !hint.is_empty() {
                 return hint;
             }
@@ -342,27 +372,38 @@ impl Index {
 }
 
 /// Whether a list of names separated by `|` has this one.
-pub(crate) fn listed(list: &str, name: &str) -> bool {
-    list.split('|').any(|one| one == name)
+pub(crate) fn listed(list: &'static str, name: &str) -> bool {
+    entry_of(list, name).is_some()
+}
+
+/// This name, as such a list has it.
+#[inline(never)]
+fn entry_of(list: &'static str, name: &str) -> Option<&'static str> {
+    list.split('|').find(|one| *one == name)
 }
 
 fn known_keyword(name: &str, section: Sections) -> Option<(&'static str, Sections)> {
-    let of = |group: &(Sections, &'static str)| {
-        group.1.split('|').find(|one| *one == name).map(|one| (one, group.0))
-    };
-    let here = |found: &(&'static str, Sections)| found.1.meets(section);
-    known::KEYWORDS.iter().filter_map(of).find(here).or_else(|| known::KEYWORDS.iter().find_map(of))
+    let mut found = None;
+    for (sections, names) in known::KEYWORDS {
+        let Some(one) = entry_of(names, name) else { continue };
+        if sections.meets(section) {
+            return Some((one, *sections));
+        }
+        found = found.or(Some((one, *sections)));
+    }
+    found
 }
 
-fn joined(words: &[Word], len: usize) -> String {
+/// What the words at the start of a line may be the name of: as many as a name can have, then fewer.
+fn names(words: &[Word]) -> Vec<String> {
+    let mut names = Vec::with_capacity(NAME_WORDS_MAX);
     let mut name = String::new();
-    for (i, word) in words.iter().take(len).enumerate() {
-        if i > 0 {
-            name.push(' ');
-        }
+    for word in words.iter().take(NAME_WORDS_MAX) {
         name.push_str(&String::from_utf8_lossy(&word.bytes));
+        names.insert(0, name.clone());
+        name.push(' ');
     }
-    name
+    names
 }
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 //! were set up before still have them (configuration of 1.8, §4.2).
 
 use super::Keyword;
-use super::http_rules::{PROXIES, header_name, push, read};
+use super::http_actions::header_name;
+use super::http_rules::{PROXIES, push, read};
 use super::replies::plain_reply;
 use super::words::Words;
 use crate::config::builder::{Builder, Statement};
@@ -48,7 +49,7 @@ fn rule(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
     let work = name.get(3..).unwrap_or_default();
     // No work begins with this letter itself.
     let (work, ignore_case) = work.strip_prefix('i').map_or((work, false), |work| (work, true));
-    let rule = read(b, st, st.args(), |words, _| action(words, work, ignore_case, of_request))?;
+    let rule = read(b, st, st.args(), &mut |words, _| action(words, work, ignore_case, of_request))?;
     let HttpRules { lines, response_lines, added, response_added, .. } = &mut b.proxy()?.http_rules;
     push(
         match (of_request, work == "add") {

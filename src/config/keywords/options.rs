@@ -201,9 +201,9 @@ fn told_address(
         let mut value = |what: &str| {
             args.next().ok_or_else(|| Fault::at(word.span, format_args!("{} needs {what}", word.quoted())))
         };
-        match word.bytes.as_slice() {
-            b"if-none" if if_none => told.if_none = true,
-            b"header" => {
+        match word.as_str() {
+            "if-none" if if_none => told.if_none = true,
+            "header" => {
                 let name = value("the name of a header")?;
                 let text = name.text()?;
                 if text.is_empty() || !text.bytes().all(is_header_char) {
@@ -211,7 +211,7 @@ fn told_address(
                 }
                 told.header = text.to_owned();
             }
-            b"except" => {
+            "except" => {
                 let word = value("an address or a network")?;
                 told.except = Some(net(word.text()?).map_err(|error| Fault::at(word.span, error))?);
             }
@@ -231,10 +231,10 @@ fn told_address(
 fn header_names(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
     const EXPECTED: &str = "preserve, delete or reject";
     let word = st.one(EXPECTED)?;
-    b.settings()?.http.header_names = match word.bytes.as_slice() {
-        b"preserve" => HeaderNames::Preserve,
-        b"delete" => HeaderNames::Delete,
-        b"reject" => HeaderNames::Reject,
+    b.settings()?.http.header_names = match word.as_str() {
+        "preserve" => HeaderNames::Preserve,
+        "delete" => HeaderNames::Delete,
+        "reject" => HeaderNames::Reject,
         _ => {
             return Err(Fault::at(word.span, format_args!("{}: expected {EXPECTED}", word.quoted())));
         }

@@ -101,8 +101,7 @@ pub(super) const TABLE: &[Keyword] = &[
                 None => None,
             };
             let Some(name) = name.filter(|name| !name.is_empty()) else {
-                let message = format!("{}: expected `rdp-cookie` or `rdp-cookie(NAME)`", word.quoted());
-                return Err(Fault::at(word.span, message));
+                return Err(Fault::at(word.span, format_args!("{}: expected `rdp-cookie` or `rdp-cookie(NAME)`", word.quoted())));
             };
             b.settings()?.persistence.rdp_cookie = Some(name.into());
             Ok(())
@@ -135,7 +134,8 @@ fn cookie(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
     };
     let mut cookie = PersistCookie { name: plain(name)?.into(), ..PersistCookie::default() };
     // In `Set-Cookie` they have an order of their own.
-    let [mut domains, mut http_only, mut secure, mut others] = [const { String::new() }; 4];
+    let mut attributes = [const { String::new() }; 4];
+    let [domains, http_only, secure, others] = &mut attributes;
     let mut words = rest.iter();
     while let Some(word) = words.next() {
         let text = word.text()?;
@@ -146,8 +146,8 @@ fn cookie(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
         let mut value =
             || words.next().ok_or_else(|| Fault::at(word.span, format_args!("`{text}` needs a value")));
         match text {
-            "httponly" => "; HttpOnly".clone_into(&mut http_only),
-            "secure" => "; Secure".clone_into(&mut secure),
+            "httponly" => "; HttpOnly".clone_into(http_only),
+            "secure" => "; Secure".clone_into(secure),
             "domain" => {
                 let word = value()?;
                 let domain = plain(word)?;
@@ -165,13 +165,18 @@ fn cookie(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
             "maxlife" => cookie.max_life_s = time_s(value()?)?,
             _ => {
                 let hint = suggest::hint_of(text, &[WORDS]);
-                let message =
-                    format!("unknown option {}{hint}; expected {}", word.quoted(), WORDS.replace('|', ", "));
-                return Err(Fault::at(word.span, message));
+                return Err(Fault::at(
+                    word.span,
+                    format_args!(
+                        "unknown option {}{hint}; expected {}",
+                        word.quoted(),
+                        WORDS.replace('|', ", ")
+                    ),
+                ));
             }
         }
     }
-    cookie.attributes = [domains, http_only, secure, others].concat();
+    cookie.attributes = attributes.concat();
     let modes = [cookie.rewrite, cookie.insert, cookie.prefix].into_iter().filter(|on| *on).count();
     let wrong = if modes > 1 {
         "`rewrite`, `insert` and `prefix` exclude each other"

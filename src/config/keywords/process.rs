@@ -127,11 +127,11 @@ pub(super) const TABLE: &[Keyword] = &[
 fn default_path(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
     const EXPECTED: &str = "expected current, config, parent or origin FOLDER";
     let [word, rest @ ..] = st.args() else { return Err(st.wrong(EXPECTED)) };
-    let (base, rest) = match (word.bytes.as_slice(), rest) {
-        (b"current", rest) => (BasePath::Current, rest),
-        (b"config", rest) => (BasePath::Config(false), rest),
-        (b"parent", rest) => (BasePath::Config(true), rest),
-        (b"origin", [folder, rest @ ..]) => (BasePath::Origin(folder.text()?.into()), rest),
+    let (base, rest) = match (word.as_str(), rest) {
+        ("current", rest) => (BasePath::Current, rest),
+        ("config", rest) => (BasePath::Config(false), rest),
+        ("parent", rest) => (BasePath::Config(true), rest),
+        ("origin", [folder, rest @ ..]) => (BasePath::Origin(folder.text()?.into()), rest),
         _ => return Err(Fault::at(word.span, format_args!("{}: {EXPECTED}", word.quoted()))),
     };
     st.end(rest)?;

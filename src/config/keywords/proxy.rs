@@ -102,10 +102,10 @@ pub(crate) const BIND: Keyword = Keyword::new(
 
 fn mode(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
     let word = st.one("tcp or http")?;
-    let mode = match word.bytes.as_slice() {
-        b"tcp" => Mode::Tcp,
-        b"http" => Mode::Http,
-        b"health" => {
+    let mode = match word.as_str() {
+        "tcp" => Mode::Tcp,
+        "http" => Mode::Http,
+        "health" => {
             return Err(Fault::at(word.span, "`mode health` is gone; `http-request return` takes its place"));
         }
         _ => {
@@ -119,11 +119,11 @@ fn mode(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
 fn http_reuse(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
     const EXPECTED: &str = "never, safe, aggressive or always";
     let word = st.one(EXPECTED)?;
-    let reuse = match word.bytes.as_slice() {
-        b"never" => Reuse::Never,
-        b"safe" => Reuse::Safe,
-        b"aggressive" => Reuse::Aggressive,
-        b"always" => Reuse::Always,
+    let reuse = match word.as_str() {
+        "never" => Reuse::Never,
+        "safe" => Reuse::Safe,
+        "aggressive" => Reuse::Aggressive,
+        "always" => Reuse::Always,
         _ => {
             return Err(Fault::at(
                 word.span,

@@ -1,7 +1,7 @@
 //! The answers of `deny`, `tarpit`, `return` and `http-error` (configuration §4.2, "http-request return").
 
 use super::errors;
-use super::http_rules::{header_name, status, value_text};
+use super::http_actions::{header_name, status, value_text};
 use super::words::Words;
 use crate::config::builder::{Builder, Statement};
 use crate::config::diagnostics::Fault;
@@ -37,45 +37,45 @@ pub(super) fn reply(
     let mut whole = false;
     let mut section = None;
     loop {
-        if words.option("status") || words.option("deny_status") {
+        reply.body = if words.option("status") || words.option("deny_status") {
             reply.status = status(words.next("a status")?, 200, 599)?;
+            continue;
         } else if words.option("content-type") {
             let word = words.next("a type")?;
             if word.bytes.is_empty() {
                 return Err(Fault::at(word.span, "a type is expected here"));
             }
             reply.content_type = Some(value_text(word)?.into());
-        } else if words.option("string") {
-            reply.body = ReplyBody::Bytes(words.next("a text")?.bytes.as_slice().into());
-        } else if words.option("lf-string") {
-            reply.body = ReplyBody::Format(format::parse_for_rule(reader, words.next("a text")?)?);
-        } else if words.option("file") {
-            reply.body = ReplyBody::Bytes(file(reader, words.next("a file")?)?.into());
-        } else if words.option("lf-file") {
-            let word = words.next("a file")?;
-            let text = Word { bytes: file(reader, word)?, span: word.span };
-            reply.body = ReplyBody::Format(format::parse_for_rule(reader, &text)?);
+            continue;
         } else if words.option("hdr") {
             let name = header_name(words.next("a name")?)?;
             reply.headers.push((name, format::parse_for_rule(reader, words.next("a value")?)?));
-        } else if words.option("default-errorfiles") {
-            whole = true;
-            reply.body = ReplyBody::Page;
-        } else if words.option("errorfile") {
-            whole = true;
+            continue;
+        } else if words.option("string") {
+            ReplyBody::Bytes(words.next("a text")?.bytes.as_slice().into())
+        } else if words.option("lf-string") {
+            ReplyBody::Format(format::parse_for_rule(reader, words.next("a text")?)?)
+        } else if words.option("file") {
+            ReplyBody::Bytes(file(reader, words.next("a file")?)?.into())
+        } else if words.option("lf-file") {
             let word = words.next("a file")?;
-            let page = errors::whole_answer(&reader.shared.files, word, words.answer_bytes_max)?;
-            reply.body = ReplyBody::Whole(page);
+            let text = Word { bytes: file(reader, word)?, span: word.span };
+            ReplyBody::Format(format::parse_for_rule(reader, &text)?)
+        } else if words.option("default-errorfiles") {
+            ReplyBody::Page
+        } else if words.option("errorfile") {
+            let word = words.next("a file")?;
+            ReplyBody::Whole(errors::whole_answer(&reader.shared.files, word, words.answer_bytes_max)?)
         } else if words.option("errorfiles") {
-            whole = true;
             let word = words.next("the name of an `http-errors` section")?;
             let id = reader.reference(ReferenceKind::Pages, word.text()?);
             let id = id.map_err(|why| Fault::at(word.span, why))?;
             section = Some(id);
-            reply.body = ReplyBody::Pages(id);
+            ReplyBody::Pages(id)
         } else {
             break;
-        }
+        };
+        whole |= matches!(reply.body, ReplyBody::Page | ReplyBody::Whole(_) | ReplyBody::Pages(_));
     }
     if let Some(id) = section {
         reader.shared.wanted_pages.push((id, reply.status, reader.spot.clone()));

@@ -1,6 +1,6 @@
 //! ACLs and the rules that use them (configuration §4.2 "acl", "use_backend", "tcp-request …").
 
-use super::{Keyword, Sections, http_rules};
+use super::{Keyword, Sections, http_actions, http_rules};
 use crate::config::acl;
 use crate::config::builder::{Builder, Statement};
 use crate::config::condition;
@@ -86,7 +86,7 @@ pub(super) const TABLE: &[Keyword] = &[
         "1.3.14",
         ACTION,
         "a rule for connections at their accept, before any byte",
-        |b, st| http_rules::rule(b, st, http_rules::CONNECTION),
+        |b, st| http_rules::rule(b, st, http_actions::CONNECTION),
     ),
     Keyword::new(
         "tcp-request session",
@@ -94,7 +94,7 @@ pub(super) const TABLE: &[Keyword] = &[
         "1.6",
         ACTION,
         "the same behind the PROXY protocol header",
-        |b, st| http_rules::rule(b, st, http_rules::SESSION),
+        |b, st| http_rules::rule(b, st, http_actions::SESSION),
     ),
     Keyword::new(
         "tcp-request content",
@@ -102,7 +102,7 @@ pub(super) const TABLE: &[Keyword] = &[
         "1.4",
         ACTION,
         "a rule for connections by their first bytes; in `mode http` for each request",
-        |b, st| http_rules::rule(b, st, http_rules::CONTENT),
+        |b, st| http_rules::rule(b, st, http_actions::CONTENT),
     ),
     Keyword::new(
         "tcp-response content",
@@ -110,7 +110,7 @@ pub(super) const TABLE: &[Keyword] = &[
         "1.5",
         ACTION,
         "a rule for the first bytes of servers; in `mode http` for each answer",
-        |b, st| http_rules::rule(b, st, http_rules::ANSWER),
+        |b, st| http_rules::rule(b, st, http_actions::ANSWER),
     ),
 ];
 

@@ -1,14 +1,14 @@
 //! `server` lines and their parameters (configuration §5.2).
 
 use super::states::{self, StateParameters};
-use super::{Entry, Sections, connection, groups, known, listed, parameters};
+use super::{Entry, Sections, connection, groups, known, parameters, unknown_parameter};
 use crate::config::address;
 use crate::config::builder::{Builder, Statement};
 use crate::config::diagnostics::{Fault, Spot};
 use crate::config::lexer::Word;
 use crate::config::model::{Check, SendProxy, Server, ServerAddress, ServerCookie, SourceAddress};
 use crate::config::states::Track;
-use crate::config::suggest;
+use crate::config::suggest::Search;
 use crate::config::values::{name, number, positive_time_ms, time_ms};
 
 /// What parameters of a `server` line set.
@@ -314,9 +314,10 @@ pub(super) fn parse_template(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<
     };
     let fits = |&(first, last): &(u32, u32)| (1..=last).contains(&first) && last - first < MAX;
     let Some((first, last)) = numbers.filter(fits) else {
-        let message =
-            format!("{}: expected a number or a range of at most {MAX}, as 5 or 1-5", range.quoted());
-        return Err(Fault::at(range.span, message));
+        return Err(Fault::at(
+            range.span,
+            format_args!("{}: expected a number or a range of at most {MAX}, as 5 or 1-5", range.quoted()),
+        ));
     };
     let address = address::server(address_word, b.env)?;
     let mut p = begun(b, st, words)?;
@@ -353,8 +354,10 @@ fn add(
 ) -> Result<(), Fault> {
     let proxy = b.proxy()?;
     if let Some(other) = proxy.servers.iter().find(|other| other.id > 0 && other.id == server.id) {
-        let message = format!("the server `{}` has the `id` {} already", other.name, other.id);
-        return Err(Fault::at(name_word.span, message));
+        return Err(Fault::at(
+            name_word.span,
+            format_args!("the server `{}` has the `id` {} already", other.name, other.id),
+        ));
     }
     let before = proxy.server_names.get(&server.name).and_then(|&at| proxy.servers.get(at));
     if let Some(before) = before {
@@ -452,12 +455,7 @@ fn unknown(word: &Word, text: &str) -> Fault {
             format_args!("TLS (`{text}`) is not built: it would go in the clear where encryption was meant"),
         );
     }
-    if listed(known::SERVER, text) {
-        return Fault::at(
-            word.span,
-            format_args!("HAProxy has the server parameter `{text}`, oneport has not built it yet"),
-        );
-    }
-    let hint = suggest::hint(text, all().map(|e| e.name).chain(known::SERVER.split('|')));
-    Fault::at(word.span, format_args!("unknown server parameter {}{hint}", word.quoted()))
+    let mut search = Search::new(text);
+    all().for_each(|entry| search.add(entry.name));
+    unknown_parameter(word, "server", known::SERVER, search)
 }

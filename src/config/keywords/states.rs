@@ -7,7 +7,7 @@ use super::Entry;
 use super::server::{Parameters, ServerParse, parameter};
 use crate::config::diagnostics::Fault;
 use crate::config::lexer::Word;
-use crate::config::model::{Agent, FirstAddress, Observe, OnError};
+use crate::config::model::{Agent, FirstAddress, FirstState, Observe, OnError};
 use crate::config::suggest;
 use crate::config::values::{number, positive_time_ms, time_ms};
 
@@ -43,8 +43,9 @@ pub(crate) const PARAMETERS: &[Entry<ServerParse>] = &[
             Ok(())
         },
     ),
-    parameter("observe", "layer4|layer7", "1.4", "look at its traffic for errors", |p, word| {
-        p.state.observes_answers = Some(one_of(word, &["layer4", "layer7"])? == 1);
+    parameter("observe", "layer4|layer7|none", "1.4", "look at its traffic for errors", |p, word| {
+        let at = one_of(word, &["layer4", "layer7", "none"])?;
+        p.state.observes_answers = (at < 2).then_some(at == 1);
         Ok(())
     }),
     parameter(
@@ -120,6 +121,21 @@ pub(crate) const PARAMETERS: &[Entry<ServerParse>] = &[
         p.state.agent_send = Some(word.bytes.as_slice().into());
         Ok(())
     }),
+    parameter(
+        "init-state",
+        "fully-up|up|down|fully-down",
+        "3.1",
+        "how a checked server begins, and how many checks change that: all (`fully-`) or one; default up",
+        |p, word| {
+            p.server.state.first_state = match one_of(word, &["up", "fully-up", "down", "fully-down"])? {
+                0 => FirstState::Up,
+                1 => FirstState::FullyUp,
+                2 => FirstState::Down,
+                _ => FirstState::FullyDown,
+            };
+            Ok(())
+        },
+    ),
     parameter(
         "init-addr",
         "last|libc|none|<ip>,…",

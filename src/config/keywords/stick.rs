@@ -93,8 +93,10 @@ pub(super) const TABLE: &[Keyword] = &[
 fn stick_table(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
     let name: std::rc::Rc<str> = b.proxy()?.name.as_str().into();
     if let Some((_, place)) = b.shared.tables.iter().find(|(table, _)| table.name == name) {
-        let message = format!("there is a stick-table `{name}` already, at {}:{}", place.file, place.line);
-        return Err(st.wrong(message));
+        return Err(st.wrong(format_args!(
+            "there is a stick-table `{name}` already, at {}:{}",
+            place.file, place.line
+        )));
     }
     let mut kind = None;
     let mut table = StickTable {
@@ -116,13 +118,15 @@ fn stick_table(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
         }
         const NAMES: &str = "type|size|expire|nopurge|srvkey|peers|store";
         if !listed(NAMES, name) {
-            let message = format!(
-                "unknown {} of a stick-table{}; it takes {}",
-                word.quoted(),
-                suggest::hint_of(name, &[NAMES]),
-                st.keyword.args
-            );
-            return Err(Fault::at(word.span, message));
+            return Err(Fault::at(
+                word.span,
+                format_args!(
+                    "unknown {} of a stick-table{}; it takes {}",
+                    word.quoted(),
+                    suggest::hint_of(name, &[NAMES]),
+                    st.keyword.args
+                ),
+            ));
         }
         let missing = || Fault::at(word.span, format_args!("`{name}` needs a value"));
         let value = words.next().ok_or_else(missing)?;
@@ -148,8 +152,10 @@ fn stick_table(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
                     "addr" => true,
                     "name" => false,
                     _ => {
-                        let message = format!("{}: expected `name` or `addr`", value.quoted());
-                        return Err(Fault::at(value.span, message));
+                        return Err(Fault::at(
+                            value.span,
+                            format_args!("{}: expected `name` or `addr`", value.quoted()),
+                        ));
                     }
                 }
             }
@@ -179,11 +185,13 @@ fn key_kind(word: &Word) -> Result<KeyKind, Fault> {
     let found = TYPES.iter().find(|(name, _)| *name == text).map(|(_, kind)| *kind);
     found.ok_or_else(|| {
         let hint = suggest::hint_of(text, &["ip|ipv6|integer|string|binary"]);
-        let message = format!(
-            "{} is no type of a stick-table{hint}; expected ip, ipv6, integer, string or binary",
-            word.quoted()
-        );
-        Fault::at(word.span, message)
+        Fault::at(
+            word.span,
+            format_args!(
+                "{} is no type of a stick-table{hint}; expected ip, ipv6, integer, string or binary",
+                word.quoted()
+            ),
+        )
     })
 }
 
@@ -199,9 +207,10 @@ fn size(word: &Word) -> Result<u32, Fault> {
     let digits = digits.filter(|digits| digits.bytes().all(|b| b.is_ascii_digit()));
     let number = digits.and_then(|digits| digits.parse::<u64>().ok()).and_then(|n| n.checked_mul(1 << shift));
     number.filter(|n| (1..=SIZE_MAX).contains(n)).and_then(|n| u32::try_from(n).ok()).ok_or_else(|| {
-        let message =
-            format!("{}: expected a number of entries from 1 to 2147483647, as 100k", word.quoted());
-        Fault::at(word.span, message)
+        Fault::at(
+            word.span,
+            format_args!("{}: expected a number of entries from 1 to 2147483647, as 100k", word.quoted()),
+        )
     })
 }
 
@@ -227,8 +236,10 @@ fn store(word: &Word, counters: &mut String) -> Result<(), Fault> {
         }
         let Some(shape) = COUNTERS.iter().position(|names| listed(names, name)) else {
             let hint = suggest::hint_of(name, &COUNTERS);
-            let message = format!("{} is nothing that a stick-table stores{hint}", quoted(name.as_bytes()));
-            return Err(Fault::at(word.span, message));
+            return Err(Fault::at(
+                word.span,
+                format_args!("{} is nothing that a stick-table stores{hint}", quoted(name.as_bytes())),
+            ));
         };
         let part = |text: &str| Word { bytes: text.trim().as_bytes().to_vec(), span: word.span };
         let (elements, period) = match shape {
@@ -237,8 +248,7 @@ fn store(word: &Word, counters: &mut String) -> Result<(), Fault> {
             3 => arguments.split_once(',').map_or((Some(""), None), |(n, time)| (Some(n), Some(time))),
             _ if arguments.is_empty() => (None, None),
             _ => {
-                let message = format!("`{name}` takes no argument");
-                return Err(Fault::at(word.span, message));
+                return Err(Fault::at(word.span, format_args!("`{name}` takes no argument")));
             }
         };
         if let Some(elements) = elements {
@@ -274,8 +284,10 @@ fn rule(
         rest => (own, st.name_span(), rest),
     };
     if let Some(other) = rest.first().filter(|word| !word.is("if") && !word.is("unless")) {
-        let message = format!("unexpected {}; `{}` takes {ARGS}", other.quoted(), st.keyword.name);
-        return Err(Fault::at(other.span, message));
+        return Err(Fault::at(
+            other.span,
+            format_args!("unexpected {}; `{}` takes {ARGS}", other.quoted(), st.keyword.name),
+        ));
     }
     let spot = b.spot(st, Some(at));
     let (acls, mut reader) = b.terms(&spot)?;
@@ -286,8 +298,10 @@ fn rule(
             Side::Request => "the server has not answered yet",
             Side::Response => "the request is over by then",
         };
-        let message = format!("`{}` has no value in `{}` rules: {why}", expr.text, st.keyword.name);
-        return Err(Fault::at(word.span, message));
+        return Err(Fault::at(
+            word.span,
+            format_args!("`{}` has no value in `{}` rules: {why}", expr.text, st.keyword.name),
+        ));
     }
     let condition = condition::parse(acls, &mut reader, st.place, rest)?;
     if table.contains('/') {

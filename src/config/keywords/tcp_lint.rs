@@ -1,6 +1,6 @@
 //! Rules for connections and their first bytes that ask for what is not there (configuration §7.1).
 
-use super::http_rules::{ANSWER, CONNECTION, CONTENT, SESSION};
+use super::http_actions::{ANSWER, CONNECTION, CONTENT, SESSION};
 use crate::config::builder::{Builder, Statement};
 use crate::config::diagnostics::Fault;
 use crate::config::draft::AclTable;

@@ -37,15 +37,15 @@ fn user(b: &mut Builder<'_>, st: &Statement<'_>) -> Result<(), Fault> {
     let mut named = Vec::new();
     while let Some(word) = words.next() {
         let value = words.next().ok_or_else(|| word.wrong(" needs a value"));
-        match word.bytes.as_slice() {
-            b"insecure-password" => user.password = Password::Plain(value?.bytes.clone()),
-            b"password" => {
+        match word.as_str() {
+            "insecure-password" => user.password = Password::Plain(value?.bytes.clone()),
+            "password" => {
                 return Err(Fault::at(
                     word.span,
                     "no password hash is built; write `insecure-password` with the password itself",
                 ));
             }
-            b"groups" => {
+            "groups" => {
                 let value = value?;
                 for group in names(value)? {
                     named.push((group.clone(), b.spot(st, Some(value.span))));

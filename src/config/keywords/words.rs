@@ -1,7 +1,7 @@
 //! The words of a rule.
 
 use super::errors;
-use super::http_rules::REQUEST;
+use super::http_actions::REQUEST;
 use crate::config::builder::{Builder, Statement};
 use crate::config::diagnostics::{Fault, Span};
 use crate::config::lexer::Word;
@@ -26,6 +26,7 @@ pub(super) struct Words<'w> {
 
 impl<'w> Words<'w> {
     /// The words behind an action, or where there is none behind the keyword.
+    #[inline(never)]
     pub fn new(b: &Builder<'_>, st: &Statement<'w>, rest: &'w [Word]) -> Self {
         let answer_bytes_max = errors::answer_bytes_max(b);
         Self { rest, at: st.name_span(), action: b"", side: REQUEST, answer_bytes_max, warning: None }

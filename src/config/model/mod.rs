@@ -461,6 +461,8 @@ pub struct ServerTimeouts {
     pub tunnel_ms: Option<u64>,
     /// `timeout queue`: waiting for a free slot of a server; default `connect_ms`.
     pub queue_ms: u64,
+    /// `timeout tarpit`: before the answer of a `tarpit` rule; default `connect_ms`.
+    pub tarpit_ms: u64,
     /// `timeout check`: for a health check whose connection stands; `None` = the whole check has the server's `inter`.
     pub check_ms: Option<u64>,
 }
@@ -473,6 +475,7 @@ impl Default for ServerTimeouts {
             server_fin_ms: None,
             tunnel_ms: Some(3_600_000),
             queue_ms: 5_000,
+            tarpit_ms: 5_000,
             check_ms: None,
         }
     }

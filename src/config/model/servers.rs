@@ -54,6 +54,7 @@ pub struct Server {
 }
 
 impl Default for Server {
+    #[inline(never)]
     fn default() -> Self {
         Self {
             name: String::new(),

@@ -20,6 +20,8 @@ pub struct StateRules {
     pub observe: Option<Observe>,
     /// `agent-check`.
     pub agent: Option<Agent>,
+    /// `init-state`.
+    pub first_state: FirstState,
     /// `init-addr`: where its first address comes from, in this order; empty = it must be found.
     pub first_address: Vec<FirstAddress>,
 }
@@ -29,6 +31,20 @@ impl StateRules {
     pub fn is_followed(&self) -> bool {
         self.track.is_some() || self.agent.is_some()
     }
+}
+
+/// `init-state`: what a checked server begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum FirstState {
+    /// Up; one failed check takes it down.
+    #[default]
+    Up,
+    /// Up; `fall` of them do.
+    FullyUp,
+    /// Down; one check that is passed takes it up.
+    Down,
+    /// Down; `rise` of them do.
+    FullyDown,
 }
 
 /// `observe LAYER error-limit N on-error WHAT`.

@@ -9,12 +9,11 @@ use super::super::relay::{Flow, FlowError, Waiting};
 use super::super::tcp::{self, Carrier, since_wait};
 use super::super::trace::{InUse, Trace};
 use super::handle::end_by_rule;
+use super::link::Link;
 use super::prepare::Request;
-use super::rules::End;
-use super::told::{set_name, told_address};
+use super::rules::{End, Ending};
 use super::{Next, answer, retry};
-use crate::backend::{Connected, Observed, Slot, connect};
-use crate::config::Reuse;
+use crate::backend::{Observed, Slot};
 use crate::http::answer::compose;
 use crate::http::edit::path_of;
 use crate::http::{Framing, Method, RequestFacts, Version};
@@ -66,7 +65,7 @@ impl Failure {
 /// What was found where the answer should begin.
 enum Wait {
     /// A whole head.
-    Head(Answer),
+    Head,
     /// A used connection ended before a byte of an answer came.
     Stale,
 }
@@ -75,15 +74,17 @@ enum Wait {
 pub(super) enum Found {
     /// A part of a head.
     Part,
-    /// An interim head (1xx) to be passed on; empty for a client that knows none.
-    Interim(Option<Buffer>),
+    /// An interim head (1xx), to be passed on unless there is nothing for this client.
+    Interim,
     /// The final one.
-    Final(Answer),
+    Final,
 }
 
 /// The head of the final answer as the client gets it, and what follows from it. The head itself, with its
 /// index of fields, is never held over a wait.
+#[derive(Default)]
 pub(super) struct Answer {
+    /// Of an interim answer as well, until it is sent.
     pub out: Buffer,
     pub framing: Framing,
     /// What follows is no longer HTTP.
@@ -108,13 +109,6 @@ pub(super) enum Done {
     Next(Next),
     /// As a tunnel, with what the server has sent of it already.
     Upgraded(Link, Option<Buffer>),
-}
-
-/// A connection to the server, and how many requests it has carried before.
-pub(super) struct Link {
-    pub stream: Stream,
-    pub slot: Slot,
-    pub carried: u32,
 }
 
 /// One request under way.
@@ -221,15 +215,16 @@ impl<'a> Exchange<'a> {
             return Err(Failure::Rule(end));
         }
         let mut link = self.link(slot).await?;
-        let mut answer = loop {
-            let failure = match self.await_head(&link, response).await {
-                Ok(Wait::Head(answer)) => break answer,
+        let mut answer = Answer::default();
+        loop {
+            let failure = match self.await_head(&link, response, &mut answer).await {
+                Ok(Wait::Head) => break,
                 Ok(Wait::Stale) => None,
                 Err(failure) => Some(failure.seen_of(&link.slot)),
             };
             // Boxed: it is rare, and much larger than what goes on.
             link = Box::pin(self.try_again(link, failure, response)).await?;
-        };
+        }
         self.may_replay = false;
         self.armed = 0;
         self.replay = None;
@@ -245,16 +240,8 @@ impl<'a> Exchange<'a> {
         Ok(Outcome::Answered(self.finish(link, reusable, answer.keep_alive)))
     }
 
-    /// The server to which a connection of this client's own stands, where that counts.
-    fn own_server(&self) -> Option<usize> {
-        let Request { backend, wish, .. } = &self.request;
-        // What is hashed has a server of its own.
-        let prefers = backend.config.persistence.prefer_last && wish.hash.is_none();
-        self.session.own_server(backend, prefers)
-    }
-
     /// `redir` of a server: GET and HEAD are answered in its place.
-    fn redirected(&self, slot: &Slot) -> Option<End> {
+    pub(super) fn redirected(&self, slot: &Slot) -> Option<End> {
         let to = slot.server().config.redirect.as_deref()?;
         let mut words = self.request.out.bytes().split(|byte| *byte == b' ');
         if !matches!(words.next()?, b"GET" | b"HEAD") {
@@ -265,7 +252,7 @@ impl<'a> Exchange<'a> {
         let to = if to == "/" { "" } else { to };
         let location = [to.as_bytes(), path].concat();
         let bytes = compose(302, &[(b"Cache-Control", b"no-cache"), (b"Location", &location)], b"");
-        Some(End::answer(302, bytes, (b'L', b'C'), false))
+        Some(Ending::answer(302, bytes, (b'L', b'C'), false))
     }
 
     /// Turns a failure into an answer, where one can still be given.
@@ -279,7 +266,7 @@ impl<'a> Exchange<'a> {
             // Kept from the client only while there is another attempt.
             Failure::Again(_) => (502, b'S', b'H'),
             // The request was understood and its server answered: the times say so.
-            Failure::Rule(End::Drop { .. }) => {
+            Failure::Rule(end) if matches!(*end, Ending::Drop { .. }) => {
                 self.trace.end(b'P', b'R');
                 self.session.client.drop_silently();
                 return Next::Close;
@@ -308,96 +295,6 @@ impl<'a> Exchange<'a> {
         answer::send(self.session, status, self.request.to_head, keep_alive, &mut self.trace).await
     }
 
-    /// An idle connection where one may be used, else a new one.
-    async fn link(&mut self, slot: Slot) -> Result<Link, Failure> {
-        if let Some((stream, carried)) = self.idle_stream(&slot) {
-            self.may_replay = self.may_repeat();
-            self.trace.timers.connect = 0;
-            slot.note_session();
-            self.session.note_server(&stream);
-            self.tell_name(&slot);
-            return Ok(Link { stream, slot, carried });
-        }
-        self.new_link(slot).await
-    }
-
-    /// An idle connection that this request may use.
-    ///
-    /// The server can close it in the moment we do. A request that may be repeated is then sent again; where nothing
-    /// is configured another one gets an idle connection only when the client itself sent it on a used connection and
-    /// so is ready for the same mishap (what HAProxy's manual calls `http-reuse safe`).
-    fn idle_stream(&mut self, slot: &Slot) -> Option<(Stream, u32)> {
-        if !self.request.keeps_server || self.request.upgrade {
-            return None;
-        }
-        if let Some(taken) = self.session.take_reserved(slot) {
-            self.is_private = true;
-            return Some(taken);
-        }
-        if self.is_for_one_client(slot) {
-            return None;
-        }
-        let later = self.nth > 0;
-        let (any, proven) = match self.request.backend.config.http.reuse {
-            Reuse::Repeatable => (later || self.may_repeat(), false),
-            Reuse::Never | Reuse::Safe => (later, false),
-            Reuse::Aggressive => (later, true),
-            Reuse::Always => (true, false),
-        };
-        if any || proven { slot.server().take_idle(!any) } else { None }
-    }
-
-    /// Whether a connection to this server is for nobody else: as configured, or because it was opened in the client's
-    /// name (PROXY protocol) or to a port of its choice.
-    pub(super) fn is_for_one_client(&self, slot: &Slot) -> bool {
-        let backend = &self.request.backend;
-        backend.config.http.reuse == Reuse::Never
-            || backend.is_told_of_clients() && slot.server().is_told_of_clients()
-    }
-
-    pub(super) async fn new_link(&mut self, slot: Slot) -> Result<Link, Failure> {
-        let session = self.session;
-        let mut ends = session.ends_for(slot.backend());
-        if let Some((name, occurrence)) = slot.server().source_header() {
-            let Some(told) = told_address(self.request.out.bytes(), name, occurrence) else {
-                return Err(Failure::Status(500, b'I', b'C'));
-            };
-            ends.told = told;
-        }
-        // A server's name is told once it is known which one it is.
-        let first = match slot.backend().config.send_name {
-            None => self.request.out.bytes(),
-            Some(_) => &[],
-        };
-        // Boxed: a request on a connection that stands already does not need this room.
-        let asker = tcp::asker(session, slot.backend(), &self.trace.course);
-        let connecting = Box::pin(connect(slot, first, &ends, &self.request.wish, &asker));
-        let result = connecting.await;
-        match result {
-            Ok(Connected { stream, sent, slot }) => {
-                self.sent = sent;
-                session.note_server(&stream);
-                self.trace.chose(&slot);
-                tcp::note_moved(&mut self.trace);
-                self.trace.timers.connect = since_wait(session, &self.trace);
-                self.tell_name(&slot);
-                Ok(Link { stream, slot, carried: 0 })
-            }
-            Err(error) => {
-                tcp::note_failure(session, &error, &mut self.trace);
-                let end = error.slot.and_then(|slot| self.redirected(&slot));
-                Err(end.map_or(Failure::NoServer, Failure::Rule))
-            }
-        }
-    }
-
-    /// Puts the server's name into the request, where its backend asks for that.
-    fn tell_name(&mut self, slot: &Slot) {
-        if let Some(field) = &slot.backend().config.send_name {
-            set_name(&mut self.request.out, field, &slot.server().config.name);
-        }
-    }
-
     fn since_connect(&self) -> i32 {
         let timers = &self.trace.timers;
         let before = since_wait(self.session, &self.trace);
@@ -406,7 +303,12 @@ impl<'a> Exchange<'a> {
 
     /// Sends the rest of the request and reads until a final answer's head is there; interim answers (1xx)
     /// are passed on.
-    async fn await_head(&mut self, link: &Link, response: &mut Option<Buffer>) -> Result<Wait, Failure> {
+    async fn await_head(
+        &mut self,
+        link: &Link,
+        response: &mut Option<Buffer>,
+        answer: &mut Answer,
+    ) -> Result<Wait, Failure> {
         self.set_wait_timeout();
         loop {
             let session = self.session;
@@ -428,12 +330,12 @@ impl<'a> Exchange<'a> {
                 return Err(Failure::Status(502, b'S', b'H'));
             }
             loop {
-                match self.read_head(response)? {
-                    Found::Final(answer) => return Ok(Wait::Head(answer)),
-                    Found::Interim(out) => {
-                        if let Some(mut out) = out {
-                            self.send_to_client(&mut out).await?;
-                        }
+                match self.read_head(response, answer)? {
+                    Found::Final => return Ok(Wait::Head),
+                    Found::Interim if answer.out.is_empty() => {}
+                    Found::Interim => {
+                        self.send_to_client(&mut answer.out).await?;
+                        answer.out.release();
                     }
                     Found::Part => break,
                 }

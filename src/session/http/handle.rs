@@ -8,7 +8,7 @@ use super::super::tcp;
 use super::super::trace::Trace;
 use super::exchange::Exchange;
 use super::prepare::{Prepared, prepare};
-use super::rules::End;
+use super::rules::{End, Ending};
 use super::{Next, answer, body, whole_head};
 use crate::backend::Backend;
 use crate::http::RequestFacts;
@@ -91,44 +91,42 @@ pub(super) async fn end_by_rule(
     may_stay: bool,
     trace: &mut Trace,
 ) -> Next {
-    trace.ruled = !matches!(end, End::Failed(_));
-    match end {
+    trace.ruled = !matches!(*end, Ending::Failed(_));
+    if let Ending::Drop { tarpit: true, .. } | Ending::Answer { tarpit: true, .. } = *end {
+        // As long as the backend says, once one is chosen.
+        let of_backend = trace.backend.as_ref().map(|backend| backend.config.timeouts.tarpit_ms);
+        session.deadline.set_after(of_backend.unwrap_or(session.frontend.config.timeouts.tarpit_ms));
+        session.deadline.expired().await;
+    }
+    let (answer, may_stay) = match *end {
         // Only requests wait, and not here.
-        End::Wait { .. } => Next::Close,
-        End::Failed(phase) => {
+        Ending::Wait { .. } => return Next::Close,
+        Ending::Failed(phase) => {
             if phase == b'R' {
                 trace.timers.request = -1;
             }
             trace.end(b'P', phase);
-            answer::deliver(session, (500, Vec::new()), facts, may_stay, trace).await
+            ((500, Vec::new()), may_stay)
         }
-        End::Drop { reset, tarpit } => {
-            if tarpit {
-                wait_in_tarpit(session).await;
-            }
+        Ending::Drop { reset, .. } => {
             trace.end(b'P', b'R');
             trace.timers.request = -1;
             if reset {
                 session.client.drop_silently();
             }
-            Next::Close
+            return Next::Close;
         }
-        End::Answer { status, bytes, termination: (who, phase), keep_alive, tarpit } => {
+        Ending::Answer { status, bytes, termination: (who, phase), keep_alive, tarpit } => {
             if tarpit {
-                wait_in_tarpit(session).await;
                 // As HAProxy tells it: the tarpit is a wait before the request.
                 trace.timers.wait = trace.elapsed_ms(session);
                 trace.timers.request = -1;
             }
             trace.end(who, phase);
-            answer::deliver(session, (status, bytes), facts, keep_alive && may_stay, trace).await
+            ((status, bytes), keep_alive && may_stay)
         }
-    }
-}
-
-async fn wait_in_tarpit(session: &Session) {
-    session.deadline.set_after(session.frontend.config.timeouts.tarpit_ms);
-    let _ = session.deadline.guard(std::future::pending::<()>()).await;
+    };
+    answer::deliver(session, answer, facts, may_stay, trace).await
 }
 
 /// Hands the request, as it came, to a backend in `mode tcp`.

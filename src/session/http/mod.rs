@@ -2,8 +2,10 @@
 
 mod answer;
 mod body;
+mod changes;
 mod exchange;
 mod handle;
+mod link;
 mod persistence;
 mod prepare;
 mod replies;

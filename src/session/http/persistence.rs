@@ -2,7 +2,7 @@
 //! (configuration §4.2, "cookie"). Cookies for the log are kept on the way, as their fields are read anyway.
 
 use super::super::trace::{Kept, Trace};
-use super::rules::{End, Request, Response, editable};
+use super::rules::{End, Ending, Request, Response, editable};
 use crate::backend::{Backend, Server, Wish};
 use crate::config::{PersistCookie, PersistWord, Side};
 use crate::http::cookies::{Cookie, Dated, Fate, SetCookie, edit_request, push_date};
@@ -59,7 +59,7 @@ pub(super) fn on_request(
         return Ok(());
     }
     let text = editable(&mut work.text, work.bytes, work.head.len, session);
-    work.head.edit().each(text, b"cookie", &mut in_turn(planned)).map_err(|_| End::Failed(b'R'))
+    work.head.edit().each(text, b"cookie", &mut in_turn(planned)).map_err(|_| Ending::failed(b'R'))
 }
 
 /// What is to become of fields, up to the last that changes: nothing is allocated where none does.
@@ -159,7 +159,7 @@ pub(super) fn on_answer(
         let (instance, name) = (&backend.config.name, server.map_or("", |server| &server.config.name));
         let text = format!("Blocking cacheable cookie in response from instance {instance}, server {name}.");
         backend.tell(ALERT, &text);
-        return Err(End::answer(502, Vec::new(), (b'P', b'H'), true));
+        return Err(Ending::answer(502, Vec::new(), (b'P', b'H'), true));
     }
     Ok(())
 }
@@ -206,7 +206,7 @@ fn edit_cookies(
     if !planned.is_empty() {
         let text = editable(&mut work.text, work.bytes, work.head.len, session);
         let done = work.head.edit().each(text, b"set-cookie", &mut in_turn(planned));
-        done.map_err(|_| End::Failed(b'H'))?;
+        done.map_err(|_| Ending::failed(b'H'))?;
     }
     Ok(())
 }
@@ -225,7 +225,7 @@ fn insert_cookie(
     method: Method,
     trace: &mut Trace,
 ) -> Result<bool, End> {
-    let fail = |_| End::Failed(b'H');
+    let fail = |_| Ending::failed(b'H');
     let session = work.session;
     let rule = backend.config.persistence.cookie.as_deref().filter(|rule| rule.insert);
     let Some(rule) = rule.filter(|_| trace.kept.word != PersistWord::Ignore) else { return Ok(false) };

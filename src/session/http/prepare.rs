@@ -12,7 +12,7 @@ use super::super::relay::{Bound, Flow};
 use super::super::trace::{Trace, own_backend};
 use super::super::world::Scene;
 use super::persistence;
-use super::rules::{self, At, End, Within};
+use super::rules::{self, At, End, Ending, Within};
 use crate::backend::{Backend, Wish};
 use crate::config::{
     Algorithm, Balance, ConnectionMode, ForwardFor, HeaderNames, HttpOptions, Key, Mode, Net,
@@ -146,26 +146,28 @@ pub(super) fn prepare(
         }
         if session.frontend.shared.keeps_line {
             let line = request_line(work.head, buffer.bytes());
-            session.extra.borrow_mut().get_or_insert_default().request_line = Some(line);
+            session.extra().request_line = Some(line);
         }
     }
     session.note_number(trace.number);
     // Made before any rule changes the request, so that rules and lines agree about it.
     let unique_id = session.unique_id(&Seen::with_head(bytes, work.head).within(&Scene::of(session)));
     let routed = route(&mut work, trace);
-    if let Err(End::Answer { termination: (b'P', _), .. }) = &routed {
+    if let Err(end) = &routed
+        && let Ending::Answer { termination: (b'P', _), .. } = **end
+    {
         // As HAProxy does, for the line: which server a refused request asked for.
         refused_wish(&mut work, trace);
     }
     let rules::Request { head, text, backend, at, .. } = work;
     let (backend, wish) = match routed {
         Ok(Some(routed)) => routed,
-        Err(End::Wait { within, at_least }) => {
-            let paused = Box::new(Paused { head: head.clone(), text, backend, at, facts });
-            return Prepared::Wait { paused, within, at_least };
-        }
         Ok(None) => return Prepared::Refuse { status: 503, termination: (b'S', b'C') },
         Err(end) => {
+            if let Ending::Wait { within, at_least } = *end {
+                let paused = Box::new(Paused { head: head.clone(), text, backend, at, facts });
+                return Prepared::Wait { paused, within, at_least };
+            }
             let keep_alive = may_stay && config.http.connection != ConnectionMode::Close;
             buffer.consume(whole_len.unwrap_or(head_len));
             if buffer.is_empty() {
@@ -198,7 +200,7 @@ pub(super) fn prepare(
     let added = Added { options: [back, frontend], unique_id: unique_id.as_deref(), server };
     if write_head(session, head, head_bytes, added, after, &mut out).is_none() {
         if text.is_some() {
-            return Prepared::End { end: End::Failed(b'R'), facts, keep_alive: false };
+            return Prepared::End { end: Ending::failed(b'R'), facts, keep_alive: false };
         }
         return refused(HeadError::TooLong);
     }

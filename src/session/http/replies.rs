@@ -3,7 +3,7 @@
 use super::super::Session;
 use super::super::fill::fill;
 use super::super::world::Scene;
-use super::rules::End;
+use super::rules::{End, Ending};
 use crate::backend::Backend;
 use crate::config::{ErrorPage, Reply, ReplyBody, Target};
 use crate::http::answer::{compose, has_page};
@@ -24,8 +24,10 @@ pub(super) fn configured<'a>(
 pub(super) fn replied(scene: &Scene<'_>, reply: &Reply, view: &View<'_>, termination: (u8, u8)) -> End {
     let tarpit = termination.1 == b'T';
     match composed(scene, reply, view) {
-        None => End::Drop { reset: false, tarpit },
-        Some(bytes) => End::Answer { status: reply.status, bytes, termination, keep_alive: true, tarpit },
+        None => Ending::drop(false, tarpit),
+        Some(bytes) => {
+            Box::new(Ending::Answer { status: reply.status, bytes, termination, keep_alive: true, tarpit })
+        }
     }
 }
 
@@ -66,24 +68,24 @@ pub(super) fn made(reply: &Reply, view: &View<'_>) -> Vec<u8> {
             &text
         }
     };
-    let values: Vec<Vec<u8>> = reply
-        .headers
-        .iter()
-        .map(|(_, format)| {
-            let mut value = Vec::new();
-            fill(format, view, &mut value);
-            value.retain(|&b| b == b'\t' || b >= b' ' && b != 0x7f);
-            value
-        })
-        .collect();
-    let mut fields: Vec<(&[u8], &[u8])> = Vec::new();
+    let mut values = Vec::with_capacity(reply.headers.len());
+    for (name, format) in &reply.headers {
+        let mut value = Vec::new();
+        fill(format, view, &mut value);
+        value.retain(|&b| b == b'\t' || b >= b' ' && b != 0x7f);
+        // As in HAProxy a field without a value is left out.
+        if !value.is_empty() {
+            values.push((name, value));
+        }
+    }
+    let mut fields: Vec<(&[u8], &[u8])> = Vec::with_capacity(values.len() + 1);
     if let Some(kind) = reply.content_type.as_ref().filter(|_| !body.is_empty()) {
         fields.push((b"Content-Type", kind.as_bytes()));
     } else if matches!(reply.body, ReplyBody::Bytes(_) | ReplyBody::Format(_)) {
         fields.push((b"Content-Type", b"text/plain"));
     }
-    // As in HAProxy a field without a value is left out.
-    let whole = reply.headers.iter().zip(&values).filter(|(_, value)| !value.is_empty());
-    fields.extend(whole.map(|((name, _), value)| (name.as_bytes(), value.as_slice())));
+    for (name, value) in &values {
+        fields.push((name.as_bytes(), value));
+    }
     compose(reply.status, &fields, body)
 }

@@ -8,11 +8,13 @@ use super::super::relay::{Bound, Flow, FlowError, Waiting};
 use super::super::stick;
 use super::super::tally;
 use super::super::tcp_rules::Ruling;
+use super::super::trace::Trace;
 use super::Next;
-use super::exchange::{Answer, Exchange, Failure, Found, Link};
+use super::exchange::{Answer, Exchange, Failure, Found};
+use super::link::Link;
 use super::persistence;
-use super::rules::{End, Response};
-use crate::backend::Observed;
+use super::rules::{End, Ending, Response};
+use crate::backend::{Backend, Observed};
 use crate::config::Queues;
 use crate::http::{
     After, Chunked, Framing, Method, ResponseEdits, ResponseHead, TooLong, Version, read_response,
@@ -28,7 +30,11 @@ const INTERIM_MAX: u32 = 64;
 impl Exchange<'_> {
     /// Reads the head at the front of `response` and writes it for the client, if it is whole. No waiting in
     /// here: the head's index is large, and lives only as long as this call.
-    pub(super) fn read_head(&mut self, response: &mut Option<Buffer>) -> Result<Found, Failure> {
+    pub(super) fn read_head(
+        &mut self,
+        response: &mut Option<Buffer>,
+        answer: &mut Answer,
+    ) -> Result<Found, Failure> {
         const BAD: Failure = Failure::Status(502, b'P', b'H');
         let Some(buffer) = response else { return Ok(Found::Part) };
         // The head is large: it stays where it is made.
@@ -53,11 +59,13 @@ impl Exchange<'_> {
             if self.interim > INTERIM_MAX {
                 return Err(BAD);
             }
-            let knows_interim = self.request.facts.version == Version::Http11;
-            Found::Interim(match knows_interim {
-                true => Some(self.rewrite(&head, buffer.bytes(), &[], After::KeepAlive).map_err(|_| BAD)?),
-                false => None,
-            })
+            // Others know none.
+            if self.request.facts.version == Version::Http11
+                && self.rewrite(&head, buffer.bytes(), &[], After::KeepAlive, &mut answer.out).is_err()
+            {
+                return Err(BAD);
+            }
+            Found::Interim
         } else {
             if self.armed != 0 && self.is_to_be_repeated(Queues::status_bit(head.status)) {
                 return Err(Failure::Again(Queues::status_bit(head.status)));
@@ -66,13 +74,8 @@ impl Exchange<'_> {
                 buffer.compact();
                 return Ok(Found::Part);
             }
-            let len = head.len;
-            let answer = self.final_answer(&mut head, buffer.bytes())?;
-            buffer.consume(len);
-            if buffer.is_empty() {
-                *response = None;
-            }
-            return Ok(Found::Final(answer));
+            self.final_answer(&mut head, buffer.bytes(), answer)?;
+            Found::Final
         };
         buffer.consume(head.len);
         if buffer.is_empty() {
@@ -81,7 +84,12 @@ impl Exchange<'_> {
         Ok(found)
     }
 
-    fn final_answer(&mut self, head: &mut ResponseHead, bytes: &[u8]) -> Result<Answer, Failure> {
+    fn final_answer(
+        &mut self,
+        head: &mut ResponseHead,
+        bytes: &[u8],
+        answer: &mut Answer,
+    ) -> Result<(), Failure> {
         self.trace.status = i16::try_from(head.status).unwrap_or(-1);
         tally::note_answer(&self.trace, head.status);
         if let Some(server) = self.trace.server() {
@@ -89,23 +97,23 @@ impl Exchange<'_> {
         }
         self.session.capture_response(head, bytes);
         self.is_tied |= ties_to_connection(head, bytes);
-        let mut reusable = head.keep_alive;
+        answer.reusable = head.keep_alive;
         let mut told: &[(&str, &[u8])] = &[];
         // The client goes by the method that it sent.
         let to_head = self.request.to_head;
         if to_head != (self.request.facts.method == Method::Head) {
             // A body that nobody is to have is left where it is.
-            reusable &= matches!(head.framing, Framing::None | Framing::Length(0));
+            answer.reusable &= matches!(head.framing, Framing::None | Framing::Length(0));
             if head.answer_instead(to_head) {
                 told = &[("Content-Length", b"0")];
             }
         }
         let delimited = head.is_delimited_for(self.request.facts.version);
-        let keep_alive = head.tunnel || self.request.keep_alive && delimited && !self.upload_broken;
-        let after = if keep_alive { After::KeepAlive } else { After::Close };
-        let (written, body, tunnel) = (head.status, head.framing, head.tunnel);
+        answer.keep_alive = head.tunnel || self.request.keep_alive && delimited && !self.upload_broken;
+        answer.tunnel = head.tunnel;
+        let (written, body) = (head.status, head.framing);
         let backend = self.request.backend.clone();
-        let (back, front) = (&backend.config, &self.session.frontend.config);
+        let back = &backend.config;
         if !back.tcp.response.is_empty() {
             self.check_answer(head, bytes)?;
         }
@@ -115,26 +123,8 @@ impl Exchange<'_> {
         let server = self.trace.server();
         let mut work =
             Response { session: self.session, backend: Some(&backend), server, head, bytes, text: None };
-        // A tunnel is agreed on already: nothing about it can be changed.
-        if !tunnel && (back.http_rules.ask_answers() || front.http_rules.ask_answers()) {
-            // The rules of a `listen` run once.
-            let once = Rc::ptr_eq(&back.http_rules, &front.http_rules);
-            work.run_all(&back.http_rules, &back.acls).map_err(Failure::Rule)?;
-            if !once {
-                work.run_all(&front.http_rules, &front.acls).map_err(Failure::Rule)?;
-            }
-        }
-        if persistence::reads_cookies(self.session, Some(&backend)) {
-            let method = self.request.facts.method;
-            persistence::on_answer(&mut work, &backend, method, &mut self.trace).map_err(Failure::Rule)?;
-        }
-        let has_after = !back.http_rules.after.is_empty() || !front.http_rules.after.is_empty();
-        if !tunnel && has_after {
-            work.run(&back.http_rules.after, &back.acls).map_err(Failure::Rule)?;
-            if !Rc::ptr_eq(&back.http_rules, &front.http_rules) {
-                work.run(&front.http_rules.after, &front.acls).map_err(Failure::Rule)?;
-            }
-        }
+        let method = self.request.facts.method;
+        ruled(&mut work, &backend, method, &mut self.trace).map_err(Failure::Rule)?;
         self.trace.status = i16::try_from(work.head.status).unwrap_or(-1);
         if work.head.status != written {
             match work.head.mend_status(written, to_head) {
@@ -143,15 +133,15 @@ impl Exchange<'_> {
                 false => {}
             }
             // A body that may no longer be there is left where it is.
-            reusable &= work.head.framing == body || body == Framing::Length(0);
+            answer.reusable &= work.head.framing == body || body == Framing::Length(0);
         }
-        let framing = work.head.framing;
-        let out = self.rewrite(work.head, work.head_bytes(), told, after);
-        let out = out.map_err(|_| match work.text {
-            Some(_) => Failure::Rule(End::Failed(b'H')),
+        answer.framing = work.head.framing;
+        let after = if answer.keep_alive { After::KeepAlive } else { After::Close };
+        let written = self.rewrite(work.head, work.head_bytes(), told, after, &mut answer.out);
+        written.map_err(|_| match work.text {
+            Some(_) => Failure::Rule(Ending::failed(b'H')),
             None => Failure::Status(502, b'P', b'H'),
-        })?;
-        Ok(Answer { out, framing, tunnel, keep_alive, reusable })
+        })
     }
 
     /// The `tcp-response content` rules of the backend.
@@ -184,12 +174,13 @@ impl Exchange<'_> {
         bytes: &[u8],
         add_fields: &[(&str, &[u8])],
         after: After,
-    ) -> Result<Buffer, TooLong> {
+        out: &mut Buffer,
+    ) -> Result<(), TooLong> {
         let edits = ResponseEdits { client: self.request.facts.version, after, add_fields };
-        let mut out = Buffer::take();
+        *out = Buffer::take();
         let len = write_response(head, bytes, &edits, out.room())?;
         out.filled(len);
-        Ok(out)
+        Ok(())
     }
 
     pub(super) async fn send_to_client(&mut self, out: &mut Buffer) -> Result<(), Failure> {
@@ -341,6 +332,30 @@ impl Exchange<'_> {
             (true, false) => Next::Close,
         }
     }
+}
+
+/// Runs what there is to run for a server's answer: the rules of both sides, and what cookies ask for between them.
+fn ruled(work: &mut Response<'_>, backend: &Backend, method: Method, trace: &mut Trace) -> Result<(), End> {
+    let (back, front) = (&backend.config, &work.session.frontend.config);
+    // A tunnel is agreed on already: nothing about it can be changed. The rules of a `listen` run once.
+    let sides = [
+        (&back.http_rules, &back.acls, !work.head.tunnel),
+        (
+            &front.http_rules,
+            &front.acls,
+            !work.head.tunnel && !Rc::ptr_eq(&back.http_rules, &front.http_rules),
+        ),
+    ];
+    for (rules, acls, _) in sides.iter().filter(|(rules, _, runs)| *runs && rules.ask_answers()) {
+        work.run_all(rules, acls)?;
+    }
+    if persistence::reads_cookies(work.session, Some(backend)) {
+        persistence::on_answer(work, backend, method, trace)?;
+    }
+    for (rules, acls, _) in sides.iter().filter(|(.., runs)| *runs) {
+        work.run(&rules.after, acls)?;
+    }
+    Ok(())
 }
 
 /// Whether an answer begins an authentication of the connection itself (NTLM, Negotiate), as 401 and 407 do.

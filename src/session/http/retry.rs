@@ -4,9 +4,10 @@ use std::task::Context;
 
 use super::super::Session;
 use super::super::tcp;
-use super::exchange::{Exchange, Failure, Link};
+use super::exchange::{Exchange, Failure};
+use super::link::Link;
 use super::prepare::{Request, is_idempotent};
-use crate::backend::again;
+use crate::backend::{Slot, again};
 use crate::config::retry_bit;
 use crate::net::Buffer;
 
@@ -39,13 +40,24 @@ impl Exchange<'_> {
             Some(Failure::Status(504, b's', b'H')) => const { retry_bit("response-timeout") },
             Some(_) => 0,
         };
-        if self.is_to_be_repeated(reason) {
-            return self.repeat(failed, response).await;
-        }
-        match failure {
-            None => self.replace(failed).await,
-            Some(failure) => Err(failure.kept_of(&failed.slot)),
-        }
+        let Link { slot, stream, .. } = failed;
+        drop(stream);
+        let slot = if self.is_to_be_repeated(reason) {
+            *response = None;
+            self.restore()?;
+            self.body_until_ms = 0;
+            self.next_slot(slot).await?
+        } else if let Some(failure) = failure {
+            return Err(failure.kept_of(&slot));
+        } else if std::mem::take(&mut self.may_replay) {
+            // The server had closed the idle connection: this is none of the `retries`.
+            self.restore()?;
+            slot
+        } else {
+            // Not ours to repeat. The client sees its connection close without an answer, and knows what to do.
+            return Err(Failure::Silent(b'S', b'H'));
+        };
+        self.new_link(slot).await
     }
 
     /// Whether a failure for this reason leads to another attempt.
@@ -67,34 +79,16 @@ impl Exchange<'_> {
         self.request.upload.is_none() && self.session.client.poll_ended(context).is_ready()
     }
 
-    /// One of the `retries`, at the server that they lead to.
-    async fn repeat(&mut self, failed: Link, response: &mut Option<Buffer>) -> Result<Link, Failure> {
-        let Link { slot, stream, .. } = failed;
-        drop(stream);
-        *response = None;
-        self.restore()?;
-        self.body_until_ms = 0;
+    /// The right to use the server that the next of the `retries` leads to.
+    async fn next_slot(&mut self, slot: Slot) -> Result<Slot, Failure> {
         let asker = tcp::asker(self.session, slot.backend(), &self.trace.course);
         let again = again(slot, &self.request.wish, &asker, false).await;
-        match again {
-            Ok(slot) => self.new_link(slot).await,
-            Err(error) => {
-                tcp::note_failure(self.session, &error, &mut self.trace);
-                Err(Failure::NoServer)
-            }
-        }
-    }
-
-    /// The server had closed the idle connection: the same request again, on a new one. This is none of the `retries`.
-    async fn replace(&mut self, stale: Link) -> Result<Link, Failure> {
-        let Link { slot, stream, .. } = stale;
-        drop(stream);
-        if !std::mem::take(&mut self.may_replay) {
-            // Not ours to repeat. The client sees its connection close without an answer, and knows what to do.
-            return Err(Failure::Silent(b'S', b'H'));
-        }
-        self.restore()?;
-        self.new_link(slot).await
+        let slot = again.map_err(|error| {
+            tcp::note_failure(self.session, &error, &mut self.trace);
+            Failure::NoServer
+        })?;
+        self.trace.chose(&slot);
+        self.redirected(&slot).map_or(Ok(slot), |end| Err(Failure::Rule(end)))
     }
 
     /// Makes the request what it was before it was sent.

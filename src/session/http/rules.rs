@@ -7,21 +7,25 @@ use super::super::Session;
 use super::super::extra::LogLevel;
 use super::super::fill::fill;
 use super::super::world::Scene;
+use super::changes::{bounds, change_fields, changed, substituted, with_part};
 use super::replies::replied;
 use crate::backend::Backend;
 use crate::config::{
     Acl, CaptureSlot, HeaderNames, HttpAction, HttpRule, HttpRules, LineRule, LineWork, Redirect,
-    RedirectKind, Regex, TargetPart,
+    RedirectKind,
 };
 use crate::http::answer::compose;
-use crate::http::edit::{Change, FieldEdits, Text, path_of};
+use crate::http::edit::{Text, path_of};
 use crate::http::{RequestHead, ResponseHead, TooLong, body_so_far};
 use crate::net::Buffer;
 use crate::rules::fill::encode;
-use crate::rules::{Sample, Scratch, Seen, View, applies, as_text, expand, is_to_proxy, matches, value};
+use crate::rules::{Sample, Scratch, Seen, View, applies, is_to_proxy, value};
 
-/// How rules end a request or replace an answer.
-pub(in crate::session) enum End {
+/// How rules end a request or replace an answer. Boxed, because it is rare and comes through many hands.
+pub(in crate::session) type End = Box<Ending>;
+
+/// The same in the open.
+pub(in crate::session) enum Ending {
     /// With this answer; empty = the page of its status.
     Answer {
         status: u16,
@@ -49,9 +53,21 @@ pub(in crate::session) enum Within {
     Request,
 }
 
-impl End {
-    pub(super) fn answer(status: u16, bytes: Vec<u8>, termination: (u8, u8), keep_alive: bool) -> Self {
-        Self::Answer { status, bytes, termination, keep_alive, tarpit: false }
+impl Ending {
+    pub(super) fn answer(status: u16, bytes: Vec<u8>, termination: (u8, u8), keep_alive: bool) -> End {
+        Box::new(Self::Answer { status, bytes, termination, keep_alive, tarpit: false })
+    }
+
+    pub(super) fn failed(phase: u8) -> End {
+        Box::new(Self::Failed(phase))
+    }
+
+    pub(in crate::session) fn drop(reset: bool, tarpit: bool) -> End {
+        Box::new(Self::Drop { reset, tarpit })
+    }
+
+    pub(super) fn wait(within: Within, at_least: usize) -> End {
+        Box::new(Self::Wait { within, at_least })
     }
 }
 
@@ -124,7 +140,7 @@ impl Request<'_> {
                 Ok(Done::Stop) => break,
                 Ok(Done::Strict(on)) => self.at.strict = on,
                 Ok(Done::End(end)) => return Err(end),
-                Err(TooLong) if self.at.strict => return Err(End::Failed(b'R')),
+                Err(TooLong) if self.at.strict => return Err(Ending::failed(b'R')),
                 Err(TooLong) => {}
             }
         }
@@ -135,7 +151,7 @@ impl Request<'_> {
     /// `option http-buffer-request`: rules run once the body is there.
     pub fn buffer(&mut self, wanted: bool) -> Result<(), End> {
         if wanted && !std::mem::replace(&mut self.at.buffered, true) && self.lacks(usize::MAX) {
-            return Err(End::Wait { within: Within::Request, at_least: usize::MAX });
+            return Err(Ending::wait(Within::Request, usize::MAX));
         }
         Ok(())
     }
@@ -164,7 +180,7 @@ impl Request<'_> {
             return Ok(());
         }
         if names == HeaderNames::Reject {
-            return Err(End::answer(403, Vec::new(), (b'P', b'R'), true));
+            return Err(Ending::answer(403, Vec::new(), (b'P', b'R'), true));
         }
         let text = editable(&mut self.text, self.bytes, self.head.len, self.session);
         self.head.edit().remove(text, &is_odd);
@@ -203,7 +219,7 @@ impl Request<'_> {
             HttpAction::WaitForBody { time_ms, at_least } => {
                 let (within, at_least) = (Within::Time(*time_ms), *at_least);
                 if self.lacks(at_least) {
-                    return Ok(Done::End(End::Wait { within, at_least }));
+                    return Ok(Done::End(Ending::wait(within, at_least)));
                 }
             }
             HttpAction::Lines(rule) => {
@@ -267,7 +283,7 @@ impl Response<'_> {
                 Ok(Done::Stop) => break,
                 Ok(Done::Strict(on)) => strict = on,
                 Ok(Done::End(end)) => return Err(end),
-                Err(TooLong) if strict => return Err(End::Failed(b'H')),
+                Err(TooLong) if strict => return Err(Ending::failed(b'H')),
                 Err(TooLong) => {}
             }
         }
@@ -303,18 +319,6 @@ impl Response<'_> {
             action => change_fields(action, &filled, self.head.edit(), text)?,
         }
         Ok(Done::Next)
-    }
-}
-
-/// What a rule makes of a line.
-fn changed(rule: &LineRule, line: &[u8], found: &Cell<bool>) -> Change {
-    match &rule.work {
-        LineWork::Replace(by) => substituted(&rule.regex, line, by).map_or(Change::Keep, Change::To),
-        work if rule.regex.engine.is_match(&String::from_utf8_lossy(line)) => {
-            found.set(true);
-            if matches!(work, LineWork::Remove) { Change::Remove } else { Change::Keep }
-        }
-        _ => Change::Keep,
     }
 }
 
@@ -374,10 +378,10 @@ pub(in crate::session) fn common(
             let fields: [(&[u8], &[u8]); 3] =
                 [(name, &challenge), (b"Cache-Control", b"no-cache"), (b"Content-Type", b"text/html")];
             const BODY: &[u8] = b"<!doctype html><title>Unauthorized</title><h1>Unauthorized</h1>\n";
-            Done::End(End::answer(status, compose(status, &fields, BODY), (b'L', phase), true))
+            Done::End(Ending::answer(status, compose(status, &fields, BODY), (b'L', phase), true))
         }
-        HttpAction::SilentDrop => Done::End(End::Drop { reset: true, tarpit: false }),
-        HttpAction::Reject => Done::End(End::Drop { reset: false, tarpit: false }),
+        HttpAction::SilentDrop => Done::End(Ending::drop(true, false)),
+        HttpAction::Reject => Done::End(Ending::drop(false, false)),
         HttpAction::SetVar(to, expr) => {
             let mut found = None;
             value(expr, view, &mut |sample| found = Some(sample.clone().into_owned()));
@@ -448,76 +452,5 @@ fn redirection(redirect: &Redirect, to: &[u8], (target, host): (&[u8], &[u8]), p
     if let Some(cookie) = &redirect.cookie {
         fields.push((b"Set-Cookie", cookie.as_bytes()));
     }
-    Some(End::answer(redirect.status, compose(redirect.status, &fields, b""), (b'L', phase), true))
-}
-
-fn bounds(target: &[u8], part: TargetPart) -> (usize, usize) {
-    let (start, path_end) = path_of(target);
-    match part {
-        TargetPart::Path => (start, path_end),
-        TargetPart::PathAndQuery => (start, target.len()),
-        TargetPart::Query => ((path_end + 1).min(target.len()), target.len()),
-        TargetPart::Uri => (0, target.len()),
-    }
-}
-
-/// The target with another part.
-fn with_part(target: &[u8], part: TargetPart, new: &[u8]) -> Vec<u8> {
-    let (start, end) = bounds(target, part);
-    let before = target.get(..start).unwrap_or_default();
-    // Where there is no query, an empty one adds none.
-    let has_mark = part != TargetPart::Query || before.ends_with(b"?") || new.is_empty();
-    let mark: &[u8] = if has_mark { b"" } else { b"?" };
-    [before, mark, new, target.get(end..).unwrap_or_default()].concat()
-}
-
-/// What a value becomes where the expression finds something in it: the replacement, with groups filled in.
-fn substituted(regex: &Regex, value: &[u8], by: &[u8]) -> Option<Vec<u8>> {
-    as_text(value, by, &|value, by| {
-        let found = regex.engine.captures(value)?;
-        let mut out = Vec::new();
-        expand(by, &mut out, &|group| found.get(group).map(|part| part.as_str().as_bytes()));
-        Some(out)
-    })
-}
-
-/// The actions on fields.
-fn change_fields(
-    action: &HttpAction,
-    filled: &[u8],
-    mut fields: FieldEdits<'_>,
-    text: &mut Text,
-) -> Result<(), TooLong> {
-    match action {
-        HttpAction::AddHeader { name, alone, .. } => {
-            if *alone {
-                fields.remove(text, &|known| known.eq_ignore_ascii_case(name.as_bytes()));
-            }
-            fields.add(text, name.as_bytes(), filled)?;
-        }
-        HttpAction::DelHeader(matcher) => fields.remove(text, &|name| matches(matcher, &Sample::of(name))),
-        HttpAction::ReplaceHeader { name, regex, parts, .. } => {
-            let make = |old: &[u8]| match parts {
-                false => substituted(regex, old, filled),
-                true => {
-                    let part = |part: &[u8]| {
-                        substituted(regex, part.trim_ascii(), filled).unwrap_or_else(|| part.to_vec())
-                    };
-                    // A comma between quotes is part of its element.
-                    let (mut quoted, mut escaped) = (false, false);
-                    let between = |byte: &u8| {
-                        let plain = !std::mem::take(&mut escaped);
-                        escaped = plain && quoted && *byte == b'\\';
-                        quoted ^= plain && *byte == b'"';
-                        *byte == b',' && !quoted
-                    };
-                    let list: Vec<Vec<u8>> = old.split(between).map(part).collect();
-                    Some(list.join(&b","[..]))
-                }
-            };
-            fields.replace(text, name.as_bytes(), &make)?;
-        }
-        _ => {}
-    }
-    Ok(())
+    Some(Ending::answer(redirect.status, compose(redirect.status, &fields, b""), (b'L', phase), true))
 }

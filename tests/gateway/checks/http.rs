@@ -115,6 +115,10 @@ pub const CASES: &[Case] = &[
         &[Read, Say(OK), Close],
     ),
     ("option httpchk GET /x; http-check connect port 1", &[Refuse]),
+    (
+        "option httpchk; http-check expect status 404 comment \"no more\" error-status L7RSP",
+        &[Read, Say(OK), Close],
+    ),
     ("option httpchk GET /x; http-check connect send-proxy", &[ReadHead, Say(OK), Close]),
     ("option httpchk GET /xserver check-proto h1 send-proxy", &[ReadHead, Say(OK), Close]),
     ("option httpchk GET /x; option tcp-check; tcp-check send y; option httpchk", &[Read, Say(OK), Close]),

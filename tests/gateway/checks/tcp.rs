@@ -94,6 +94,11 @@ pub const CASES: &[Case] = &[
     ("option tcp-check; tcp-check expect error-status L7STS string A", &[Wait, Say(b"B"), Close]),
     ("option tcp-check; tcp-check expect string A", &[Wait, Say(&[b'B'; 20_000]), Hold]),
     ("option tcp-check; tcp-check expect string A", &[Hold]),
+    ("option tcp-check; tcp-check expect string A comment \"why so\"", &[Wait, Close]),
+    (
+        "option tcp-check; tcp-check send x; tcp-check expect ! string A on-error no comment c min-recv 1",
+        &[Read, Say(b"A"), Close],
+    ),
     ("option tcp-check; tcp-check expect string \\\"A\\tC", &[Wait, Close]),
     ("option tcp-check; tcp-check expect string \\\"A", &[Wait, Say(b"B"), Close]),
     ("option tcp-check; tcp-check expect ! string A; tcp-check expect string B", &[Wait, Say(b"B"), Hold]),

@@ -22,6 +22,7 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("option transparent", "needs a firewall's rules: tests/gateway/connections.rs"),
     ("server usesrc", "needs root: tests/gateway/connections.rs"),
     ("hash-preserve-affinity", "HAProxy 2.6 has none: src/backend/balance/tests.rs"),
+    ("server init-state", "HAProxy 2.6 has none: src/backend/health/state.rs"),
     ("server check-send-proxy", "cases look at no checks: tests/gateway/proxy_protocol.rs"),
 ];
 
