@@ -7,8 +7,6 @@ use std::process::Command;
 
 /// The most that a binary may have.
 const BYTES_MAX: u64 = 1024 * 1024;
-/// The same for MIPS, until it is below the other again (`boards/check`).
-const MIPS_BYTES_MAX: u64 = 1_150_000;
 
 /// Class, byte order, processor and float ABI are those of `board.mk`; nothing is left to load or strip.
 pub fn as_board_mk_says(context: &Context) {
@@ -27,8 +25,7 @@ pub fn as_board_mk_says(context: &Context) {
         assert!(!table.contains(name), "{name} in:\n{table}");
     }
     let size = board.binary().metadata().unwrap().len();
-    let max = if machine.starts_with("MIPS") { MIPS_BYTES_MAX } else { BYTES_MAX };
-    assert!(size < max, "{size} bytes");
+    assert!(size < BYTES_MAX, "{size} bytes");
 }
 
 fn class_and_machine(machine: &str) -> (&'static str, &'static str) {
