@@ -296,15 +296,35 @@ fn sessions_end_with_their_server() {
     }
 }
 
+/// An agent that says what stands there.
+fn agent(said: &Arc<Mutex<&'static str>>) -> Backend {
+    let said = said.clone();
+    Backend::start(move |peer| {
+        let _ = peer.read_some();
+        let line = format!("{}\n", said.lock().unwrap());
+        peer.write(line);
+    })
+}
+
+#[test]
+fn a_backend_whose_last_weight_becomes_0_is_told_of() {
+    let said = Arc::new(Mutex::new("ready up"));
+    let agent = agent(&said);
+    let web = Fickle::start();
+    let pair = Pair::start(&format!(
+        "{LISTEN} option log-health-checks\n server a 127.0.0.1:{} agent-check agent-port {} agent-inter 100 \
+         agent-send hello\\n\n server b 127.0.0.1:{} weight 0\n",
+        web.port, agent.port, web.port
+    ));
+    pair.wait("via agent : up", 1);
+    *said.lock().unwrap() = "0%";
+    pair.wait("proxy l has no server available!", 1);
+}
+
 #[test]
 fn agents_are_listened_to() {
     let said = Arc::new(Mutex::new("up"));
-    let for_agent = said.clone();
-    let agent = Backend::start(move |peer| {
-        let _ = peer.read_some();
-        let line = format!("{}\n", for_agent.lock().unwrap());
-        peer.write(line);
-    });
+    let agent = agent(&said);
     let web = Fickle::start();
     let pair = Pair::start(&format!(
         "{LISTEN} option log-health-checks\n server a 127.0.0.1:{} weight 100 agent-check agent-port {} agent-inter 100 \

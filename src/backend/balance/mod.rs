@@ -303,8 +303,9 @@ impl Backend {
         if self.config.balance.is_static() && weight != 0 && weight != server.config.weight {
             return Err("Backend is using a static LB algorithm and only accepts weights '0%' and '100%'.");
         }
+        let before = self.usable();
         server.set_weight(weight);
-        self.servers_changed();
+        self.after_change(before);
         Ok(())
     }
 }

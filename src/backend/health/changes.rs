@@ -19,7 +19,7 @@ const BY_UP: u8 = b'U';
 
 impl Backend {
     /// How many servers take traffic, and how many backup servers.
-    fn usable(&self) -> (usize, usize) {
+    pub(crate) fn usable(&self) -> (usize, usize) {
         let count =
             |backup| self.servers.iter().filter(|s| s.is_usable() && s.config.backup == backup).count();
         (count(false), count(true))
@@ -215,7 +215,7 @@ impl Backend {
     }
 
     /// The choice is made anew; says so when nothing is left to be chosen.
-    fn after_change(self: &Rc<Self>, before: (usize, usize)) {
+    pub(crate) fn after_change(self: &Rc<Self>, before: (usize, usize)) {
         self.servers_changed();
         self.note_outage(before != (0, 0), self.usable() != (0, 0));
         if before != (0, 0) && self.usable() == (0, 0) {

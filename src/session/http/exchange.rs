@@ -44,8 +44,16 @@ impl Failure {
                 other => other,
             };
         }
+        if matches!(self, Self::Status(502, b'P', b'H')) {
+            slot.observe(Observed::InvalidAnswer);
+        }
+        self
+    }
+
+    /// The same where it is not made good by another attempt: only then a server without an answer is held to have
+    /// failed.
+    pub(super) fn kept_of(self, slot: &Slot) -> Self {
         match self {
-            Self::Status(502, b'P', b'H') => slot.observe(Observed::InvalidAnswer),
             Self::Status(502, b'S', b'H') => slot.observe(Observed::Closed),
             Self::Status(504, b's', b'H') => slot.observe(Observed::Silent),
             _ => {}

@@ -48,7 +48,7 @@ impl Exchange<'_> {
             self.body_until_ms = 0;
             self.next_slot(slot).await?
         } else if let Some(failure) = failure {
-            return Err(failure);
+            return Err(failure.kept_of(&slot));
         } else if std::mem::take(&mut self.may_replay) {
             // The server had closed the idle connection: this is none of the `retries`.
             self.restore()?;
@@ -83,10 +83,12 @@ impl Exchange<'_> {
     async fn next_slot(&mut self, slot: Slot) -> Result<Slot, Failure> {
         let asker = tcp::asker(self.session, slot.backend(), &self.trace.course);
         let again = again(slot, &self.request.wish, &asker, false).await;
-        again.map_err(|error| {
+        let slot = again.map_err(|error| {
             tcp::note_failure(self.session, &error, self.trace);
             Failure::NoServer
-        })
+        })?;
+        self.trace.chose(&slot);
+        self.redirected(&slot).map_or(Ok(slot), |end| Err(Failure::Rule(end)))
     }
 
     /// Makes the request what it was before it was sent.
