@@ -32,6 +32,9 @@ use changes::NOTICE;
 use probe::probe;
 use verdict::{Status, Verdict};
 
+/// Checks are brought forward by less than this to be made together, and by no more than a hundredth of their pause.
+const TOGETHER_MS_MAX: u64 = 20;
+
 /// Checks one server for as long as its backend lives.
 pub(super) async fn watch(backend: Weak<Backend>, index: usize, check: Check, first_delay_ms: u64) {
     let Some(deadline) = backend.upgrade().map(|backend| Deadline::new(backend.reactor)) else { return };
@@ -57,6 +60,11 @@ pub(super) async fn watch(backend: Weak<Backend>, index: usize, check: Check, fi
 fn spread_ms(pause_ms: u64, percent: u32, chance: u32) -> u64 {
     let most_ms = pause_ms.saturating_mul(percent.into()) / 100;
     pause_ms.saturating_sub(most_ms).saturating_add(u64::from(chance) % (2 * most_ms + 1))
+}
+
+/// A time a little earlier, at which others are up too: one wake-up is then for several checks.
+fn together_ms(at_ms: u64, pause_ms: u64) -> u64 {
+    at_ms - at_ms % (pause_ms / 100).clamp(1, TOGETHER_MS_MAX)
 }
 
 /// Until the next check: shorter while the state is changing.
@@ -85,10 +93,11 @@ fn is_paused(backend: &Weak<Backend>, index: usize) -> bool {
 /// Sleeps, or less where somebody is in a hurry. The timer is the loop's own, which costs no second thread: a thousand
 /// checks are not to be noticed.
 async fn sleep(backend: &Weak<Backend>, index: usize, deadline: &Deadline, pause_ms: u64) {
-    deadline.set_after(pause_ms);
     if pause_ms == 0 {
         return;
     }
+    deadline.set_after(pause_ms);
+    deadline.set_at(together_ms(deadline.at_ms(), pause_ms));
     poll_fn(|context| {
         if let Some(backend) = backend.upgrade()
             && let Some(server) = backend.servers.get(index)

@@ -10,6 +10,14 @@ fn pauses_are_spread_around_their_length() {
 }
 
 #[test]
+fn checks_are_brought_forward_to_be_made_together() {
+    assert_eq!([10_001, 10_019, 10_020].map(|at_ms| together_ms(at_ms, 2_000)), [10_000, 10_000, 10_020]);
+    assert_eq!([10_001, 10_019, 10_020].map(|at_ms| together_ms(at_ms, 60_000)), [10_000, 10_000, 10_020]);
+    assert_eq!([10_001, 10_019].map(|at_ms| together_ms(at_ms, 500)), [10_000, 10_015]);
+    assert_eq!([10_001, 10_019].map(|at_ms| together_ms(at_ms, 20)), [10_001, 10_019]);
+}
+
+#[test]
 fn the_pause_depends_on_the_state() {
     let check = Check { fastinter_ms: Some(500), downinter_ms: Some(5_000), ..Check::default() };
     let config = config::Server { check: Some(check), ..config::Server::default() };
