@@ -241,7 +241,9 @@ fn a_dead_stderr_is_no_reason_to_die() {
         .spawn()
         .unwrap();
     drop(child.stderr.take());
-    eventually("it serves", || is_listening(port));
+    eventually("it listens", || is_listening(port));
+    // It hears signals before it serves, but not yet while it opens its ports.
+    assert_eq!(served_by(port), "old");
     std::fs::write(&file, "nonsense\n").unwrap();
     crate::support::process::send_signal(child.id() as i32, Signal::USR2);
     std::thread::sleep(ms(300));
