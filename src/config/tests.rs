@@ -186,7 +186,7 @@ fn mistakes_and_what_is_said_of_them() {
         (in_backend("force-persist"), "`force-persist` needs a condition"),
         (in_backend("dynamic-cookie-key"), "needs the key"),
         (in_backend("server a 1.1.1.1:80 cookie"), "`cookie` needs a value"),
-        (in_backend("server a 1.1.1.1:80 ssl verify none"), "TLS (`ssl`) is not built"),
+        (in_backend("server a 1.1.1.1:80 ssl verify none"), "`ssl` is refused: TLS is not built"),
         (in_frontend("bind :80 proto h2"), "not built it yet"),
         (in_frontend("ring r"), "HAProxy has the section `ring`"),
         (in_backend("balence x"), "did you mean `balance`"),

@@ -303,6 +303,11 @@ pub(crate) const SERVERS: &[Parameters] = &[
                 no-ssl-reuse|no-sslv3|no-tls-tickets|no-tlsv10|no-tlsv11|no-tlsv12|no-tlsv13|ssl-reuse|\
                 tls-tickets",
     },
+    Parameters {
+        value: false,
+        status: Refused("TLS is not built, it would go in the clear where encryption was meant"),
+        names: "check-ssl|ssl",
+    },
     Parameters { value: true, status: Silent(NEVER_TUNED), names: "guid|log-proto" },
     Parameters {
         value: true,

@@ -19,9 +19,6 @@ pub(crate) const KEYWORDS: &[(Sections, &str)] = &[
 /// Parameters of a `bind` line.
 pub(crate) const BIND: &str = "accept-netscaler-cip|proto|ssl";
 
-/// Parameters of a `server` line.
-pub(crate) const SERVER: &str = "check-ssl|ssl";
-
 /// Sample fetches and the ACL spellings of them.
 pub(crate) const FETCHES: &str = "base32|bc_dst|bc_dst_port|bc_err|bc_err_str|bc_http_major|bc_src|bc_src_port|be_conn_free|\
      be_server_timeout|be_sess_rate|be_tunnel_timeout|bin|capture.res.ver|cpu_calls|cpu_ns_avg|\

@@ -91,7 +91,6 @@ fn missing(out: &mut String) {
         list(out, &format!("In {}", sections.names()), names);
     }
     list(out, "Parameters of `bind`", known::BIND);
-    list(out, "Parameters of `server`", known::SERVER);
     list(out, "Sample fetches", known::FETCHES);
     list(out, "Converters", known::CONVERTERS);
     list(out, "Sections", known::SECTIONS);

@@ -1,7 +1,7 @@
 //! `server` lines and their parameters (configuration §5.2).
 
 use super::states::{self, StateParameters};
-use super::{Entry, Sections, connection, groups, known, parameters, unknown_parameter};
+use super::{Entry, Sections, connection, groups, parameters, unknown_parameter};
 use crate::config::address;
 use crate::config::builder::{Builder, Statement};
 use crate::config::diagnostics::{Fault, Spot};
@@ -449,13 +449,7 @@ impl ProxyHeader {
 }
 
 fn unknown(word: &Word, text: &str) -> Fault {
-    if matches!(text, "ssl" | "check-ssl") {
-        return Fault::at(
-            word.span,
-            format_args!("TLS (`{text}`) is not built: it would go in the clear where encryption was meant"),
-        );
-    }
     let mut search = Search::new(text);
     all().for_each(|entry| search.add(entry.name));
-    unknown_parameter(word, "server", known::SERVER, search)
+    unknown_parameter(word, "server", "", search)
 }

@@ -63,7 +63,7 @@ fn faulty_lines_are_told_what_is_wrong() {
         ("option spop-check".into(), "`option spop-check` is refused"),
         ("option external-check".into(), "`option external-check` is refused"),
         ("server t 127.0.0.1:1 check-via-socks4".into(), "`check-via-socks4`"),
-        ("server t 127.0.0.1:1 check-ssl".into(), "TLS (`check-ssl`) is not built"),
+        ("server t 127.0.0.1:1 check-ssl".into(), "`check-ssl` is refused: TLS is not built"),
         ("server t 127.0.0.1:1 addr localhost".into(), "is no IP address"),
         ("server t 127.0.0.1:1 check-proto h2".into(), "expected h1"),
     ] {
