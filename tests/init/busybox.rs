@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, Command};
 
-use super::{Place, eventually, flags_are_accepted, run, shipped};
+use super::{Place, copy_program, eventually, flags_are_accepted, run, shipped};
 
 /// The script with everything in a folder of its own.
 struct Script(Place);
@@ -177,7 +178,7 @@ fn a_lock_whose_number_went_to_a_stranger_with_our_name_in_a_path_is_stale() {
     let script = Script::new();
     let folder = script.0.path("oneport.d");
     fs::create_dir(&folder).unwrap();
-    fs::copy("/bin/sleep", folder.join("sleep")).unwrap();
+    copy_program(Path::new("/bin/sleep"), &folder.join("sleep"));
     let mut stranger = Command::new(folder.join("sleep")).arg("60").spawn().unwrap();
     std::os::unix::fs::symlink(stranger.id().to_string(), script.0.path("oneport.pid.lock")).unwrap();
     let began = std::time::Instant::now();
