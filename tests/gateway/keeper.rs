@@ -161,6 +161,8 @@ fn a_worker_without_its_keeper_serves_on_and_says_why_it_cannot_reload() {
     }
     let (web, port) = (Backend::web("a"), free_port());
     let mut gateway = started(port, ALL, &http_config(port, web.port, ""));
+    // The start still asks the keeper something after the port is open.
+    assert_eq!(served_by(port), "a");
     send_signal(keeper_of(gateway.pid()), Signal::KILL);
     for _ in 0..2 {
         gateway.signal(Signal::USR2);
@@ -181,6 +183,8 @@ fn a_wish_to_end_is_heard_while_a_reload_hangs() {
     for last in [Signal::USR1, Signal::TERM] {
         let (web, port) = (Backend::web("a"), free_port());
         let mut gateway = started(port, ALL, &http_config(port, web.port, ""));
+        // The start still asks the keeper something after the port is open.
+        assert_eq!(served_by(port), "a");
         let keeper = keeper_of(gateway.pid());
         send_signal(keeper, Signal::STOP);
         gateway.signal(Signal::USR2);
