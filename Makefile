@@ -25,8 +25,8 @@ run: ## the demo: one port, three protocols, a page to look at (LISTEN=address:p
 
 test: ## all tests, with the peers they need (installed where they are missing)
 	@tests/setup
-# The tests wait more than they compute: four at a time take half the time of two, on two cores.
-	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-4} $(CARGO) test --locked
+# The tests wait more than they compute: more of them at a time than there are cores.
+	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-3} $(CARGO) test --locked
 	$(CARGO) test --locked $(INSTRUCTIONS)
 	$(CARGO) test --locked $(HARNESS)
 
